@@ -1,0 +1,54 @@
+"""Ten methods of ICLR 2022 as pure JAX functions: one folder each, one shape for all.
+
+`METHODS` is the index; `get(name)` imports a method, `available()` lists those here.
+"""
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+from iclr22 import errors
+
+__version__ = "0.1.0"
+
+METHODS = {
+    "cold_brew": "Cold Brew: nodes with few or no edges",
+    "deep_autoaugment": "Deep AutoAugment: augmentation policies by gradient matching",
+    "diva": "DIVA: the dataset derivative of a learning task",
+    "giant_xrt": "GIANT-XRT: node features from raw text",
+    "grda": "Graph-relational domain adaptation",
+    "in_domain": "Visual representation learning: in-domain generalization benchmark",
+    "psa_gan": "PSA-GAN: progressive self-attention GAN for time series",
+    "recurrent_intensity": "Recurrent intensity modeling for recommendation",
+    "trajectory_shapley": "You mostly walk alone: Shapley attribution of trajectories",
+    "trans_encoder": "Trans-Encoder: mutual distillation for sentence pairs",
+}
+
+
+def available() -> list[str]:
+    """Names of the methods whose folder is here, sorted."""
+    found = importlib.util.find_spec
+    return sorted(name for name in METHODS if found(f"{__name__}.{name}"))
+
+
+def get(name: str) -> ModuleType:
+    """Import a method package by name; an unknown name lists the nearest."""
+    if name not in available():
+        raise errors.nearest(name, available(), "method")
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def stages(name: str) -> dict[str, ModuleType]:
+    """The trainable parts of a method, by name.
+
+    A method trained in one go is its own only stage. One with several (teacher and
+    student, say) lists sub-modules of its package in `STAGES`; each has the seven names.
+    """
+    method = get(name)
+    parts = getattr(method, "STAGES", ())
+    if not parts:
+        return {name: method}
+    return {
+        f"{name}.{part}": importlib.import_module(f"{method.__name__}.{part}")
+        for part in parts
+    }

@@ -1,0 +1,146 @@
+"""Everything that must survive a kill: training states, cells of results, chunks.
+
+Orbax stays behind this file. All writes become visible by a rename, so a reader sees
+either the old or the new content, never half of it.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+
+from iclr22 import errors, parallel
+
+
+class Checkpoints:
+    """States of one training run in a directory; the newest is where it resumes."""
+
+    def __init__(self, directory, *, keep: int = 2):
+        import orbax.checkpoint as ocp
+
+        path = str(directory)
+        path = path if "://" in path else os.path.abspath(path)  # relative ones fail
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+        self._args = ocp.args
+        self._manager = ocp.CheckpointManager(path, options=options)
+
+    def latest(self) -> int | None:
+        """Step of the newest complete checkpoint."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, state) -> None:
+        """Write `state` in the background; incomplete writes are never seen."""
+        self._manager.save(step, args=self._args.StandardSave(state))
+
+    def restore(self, step: int, like):
+        """The state of `step`, laid out as `like` (arrays or shapes with shardings)."""
+        abstract = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
+        )
+        try:
+            args = self._args.StandardRestore(abstract)
+            return self._manager.restore(step, args=args)
+        except ValueError as error:
+            raise errors.InputError(
+                f"the checkpoint of step {step} in {self._manager.directory} does not "
+                "fit this configuration; use another --workdir or --noresume. "
+                f"Details: {error}"
+            ) from error
+
+    def close(self) -> None:
+        """Wait for pending writes."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+
+@contextlib.contextmanager
+def atomic(path) -> Iterator[pathlib.Path]:
+    """A temporary path beside `path` that replaces it when the block ends well."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path, value) -> None:
+    """Write JSON atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def write_npz(path, **arrays) -> None:
+    """Write an npz atomically."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def cell(directory, name: str, compute: Callable[[], dict]) -> dict:
+    """`compute()` once; the next run with this directory reads what it returned.
+
+    Args:
+      compute: returns a dict whose values are arrays or JSON values.
+    """
+    path = pathlib.Path(directory) / f"{name}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {key: data[key] for key in data.files if key != "json"}
+            return json.loads(str(data["json"])) | arrays
+    result = compute()
+    arrays = {k: np.asarray(v) for k, v in result.items() if hasattr(v, "shape")}
+    rest = {k: v for k, v in result.items() if k not in arrays}
+    if parallel.is_main():
+        write_npz(path, json=np.asarray(json.dumps(rest)), **arrays)
+    return result
+
+
+class ChunkStore:
+    """A large array computed in chunks of rows, kept on disk as it grows.
+
+    Rows land in `<name>.npy`, then a small progress file is renamed into place. A killed
+    run loses the chunk it was in. `key` describes how the rows are made: an array made
+    in another way is started again.
+    """
+
+    def __init__(self, directory, name: str, *, key: dict | None = None):
+        self._path = pathlib.Path(directory) / f"{name}.npy"
+        self._progress = self._path.with_suffix(".json")
+        self._key = key or {}
+
+    def fill(
+        self, shape, dtype, rows: Callable, *, chunk: int, progress: Callable = iter
+    ) -> np.ndarray:
+        """The whole array as a read-only memory map.
+
+        Args:
+          rows: `(low, high) -> [high - low, ...]`, pure.
+          chunk: rows per call.
+          progress: wraps the iterable of chunks that are left, for display.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        key = self._key | {"shape": list(shape), "dtype": np.dtype(dtype).name}
+        done = self._done(key)
+        if done == 0:
+            np.lib.format.open_memmap(self._path, "w+", dtype, tuple(shape)).flush()
+        out = np.lib.format.open_memmap(self._path, "r+")
+        for low in progress(range(done, shape[0], chunk)):
+            high = min(low + chunk, shape[0])
+            out[low:high] = rows(low, high)
+            out.flush()
+            write_json(self._progress, {"key": key, "done": high})
+        return np.lib.format.open_memmap(self._path, "r")
+
+    def _done(self, key) -> int:
+        if not (self._progress.exists() and self._path.exists()):
+            return 0
+        state = json.loads(self._progress.read_text())
+        return state["done"] if state["key"] == key else 0

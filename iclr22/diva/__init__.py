@@ -1,0 +1,33 @@
+"""DIVA: dataset derivative of a learning task (ICLR 2022, arXiv:2111.09785).
+
+`ridge` holds the closed forms, `closed_form` their checked public doors, `linear` turns
+a network into features, `algorithms` and `baselines` use the derivative, `stream` does
+it for data larger than memory, `model` and `train` are the network trained here.
+"""
+
+from iclr22.diva.algorithms import (
+    aggregate,
+    augmentation_probabilities,
+    detect,
+    extend,
+    one_hot,
+    reweight,
+)
+from iclr22.diva.closed_form import (
+    choose_l2,
+    conditioning,
+    coupled_derivative,
+    coupled_leave_one_out,
+    derivative,
+    derivative_from_gram,
+    group_derivative_from_gram,
+    holdout_derivative,
+    leave_group_out_from_gram,
+    leave_one_out,
+    leave_one_out_from_gram,
+)
+from iclr22.diva.linear import count_sketch, gram, gram_rows, linearize, sketch
+from iclr22.diva.model import Config, apply, features, fuse
+from iclr22.diva.train import State, evaluate, example, init, loss, train_step
+
+__all__ = [name for name in dir() if not name.startswith("_")]

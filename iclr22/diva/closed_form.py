@@ -1,0 +1,441 @@
+"""Public closed forms: leave-one-out, dataset derivative, choice of the penalty.
+
+Concrete input is checked, computed in float64 and returned as NumPy arrays; traced
+input (inside `jax.jit`, `jax.grad`) is computed in its own dtype. See `precision`.
+"""
+
+import functools
+import warnings
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from iclr22 import errors, precision
+from iclr22.diva import groups as grouped
+from iclr22.diva import ridge
+
+POSITIVE = 1e-6  # weights above this fraction of the largest count as positive
+L2_GRID = tuple(np.logspace(-6, 3, 28).tolist())  # times mean squared feature norm
+
+
+class L2Choice(NamedTuple):
+    """Result of `choose_l2`: the best penalty, the grid tried and its loss curve."""
+
+    l2: float
+    grid: np.ndarray
+    losses: np.ndarray
+
+
+class Conditioning(NamedTuple):
+    """How well posed a ridge problem is; see `conditioning`."""
+
+    condition: float
+    largest: float
+    smallest: float
+    rank: int
+    max_leverage: float
+
+
+def leave_one_out(features, targets, weights, l2):
+    """Predictions for each example by the ridge model trained without it.
+
+    Args:
+      features: `[n, p]`; append a constant column yourself if one is wanted.
+      targets: `[n, k]`, for classes usually one-hot.
+      weights: `[n]`, non-negative; an example of weight zero gets the prediction of
+        the full model, which does not contain it anyway.
+      l2: penalty, positive; zero only where the features have full column rank.
+
+    Returns:
+      `[n, k]`.
+
+    Raises:
+      errors.InputError: on non-finite numbers, wrong shapes, negative weights, or a
+        penalty that leaves the problem singular.
+
+    Source: arXiv:2111.09785, section 3.3, equation 10.
+    """
+    return _evaluate("features", features, targets, weights, l2)[0]
+
+
+def derivative(
+    features, targets, weights, l2, *, loss="mse", validation_weights=None, groups=None
+):
+    """Dataset derivative: how the leave-one-out loss moves with each weight.
+
+    The loss is the sum over examples of `loss(prediction of the model without i, y_i)`.
+    Positive entries mark examples that hurt, negative ones those of which more would
+    help.
+
+    Args:
+      features: `[n, p]`.
+      targets: `[n, k]`.
+      weights: `[n]`, non-negative training weights.
+      l2: penalty, see `leave_one_out`.
+      loss: a name in `ridge.LOSSES` or a function `(prediction [k], target [k])`.
+      validation_weights: `[n]`, weight of each example's own validation term; ones by
+        default. Zero leaves an example out of the validation (a pool, untrusted labels).
+      groups: `[n]` group ids; whole groups are then left out together, which is what
+        duplicates and frames of one video need.
+
+    Returns:
+      `[n]`.
+
+    Source: arXiv:2111.09785, section 4; the closed form is derived in `ridge`.
+    """
+    options = {"loss": loss, "validation_weights": validation_weights}
+    if groups is not None:
+        features = jnp.asarray(features) if precision.is_traced(features) else features
+        gram = _gram(features)
+        return group_derivative_from_gram(gram, targets, weights, l2, groups, **options)
+    return _evaluate("features", features, targets, weights, l2, **options)[1]
+
+
+def leave_one_out_from_gram(gram, targets, weights, l2):
+    """`leave_one_out` with a Gram (kernel) matrix `[n, n]` in place of features."""
+    return _evaluate("gram", gram, targets, weights, l2)[0]
+
+
+def derivative_from_gram(
+    gram, targets, weights, l2, *, loss="mse", validation_weights=None
+):
+    """`derivative` with a Gram (kernel) matrix `[n, n]` in place of features."""
+    return _evaluate(
+        "gram",
+        gram,
+        targets,
+        weights,
+        l2,
+        loss=loss,
+        validation_weights=validation_weights,
+    )[1]
+
+
+def group_derivative_from_gram(
+    gram, targets, weights, l2, groups, *, loss="mse", validation_weights=None
+):
+    """`derivative_from_gram` for the loss of leaving whole groups out, `[n]`.
+
+    Args:
+      groups: `[n]` group ids, any integers; the rest as in `derivative`.
+    """
+    _check("gram", gram, targets, weights, l2, validation_weights)
+    return _grouped(gram, targets, weights, l2, groups, loss, validation_weights)[1]
+
+
+def leave_group_out_from_gram(gram, targets, weights, l2, groups):
+    """Predictions `[n, k]` for each example by the model without its whole group."""
+    _check("gram", gram, targets, weights, l2, None)
+    return _grouped(gram, targets, weights, l2, groups, "mse", None)[0]
+
+
+def coupled_leave_one_out(jacobian, targets, weights, l2):
+    """Leave-one-out predictions `[n, k]` of a linearized network, outputs coupled.
+
+    Args:
+      jacobian: `[n, k, p]`, one parameter vector for all k outputs.
+      targets: `[n, k]`; subtract the network's own outputs to train an increment.
+      weights: `[n]`.
+      l2: positive penalty.
+    """
+    return _coupled(jacobian, targets, weights, l2, "mse", None)[0]
+
+
+def coupled_derivative(
+    jacobian, targets, weights, l2, *, loss="mse", validation_weights=None
+):
+    """Dataset derivative `[n]` of a linearized network; see `coupled_leave_one_out`."""
+    return _coupled(jacobian, targets, weights, l2, loss, validation_weights)[1]
+
+
+def holdout_derivative(
+    features,
+    targets,
+    weights,
+    l2,
+    validation_features,
+    validation_targets,
+    *,
+    loss="mse",
+    validation_weights=None,
+):
+    """Derivative `[n]` of the loss on a trusted held-out set in the training weights.
+
+    Args:
+      validation_features: `[v, p]`; validation_targets: `[v, k]`;
+      validation_weights: `[v]`, ones by default; the rest as in `derivative`.
+
+    Source: arXiv:2111.09785, proposition 2 (transposes corrected).
+    """
+    _check("features", features, targets, weights, l2, None)
+    ones = np.ones(np.shape(validation_features)[0])
+    _check("features", validation_features, validation_targets, ones, 1.0, None)
+    if validation_weights is None:
+        validation_weights = ones
+    data = (features, targets, weights, l2, validation_features, validation_targets)
+    return _holdout(*data, validation_weights, loss=get_loss(loss))
+
+
+def choose_l2(
+    features, targets, weights=None, *, loss="mse", grid=None, validation_weights=None
+) -> L2Choice:
+    """Penalty with the smallest leave-one-out loss, all of a grid for one eigenproblem.
+
+    Args:
+      features: `[n, p]`; targets: `[n, k]`; weights: `[n]`, ones by default.
+      grid: penalties; by default 28 log-spaced values from 1e-6 to 1e3, times the mean
+        squared norm of the features.
+    """
+    weights = np.ones(len(features)) if weights is None else weights
+    _check("features", features, targets, weights, 1.0, validation_weights)
+    if grid is None:
+        grid = np.asarray(L2_GRID) * float(np.mean(np.sum(np.square(features), 1)))
+    if validation_weights is None:
+        validation_weights = np.ones(len(features))
+    grid = np.asarray(grid, np.float64)
+    if np.shape(features)[1] > np.shape(features)[0]:
+        features = _gram_factor(features)
+    losses = _l2_path(
+        features, targets, weights, grid, validation_weights, loss=get_loss(loss)
+    )
+    losses = np.asarray(losses)
+    return L2Choice(float(grid[np.nanargmin(losses)]), grid, losses)
+
+
+def conditioning(features, weights, l2) -> Conditioning:
+    """Eigenvalues, rank and largest leverage of a weighted ridge problem.
+
+    A largest leverage within 1e-6 of one means that leave-one-out residuals of some
+    examples divide by almost zero: raise l2.
+    """
+    z = np.asarray(features, np.float64)
+    _check("features", z, np.zeros((len(z), 1)), weights, 1.0, None)
+    root = np.sqrt(np.asarray(weights, np.float64))[:, None]
+    u, s, _ = np.linalg.svd(root * z, full_matrices=False)
+    values = s**2
+    rank = int(np.sum(s > s[0] * max(z.shape) * np.finfo(np.float64).eps))
+    full = rank == z.shape[1]
+    smallest = float(values[-1] if full else 0.0) + l2
+    shrink = np.divide(values, values + l2, out=np.zeros_like(s), where=values > 0)
+    leverage = float(np.max((u**2) @ shrink))
+    largest = float(values[0]) + l2
+    condition = largest / smallest if smallest > 0 else np.inf
+    return Conditioning(condition, largest, smallest, rank, leverage)
+
+
+def get_loss(loss):
+    """The per-example loss function for a name in `ridge.LOSSES`, or `loss` itself."""
+    if callable(loss):
+        return loss
+    if loss not in ridge.LOSSES:
+        raise errors.nearest(loss, ridge.LOSSES, "loss")
+    return ridge.LOSSES[loss]
+
+
+def _evaluate(
+    kind, matrix, targets, weights, l2, *, loss=None, validation_weights=None
+):
+    """`(leave-one-out predictions, derivative)`; only what is used is computed."""
+    _check(kind, matrix, targets, weights, l2, validation_weights)
+    if validation_weights is None:
+        validation_weights = jnp.ones_like(jnp.asarray(weights, jnp.float32))
+    form = _form(kind, matrix, weights, l2)
+    if loss is None:
+        values, slack = _predict(matrix, targets, weights, l2, form=form)
+        result = (values, None)
+    else:
+        data = (matrix, targets, weights, l2, validation_weights)
+        values, slack = _differentiate(*data, form=form, loss=get_loss(loss))
+        result = (None, values)
+    if not precision.is_traced(slack) and np.min(slack) < 1e-6:
+        warnings.warn(
+            f"the largest leverage is 1 - {float(np.min(slack)):.1e}: leave-one-out "
+            "residuals there are dominated by rounding; use a larger l2",
+            stacklevel=3,
+        )
+    return result
+
+
+def _form(kind, matrix, weights, l2) -> str:
+    """Cheapest stable closed form: `primal`, `dual`, `gram` or `gram_positive`."""
+    n, p = np.shape(matrix)
+    if kind == "features" and p <= n:
+        return "primal"
+    if precision.is_traced(matrix, weights, l2):
+        return "gram" if kind == "gram" else "dual"
+    weights = np.asarray(weights)
+    positive = weights.min() > POSITIVE * weights.max()
+    scale = np.asarray(matrix)
+    diagonal = np.diagonal(scale) if kind == "gram" else np.sum(scale**2, axis=1)
+    well_posed = np.sum(weights * diagonal) < ridge.ILL_CONDITIONED * l2
+    suffix = "_positive" if positive and well_posed else ""
+    return ("gram" if kind == "gram" else "dual") + suffix
+
+
+def _smoother(matrix, weights, l2, form) -> ridge.Smoother:
+    if form == "primal":
+        return ridge.primal(matrix, weights, l2)
+    gram = matrix @ matrix.T if form.startswith("dual") else matrix
+    if form.endswith("_positive"):
+        return ridge.dual_positive(gram, weights, l2)
+    return ridge.dual(gram, weights, l2)
+
+
+@precision.double
+@functools.partial(jax.jit, static_argnames="form")
+def _predict(matrix, targets, weights, l2, *, form):
+    smoother = _smoother(matrix, weights, l2, form)
+    return targets - ridge.loo_residuals(smoother, targets), jnp.min(smoother.slack)
+
+
+@precision.double
+@functools.partial(jax.jit, static_argnames=("form", "loss"))
+def _differentiate(matrix, targets, weights, l2, validation_weights, *, form, loss):
+    smoother = _smoother(matrix, weights, l2, form)
+    gradient = ridge.loo_derivative(
+        smoother, targets, weights, validation_weights, loss
+    )
+    return gradient, jnp.min(smoother.slack)
+
+
+_holdout = precision.double(jax.jit(ridge.holdout_derivative, static_argnames="loss"))
+
+
+@precision.double
+@functools.partial(jax.jit, static_argnames="loss")
+def _l2_path(features, targets, weights, grid, validation_weights, *, loss):
+    values, vectors = jnp.linalg.eigh(ridge.symmetric_product(features, weights))
+    values = jnp.maximum(values, 0)
+    rotated = features @ vectors
+    moment = rotated.T @ (weights[:, None] * targets)
+    squared = rotated**2
+
+    def at(l2):
+        diagonal = squared @ (1 / (values + l2))
+        residuals = targets - rotated @ (moment / (values + l2)[:, None])
+        slack = jnp.maximum(1 - weights * diagonal, ridge.GUARD)
+        left_out = residuals / slack[:, None]
+        return ridge.loo_loss(left_out, targets, validation_weights, loss)
+
+    return jax.lax.map(at, grid)
+
+
+@precision.double
+@jax.jit
+def _gram(features):
+    return features @ features.T
+
+
+@precision.double
+@jax.jit
+def _gram_factor(features):
+    """Features `[n, n]` with the Gram matrix of `features` `[n, p]`, for p > n."""
+    values, vectors = jnp.linalg.eigh(features @ features.T)
+    return vectors * jnp.sqrt(jnp.maximum(values, 0))
+
+
+def _grouped(gram, targets, weights, l2, ids, loss, validation_weights):
+    if validation_weights is None:
+        validation_weights = jnp.ones_like(jnp.asarray(weights, jnp.float32))
+    members = grouped.member_table(ids, np.shape(gram)[0])
+    data = (gram, targets, weights, l2, validation_weights, members)
+    return _differentiate_groups(*data, loss=get_loss(loss))
+
+
+@precision.double
+@functools.partial(jax.jit, static_argnames="loss")
+def _differentiate_groups(
+    gram, targets, weights, l2, validation_weights, members, *, loss
+):
+    smoother = ridge.dual(gram, weights, l2)
+    return grouped.leave_group_out(
+        smoother, targets, weights, validation_weights, members, loss
+    )
+
+
+def _coupled(jacobian, targets, weights, l2, loss, validation_weights):
+    n, k, p = np.shape(jacobian)
+    _check("features", np.zeros((n, 1)), targets, weights, l2, validation_weights)
+    if validation_weights is None:
+        validation_weights = jnp.ones_like(jnp.asarray(weights, jnp.float32))
+    data = (jacobian, targets, weights, l2, validation_weights)
+    return _differentiate_coupled(*data, loss=get_loss(loss))
+
+
+@precision.double
+@functools.partial(jax.jit, static_argnames="loss")
+def _differentiate_coupled(jacobian, targets, weights, l2, validation_weights, *, loss):
+    n, k, p = jacobian.shape
+    rows = jacobian.reshape(n * k, p)
+    row_weights = jnp.repeat(weights, k)
+    smoother = ridge.dual(rows @ rows.T, row_weights, l2)
+    return grouped.leave_coupled_out(
+        smoother, targets, row_weights, validation_weights, loss
+    )
+
+
+def _check(kind, matrix, targets, weights, l2, validation_weights):
+    """One clear error for input that has no answer; traced arrays: shapes only."""
+    shape, n = np.shape(matrix), np.shape(weights)
+    if len(shape) != 2 or len(n) != 1 or shape[0] != n[0]:
+        raise errors.InputError(
+            f"expected {kind} [n, {'n' if kind == 'gram' else 'p'}] and weights [n]; "
+            f"found {shape} and {n}"
+        )
+    if len(np.shape(targets)) != 2 or np.shape(targets)[0] != shape[0]:
+        raise errors.InputError(
+            f"expected targets [n, k] with n = {shape[0]} rows; found "
+            f"{np.shape(targets)}. Turn class labels into one-hot rows first."
+        )
+    if kind == "gram" and shape[0] != shape[1]:
+        raise errors.InputError(f"expected a square Gram matrix; found {shape}")
+    if validation_weights is not None and np.shape(validation_weights) != n:
+        raise errors.InputError(
+            f"expected validation_weights {n}; found {np.shape(validation_weights)}"
+        )
+    if not precision.is_traced(matrix, targets, weights, l2, validation_weights):
+        _check_values(kind, matrix, targets, weights, l2, validation_weights)
+
+
+def _check_values(kind, matrix, targets, weights, l2, validation_weights):
+    given = {kind: matrix, "targets": targets, "weights": weights, "l2": l2}
+    if validation_weights is not None:
+        given["validation_weights"] = validation_weights
+    for name, value in given.items():
+        # A sum is finite exactly when all terms are, barring overflow; it needs no mask.
+        if not np.isfinite(np.sum(value, dtype=np.float64)):
+            bad = np.argwhere(~np.isfinite(value))
+            where = f"first at {tuple(map(int, bad[0]))}" if len(bad) else "overflow"
+            raise errors.InputError(
+                f"{name} holds {len(bad)} non-finite values, {where}; remove or "
+                "impute those rows before calling"
+            )
+    for name in ("weights", "validation_weights"):
+        if name in given and np.min(given[name]) < 0:
+            raise errors.InputError(
+                f"{name} must not be negative; found {np.min(given[name])}. Clip them "
+                "at zero: a negative weight has no minimiser."
+            )
+    if np.max(weights) <= 0:
+        raise errors.InputError("all weights are zero: nothing is left to train on")
+    if l2 < 0:
+        raise errors.InputError(f"l2 must not be negative; found {l2}")
+    if kind == "gram" and not np.allclose(
+        matrix, np.transpose(matrix), atol=1e-5 * float(np.max(np.abs(matrix)))
+    ):
+        raise errors.InputError("the Gram matrix is not symmetric")
+    if l2 == 0:
+        _check_unpenalised(kind, np.asarray(matrix), np.asarray(weights))
+
+
+def _check_unpenalised(kind, matrix, weights):
+    if kind == "gram":
+        raise errors.InputError("a Gram matrix needs l2 > 0; found l2 = 0")
+    rank = np.linalg.matrix_rank(matrix[weights > 0])
+    if rank < matrix.shape[1]:
+        raise errors.InputError(
+            f"l2 = 0 with singular features: rank {rank} of {matrix.shape[1]} columns. "
+            "Pass l2 > 0, for example diva.choose_l2(features, targets).l2"
+        )

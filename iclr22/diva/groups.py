@@ -1,0 +1,102 @@
+"""Leaving several rows out at once: groups of examples, or the outputs of a network.
+
+With block b left out, `u_b = (I - S_bb D_b)^-1 E_b`. Two cases share that algebra: a
+group of examples whose k outputs are independent, and one example of a linearized
+network whose k outputs share a parameter vector (arXiv:2111.09785, section 3.1; block
+form derived here, checked against retraining in the tests).
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from iclr22 import errors
+
+
+def member_table(ids, n: int) -> np.ndarray:
+    """Row indices of each group, `[groups, largest group]`, padded with n."""
+    ids = np.asarray(ids)
+    if ids.shape != (n,):
+        raise errors.InputError(
+            f"expected one group id per row, [{n}]; found {ids.shape}"
+        )
+    _, group, counts = np.unique(ids, return_inverse=True, return_counts=True)
+    order = np.argsort(group, kind="stable")
+    column = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    table = np.full((len(counts), counts.max()), n, np.int32)
+    table[group[order], column] = order
+    return table
+
+
+def leave_group_out(smoother, targets, weights, validation_weights, members, loss):
+    """`(predictions [n, k], derivative [n])` of leaving whole groups out.
+
+    Args:
+      smoother: `ridge.Smoother` of the n rows.
+      targets: `[n, k]`; weights, validation_weights: `[n]`.
+      members: `[groups, size]` from `member_table`.
+      loss: per-example loss.
+    """
+
+    def gradient_of(left_out, rows):
+        weight = validation_weights.at[rows].get(mode="fill", fill_value=0)
+        target = targets.at[rows].get(mode="fill", fill_value=0)
+        gradient = jax.vmap(jax.grad(loss))(target - left_out, target)
+        return weight[:, None] * gradient
+
+    left_out, g = _leave_blocks_out(smoother, targets, weights, members, gradient_of)
+    return targets - left_out, g
+
+
+def leave_coupled_out(smoother, targets, row_weights, validation_weights, loss):
+    """`(predictions [n, k], derivative [n])`, the k outputs of an example coupled.
+
+    Args:
+      smoother: `ridge.Smoother` of the n k rows (example-major).
+      targets: `[n, k]`; row_weights: `[n k]`; validation_weights: `[n]`.
+      loss: per-example loss.
+    """
+    n, k = targets.shape
+    rows = jnp.arange(n * k).reshape(n, k)
+
+    def gradient_of(left_out, rows):
+        target = targets[rows[0] // k]
+        gradient = jax.grad(loss)(target - left_out[:, 0], target)
+        return validation_weights[rows[0] // k] * gradient[:, None]
+
+    left_out, g = _leave_blocks_out(
+        smoother, targets.reshape(-1, 1), row_weights, rows, gradient_of
+    )
+    return targets - left_out.reshape(n, k), g.reshape(n, k).sum(1)
+
+
+def _leave_blocks_out(smoother, targets, weights, members, gradient_of):
+    """Left-out residuals `[n, c]` and derivative `[n]`, one block after the other.
+
+    With R = M' G, M = (I - S_bb D_b)^-1:
+    `g_j = <E_j, (S R)_j> + sum_b <S_jb R_b, S_jb D_b u_b> - <(S_bb R_b)_j, u_j>`.
+    """
+    n, c = targets.shape
+    residuals = smoother.residuals(targets)
+    size = members.shape[1]
+    pick = {"mode": "fill", "fill_value": 0}
+
+    def step(carry, rows):
+        left_out, derivative = carry
+        indicator = jnp.zeros((n, size), targets.dtype)
+        indicator = indicator.at[rows, jnp.arange(size)].set(1, mode="drop")
+        columns = smoother.matmul(indicator)
+        block = columns.at[rows].get(**pick)
+        weight = weights.at[rows].get(**pick)
+        kept = jnp.eye(size, dtype=targets.dtype) - block * weight
+        u = jnp.linalg.solve(kept, residuals.at[rows].get(**pick))
+        r = jnp.linalg.solve(kept.T, gradient_of(u, rows))
+        pulled = columns @ r
+        pushed = columns @ (weight[:, None] * u)
+        derivative += jnp.sum(pulled * (residuals + pushed), axis=1)
+        own = jnp.sum((block @ r) * u, axis=1)
+        derivative = derivative.at[rows].add(-own, mode="drop")
+        return (left_out.at[rows].set(u, mode="drop"), derivative), None
+
+    start = (jnp.zeros((n, c), targets.dtype), jnp.zeros(n, targets.dtype))
+    return jax.lax.scan(step, start, members)[0]

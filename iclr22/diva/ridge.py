@@ -1,0 +1,275 @@
+"""Weighted ridge regression, leave-one-out predictions and the dataset derivative.
+
+Everything here is a closed form; nothing differentiates through a solve. One operator
+carries both sides of the method: the smoother `Z C Z'`, `C = (Z' D Z + l2 I)^-1`,
+`D = diag(weights)`. The primal form never builds it (cost n m^2), the dual form does
+(cost n^3); the formulas on top of it are written once.
+
+Source: Dukler et al., "DIVA: Dataset Derivative of a Learning Task", ICLR 2022,
+arXiv:2111.09785, sections 3 and 4, equations 5 to 13.
+
+Differs: the paper prints the leave-one-out form that divides by sqrt(weight), which is
+0/0 for an example of weight zero. The form used here is the same number and stays valid
+at zero, where Extend starts.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import cho_solve, solve_triangular
+
+BLOCK = 256  # symmetric products stop halving below this width
+GUARD = 1e-10  # smallest 1 - leverage that is divided by
+ILL_CONDITIONED = 1e12  # above this bound an eigendecomposition replaces Cholesky
+
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def mse(prediction, target):
+    """Squared norm of the error, without 1/2. Arguments `[k]`, result a scalar."""
+    return jnp.sum((prediction - target) ** 2)
+
+
+def cross_entropy(prediction, target, temperature=1.0):
+    """Softmax cross-entropy on ridge outputs. Arguments `[k]`, result a scalar.
+
+    Keep the temperature at 1. Large temperatures make confident leave-one-out errors
+    dominate and turn the sign of the derivative around: on digits with 20 % flips the
+    AUC falls from .997 at 1 to .68 at 6 and .24 at 8.
+    """
+    return -jnp.sum(target * jax.nn.log_softmax(temperature * prediction))
+
+
+def squared_hinge(prediction, target):
+    """Squared one-against-all hinge on targets in {0, 1}. Arguments `[k]`."""
+    sign = 2 * target - 1
+    return jnp.sum(jax.nn.relu(1 - sign * (2 * prediction - 1)) ** 2) / 4
+
+
+def huber(prediction, target, delta=0.5):
+    """Sum of Huber losses: quadratic to `delta`, linear beyond. Arguments `[k]`."""
+    error = jnp.abs(prediction - target)
+    inner = jnp.minimum(error, delta)
+    return jnp.sum(inner**2 + 2 * delta * (error - inner))
+
+
+LOSSES: dict[str, Loss] = {
+    "mse": mse,
+    "cross_entropy": cross_entropy,
+    "squared_hinge": squared_hinge,
+    "huber": huber,
+}
+
+
+class Smoother(NamedTuple):
+    """The operator `S = Z C Z'` of a weighted ridge problem with n examples.
+
+    Attributes:
+      diagonal: `[n]`, the entries `S_ii`.
+      slack: `[n]`, one minus the leverage, `1 - weight_i S_ii`, in (0, 1].
+      residuals: function of targets `[n, k]`, giving `Y - S D Y`.
+      matmul: function of `[n, c]`, giving `S x`.
+      squared_matmul: function of `[n]`, giving `(S * S) x`, elementwise square.
+    """
+
+    diagonal: jax.Array
+    slack: jax.Array
+    residuals: Callable[[jax.Array], jax.Array]
+    matmul: Callable[[jax.Array], jax.Array]
+    squared_matmul: Callable[[jax.Array], jax.Array]
+
+
+def symmetric_product(x, weights):
+    """`x' diag(weights) x` for x `[n, m]`, computing each mirrored block once."""
+    m = x.shape[1]
+    if m <= BLOCK:
+        return x.T @ (weights[:, None] * x)
+    left, right = x[:, : m // 2], x[:, m // 2 :]
+    cross = left.T @ (weights[:, None] * right)
+    return jnp.block(
+        [
+            [symmetric_product(left, weights), cross],
+            [cross.T, symmetric_product(right, weights)],
+        ]
+    )
+
+
+def quadratic_form(x, matrix):
+    """`x_i' matrix x_i` for every row of x `[n, m]`, matrix symmetric; result `[n]`."""
+    m = x.shape[1]
+    if m <= BLOCK:
+        return jnp.sum((x @ matrix) * x, axis=1)
+    h = m // 2
+    left, right = x[:, :h], x[:, h:]
+    cross = jnp.sum((left @ matrix[:h, h:]) * right, axis=1)
+    return (
+        quadratic_form(left, matrix[:h, :h])
+        + quadratic_form(right, matrix[h:, h:])
+        + 2 * cross
+    )
+
+
+def condition_bound(covariance, l2):
+    """Upper bound of the condition number of `covariance + l2 I`; infinite at l2 = 0."""
+    return (jnp.trace(covariance) + l2) / l2
+
+
+def inverse(covariance, l2):
+    """`(covariance + l2 I)^-1` `[m, m]`; by eigenvectors where Cholesky would fail."""
+    m = covariance.shape[0]
+    identity = jnp.eye(m, dtype=covariance.dtype)
+
+    def by_cholesky(a):
+        return cho_solve((jnp.linalg.cholesky(a + l2 * identity), True), identity)
+
+    def by_eigenvectors(a):
+        values, vectors = jnp.linalg.eigh(a)
+        floor = jnp.finfo(a.dtype).eps * m * values[-1]
+        return (vectors / (jnp.maximum(values, 0) + jnp.maximum(l2, floor))) @ vectors.T
+
+    bad = ~(condition_bound(covariance, l2) < ILL_CONDITIONED)
+    return jax.lax.cond(bad, by_eigenvectors, by_cholesky, covariance)
+
+
+def primal(features, weights, l2) -> Smoother:
+    """Smoother from features `[n, m]`; four products of n m^2 flops, no n x n array."""
+    c = inverse(symmetric_product(features, weights), l2)
+    diagonal = quadratic_form(features, c)
+
+    def matmul(x):
+        return features @ (c @ (features.T @ x))
+
+    def squared_matmul(x):
+        return quadratic_form(features, c @ symmetric_product(features, x) @ c)
+
+    def residuals(targets):
+        return targets - matmul(weights[:, None] * targets)
+
+    slack = 1 - weights * diagonal
+    return Smoother(diagonal, slack, residuals, matmul, squared_matmul)
+
+
+def dual(gram, weights, l2) -> Smoother:
+    """Smoother from a Gram matrix `[n, n]`; valid for zero weights."""
+    n = gram.shape[0]
+    root = jnp.sqrt(weights)
+    scaled = root[:, None] * gram
+    bad = ~(condition_bound(scaled * root, l2) < ILL_CONDITIONED)
+
+    def by_cholesky(scaled):
+        kernel = scaled * root + l2 * jnp.eye(n, dtype=gram.dtype)
+        half = solve_triangular(jnp.linalg.cholesky(kernel), scaled, lower=True)
+        return (gram - half.T @ half) / l2
+
+    def by_eigenvectors(scaled):
+        values, vectors = jnp.linalg.eigh(scaled * root)
+        half = (vectors / jnp.sqrt(jnp.maximum(values, 0) + l2)).T @ scaled
+        return (gram - half.T @ half) / l2
+
+    s = jax.lax.cond(bad, by_eigenvectors, by_cholesky, scaled)
+    diagonal = jnp.diagonal(s)
+    return Smoother(
+        diagonal,
+        1 - weights * diagonal,
+        lambda targets: targets - s @ (weights[:, None] * targets),
+        lambda x: s @ x,
+        lambda x: jnp.sum(s * s * x, axis=1),
+    )
+
+
+def dual_positive(gram, weights, l2) -> Smoother:
+    """Smoother from a Gram matrix `[n, n]` when no weight is near zero.
+
+    With `B = (l2 I + sqrt(D) K sqrt(D))^-1` all that is needed follows without a
+    difference of large numbers: `1 - h = l2 diag(B)`, `Y - F = l2 D^-1/2 B D^1/2 Y`.
+    """
+    root = jnp.sqrt(weights)
+    b = spd_inverse(
+        root[:, None] * gram * root + l2 * jnp.eye(gram.shape[0], dtype=gram.dtype)
+    )
+    slack = l2 * jnp.diagonal(b)
+    diagonal = (1 - slack) / weights
+
+    def residuals(targets):
+        return l2 * (b @ (root[:, None] * targets)) / root[:, None]
+
+    def matmul(x):
+        return (x / root[:, None] - l2 * (b @ (x / root[:, None]))) / root[:, None]
+
+    def squared_matmul(x):
+        off = jnp.sum(b * b * (x / weights), axis=1) - slack**2 / l2**2 * x / weights
+        return l2**2 * off / weights + diagonal**2 * x
+
+    return Smoother(diagonal, slack, residuals, matmul, squared_matmul)
+
+
+def spd_inverse(matrix):
+    """Inverse of a positive definite `[n, n]`, halved recursively into products.
+
+    4/3 n^3 flops, nearly all of them matrix products, so that it runs at full speed
+    on every device and shards over several.
+    """
+    n = matrix.shape[0]
+    if n <= 2 * BLOCK:
+        identity = jnp.eye(n, dtype=matrix.dtype)
+        return cho_solve((jnp.linalg.cholesky(matrix), True), identity)
+    h = n // 2
+    first = spd_inverse(matrix[:h, :h])
+    cross = matrix[h:, :h] @ first
+    second = spd_inverse(matrix[h:, h:] - cross @ matrix[:h, h:])
+    lower = -second @ cross
+    return jnp.block([[first - cross.T @ lower, lower.T], [lower, second]])
+
+
+def loo_residuals(smoother: Smoother, targets):
+    """`y_i` minus the prediction of the model trained without i, `[n, k]` (eq. 10)."""
+    slack = jnp.maximum(smoother.slack, GUARD)[:, None]
+    return smoother.residuals(targets) / slack
+
+
+def loo_loss(residuals, targets, validation_weights, loss: Loss):
+    """Sum over examples of the leave-one-out loss, a scalar."""
+    values = jax.vmap(loss)(targets - residuals, targets)
+    return jnp.sum(validation_weights * values)
+
+
+def loo_derivative(
+    smoother: Smoother, targets, weights, validation_weights, loss: Loss
+):
+    """Gradient of the summed leave-one-out loss in the weights, `[n]`.
+
+    With u the leave-one-out residual, G the gradient of the loss at the leave-one-out
+    prediction, P = G / (1 - h) and q = <P, u>:
+    `g = rowsum(E * (S P)) + (S * S)(D q) - diag(S) q`  (section 4, in closed form).
+    """
+    slack = jnp.maximum(smoother.slack, GUARD)[:, None]
+    residuals = smoother.residuals(targets)
+    left_out = residuals / slack
+    gradient = jax.vmap(jax.grad(loss))(targets - left_out, targets)
+    p = validation_weights[:, None] * gradient / slack
+    q = jnp.sum(p * left_out, axis=1)
+    direct = jnp.sum(residuals * smoother.matmul(p), axis=1)
+    return direct + smoother.squared_matmul(weights * q) - smoother.diagonal * q
+
+
+def holdout_derivative(
+    features, targets, weights, l2, valid_features, valid_targets, valid_weights, loss
+):
+    """Gradient of the summed loss on a held-out set in the training weights, `[n]`.
+
+    Proposition 2 of the paper with its transposes corrected. It equals the influence
+    function of Koh and Liang (2017) for the weighted ridge objective.
+    """
+    c = inverse(symmetric_product(features, weights), l2)
+    coefficients = c @ (features.T @ (weights[:, None] * targets))
+    gradient = jax.vmap(jax.grad(loss))(valid_features @ coefficients, valid_targets)
+    pulled = c @ (valid_features.T @ (valid_weights[:, None] * gradient))
+    return jnp.sum((targets - features @ coefficients) * (features @ pulled), axis=1)
+
+
+def solve(features, targets, weights, l2):
+    """Weighted ridge coefficients `[m, k]` (eq. 5)."""
+    c = inverse(symmetric_product(features, weights), l2)
+    return c @ (features.T @ (weights[:, None] * targets))

@@ -1,0 +1,153 @@
+"""The dataset derivative for data that does not fit in memory at once.
+
+Three passes over chunks of rows; what stays is `[m, m]`. Each pass is one compiled
+function, and with rows placed on several devices the sums over rows become all-reduces.
+Nystrom features make any kernel fit this form.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from iclr22 import precision
+from iclr22.diva import ridge
+from iclr22.diva.closed_form import get_loss
+
+
+class Rows(NamedTuple):
+    """One chunk: features `[c, m]`, targets `[c, k]`, both weights `[c]`.
+
+    Padding rows have weight and validation weight 0.
+    """
+
+    features: jax.Array
+    targets: jax.Array
+    weights: jax.Array
+    validation_weights: jax.Array
+
+
+def derivative(
+    chunks: Callable[[], Iterator[Rows]], l2, *, loss="mse", place=None
+) -> np.ndarray:
+    """Dataset derivative `[n]` from three passes over `chunks()`, padding included.
+
+    Args:
+      chunks: called three times; yields the same `Rows` in the same order each time,
+        all of one length (`in_chunks` does this for arrays and memory maps).
+      l2: positive penalty.
+      loss: as in `diva.derivative`.
+      place: puts a chunk on the devices (`parallel.shard_rows(mesh)`); default identity.
+
+    Cost: 4 n m^2 flops, memory `m^2` and one chunk. Source: as `ridge`; the passes are
+    section 3 of the method's scaling notes: covariance, then residuals, then gradient.
+    """
+    loss, place = get_loss(loss), place or (lambda x: x)
+    stream = lambda: map(place, chunks())  # noqa: E731
+    covariance, moment = functools.reduce(_plus, map(_covariance, stream()))
+    inverse, coefficients = _solve(covariance, moment, l2)
+    parts = (_pull(rows, inverse, coefficients, loss=loss) for rows in stream())
+    pulled, curvature = _sandwich(inverse, *functools.reduce(_plus, parts))
+    gradients = [
+        np.asarray(_gradient(rows, inverse, coefficients, pulled, curvature, loss=loss))
+        for rows in stream()
+    ]
+    return np.concatenate(gradients)
+
+
+def in_chunks(
+    features, targets, weights=None, *, chunk: int, validation_weights=None
+) -> Callable[[], Iterator[Rows]]:
+    """Chunks of arrays `[n, ...]` (memory maps too) for `derivative`, padded at the end."""
+    n = len(features)
+    weights = np.ones(n) if weights is None else np.asarray(weights)
+    valid = np.ones(n) if validation_weights is None else np.asarray(validation_weights)
+
+    def read():
+        for low in range(0, n, chunk):
+            part = (a[low : low + chunk] for a in (features, targets, weights, valid))
+            yield Rows(*(_pad(np.asarray(a), chunk) for a in part))
+
+    return read
+
+
+def nystrom(kernel: Callable, landmarks) -> Callable:
+    """Features `[n, r]` whose inner products approximate a kernel.
+
+    Args:
+      kernel: `(x [a, ...], y [b, ...]) -> [a, b]`, positive semi-definite.
+      landmarks: `[r, ...]` inputs, usually a random subset of the data.
+
+    Returns a function `inputs [n, ...] -> [n, r]`: `K_nr (K_rr + eps I)^-1/2`.
+    """
+    root = _inverse_root(kernel(landmarks, landmarks))
+    return lambda inputs: kernel(inputs, landmarks) @ root
+
+
+@precision.double
+@jax.jit
+def _inverse_root(matrix):
+    values, vectors = jnp.linalg.eigh(matrix)
+    floor = 1e-7 * values[-1]  # kernels arrive in float32
+    kept = jnp.where(values > floor, 1 / jnp.sqrt(jnp.maximum(values, floor)), 0)
+    return vectors * kept
+
+
+@precision.double
+@jax.jit
+def _covariance(rows: Rows):
+    weighted = rows.weights[:, None] * rows.targets
+    return ridge.symmetric_product(rows.features, rows.weights), (
+        rows.features.T @ weighted
+    )
+
+
+@precision.double
+@jax.jit
+def _solve(covariance, moment, l2):
+    inverse = ridge.inverse(covariance, l2)
+    return inverse, inverse @ moment
+
+
+def _left_out(rows: Rows, inverse, coefficients, loss):
+    """`(residuals, P, q, diagonal)` of one chunk; names as in `ridge.loo_derivative`."""
+    diagonal = ridge.quadratic_form(rows.features, inverse)
+    slack = jnp.maximum(1 - rows.weights * diagonal, ridge.GUARD)[:, None]
+    residuals = rows.targets - rows.features @ coefficients
+    left_out = residuals / slack
+    gradient = jax.vmap(jax.grad(loss))(rows.targets - left_out, rows.targets)
+    p = rows.validation_weights[:, None] * gradient / slack
+    return residuals, p, jnp.sum(p * left_out, axis=1), diagonal
+
+
+@precision.double
+@functools.partial(jax.jit, static_argnames="loss")
+def _pull(rows: Rows, inverse, coefficients, *, loss):
+    _, p, q, _ = _left_out(rows, inverse, coefficients, loss)
+    curvature = ridge.symmetric_product(rows.features, rows.weights * q)
+    return rows.features.T @ p, curvature
+
+
+@precision.double
+@jax.jit
+def _sandwich(inverse, pulled, curvature):
+    return inverse @ pulled, inverse @ curvature @ inverse
+
+
+@precision.double
+@functools.partial(jax.jit, static_argnames="loss")
+def _gradient(rows: Rows, inverse, coefficients, pulled, curvature, *, loss):
+    residuals, _, q, diagonal = _left_out(rows, inverse, coefficients, loss)
+    direct = jnp.sum(residuals * (rows.features @ pulled), axis=1)
+    return direct + ridge.quadratic_form(rows.features, curvature) - diagonal * q
+
+
+def _plus(a, b):
+    return jax.tree.map(lambda x, y: x + y, a, b)
+
+
+def _pad(x, size):
+    return np.pad(x, [(0, size - len(x))] + [(0, 0)] * (x.ndim - 1))

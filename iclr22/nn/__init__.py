@@ -1,0 +1,1 @@
+"""Flax Linen networks shared by several methods, one idea per file."""

@@ -1,0 +1,55 @@
+"""Batch normalization that is exact for padded batches on any number of devices."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from iclr22 import parallel
+
+
+class BatchNorm(nn.Module):
+    """Batch normalization over all but the last axis, weighted by example.
+
+    Differs from `flax.linen.BatchNorm`: moments are sums over examples divided once, so
+    padding has no influence and devices with unequal numbers of real examples agree
+    with one device that sees them all.
+    """
+
+    axis_name: str | None = None
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x, weight=None):
+        """Normalise x `[batch, ..., features]`.
+
+        Args:
+          weight: `[batch]`, 0 on padding, to use (and remember) the moments of this
+            batch; None to use the remembered ones.
+        """
+        width = x.shape[-1]
+        mean = self.variable("stats", "mean", jnp.zeros, width)
+        var = self.variable("stats", "var", jnp.ones, width)
+        scale = self.param("scale", nn.initializers.ones, (width,))
+        bias = self.param("bias", nn.initializers.zeros, (width,))
+        if weight is None:
+            used_mean, used_var = mean.value, var.value
+        else:
+            used_mean, used_var = self._moments(x, weight)
+            if not self.is_initializing():
+                keep = self.momentum
+                mean.value = keep * mean.value + (1 - keep) * used_mean
+                var.value = keep * var.value + (1 - keep) * used_var
+        return (x - used_mean) * (scale / jnp.sqrt(used_var + self.epsilon)) + bias
+
+    def _moments(self, x, weight):
+        w = weight.reshape(-1, *(1,) * (x.ndim - 1))
+        axes = tuple(range(x.ndim - 1))
+        positions = x[0, ..., 0].size
+
+        def total(value):
+            return parallel.reduce(jnp.sum(value, axes), self.axis_name)
+
+        count = parallel.reduce(jnp.sum(weight), self.axis_name) * positions
+        count = jnp.maximum(count, 1)
+        mean = total(w * x) / count
+        return mean, total(w * (x - mean) ** 2) / count

@@ -1,0 +1,189 @@
+"""Devices. Nothing else in the package mentions them.
+
+Two modes with the same numbers. `jit`: arrays carry a sharding over all devices of all
+hosts and the compiler inserts the communication; `axis_name` is None. `pmap`: each device
+sees its own slice and the step reduces over `axis_name` itself.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from iclr22 import errors
+
+AXIS = "data"
+MODES = ("jit", "pmap")
+
+
+class Devices(NamedTuple):
+    """How a run is laid out: mode, mesh of its devices, and where the batch divides."""
+
+    mode: str
+    mesh: Mesh
+    batch_axes: object = 0
+
+    @property
+    def axis_name(self) -> str | None:
+        """The axis that a step reduces over: None under jit."""
+        return AXIS if self.mode == "pmap" else None
+
+
+def devices(mode: str = "jit", batch_axes=0) -> Devices:
+    """All devices of all hosts (`jit`), or this host's (`pmap`)."""
+    if mode not in MODES:
+        raise errors.nearest(mode, MODES, "mode")
+    chosen = jax.local_devices() if mode == "pmap" else jax.devices()
+    return Devices(mode, Mesh(np.asarray(chosen), (AXIS,)), batch_axes)
+
+
+def initialize() -> None:
+    """Join the other processes of a multi-host run; before any other use of JAX.
+
+    On Cloud TPU, Slurm and Kubernetes JAX finds its partners. Elsewhere set
+    COORDINATOR_ADDRESS, NUM_PROCESSES and PROCESS_ID, as `launch/` does.
+    """
+    import os
+
+    if "COORDINATOR_ADDRESS" in os.environ:
+        jax.distributed.initialize(
+            os.environ["COORDINATOR_ADDRESS"],
+            int(os.environ["NUM_PROCESSES"]),
+            int(os.environ["PROCESS_ID"]),
+        )
+    else:
+        jax.distributed.initialize()
+
+
+def place(on: Devices, init: Callable, *args):
+    """Run `init` so that its result lies on every device from the start.
+
+    Without this pmap compiles twice, and donation fails with several processes.
+    """
+    return jax.jit(init, out_shardings=NamedSharding(on.mesh, P()))(*args)
+
+
+def replicate(on: Devices, tree):
+    """Put host arrays on every device."""
+    sharding = NamedSharding(on.mesh, P())
+    return jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)), tree
+    )
+
+
+def shard(on: Devices, batch, *, stacked: bool = False):
+    """Divide a host batch over the devices.
+
+    Args:
+      batch: pytree of NumPy arrays, this process's slice of the global batch.
+      stacked: leaves are `[steps, batch, ...]` for a scan over steps.
+    """
+    put = functools.partial(_put if on.mode == "jit" else _split, on, stacked)
+    leaves, structure = jax.tree.flatten(batch)
+    axes = jax.tree.leaves(
+        jax.tree.broadcast(on.batch_axes, batch, is_leaf=_is_none), is_leaf=_is_none
+    )
+    return structure.unflatten(map(put, leaves, axes))
+
+
+def _put(on, stacked, x, axis):
+    spec = P() if axis is None else P(*(None,) * stacked, AXIS)
+    sharding = NamedSharding(on.mesh, spec)
+    return jax.make_array_from_process_local_data(sharding, np.asarray(x))
+
+
+def _split(on, stacked, x, axis):
+    x = np.asarray(x)
+    if axis is None:
+        return x
+    if stacked:  # the device axis goes first, the scan axis stays inside
+        return np.swapaxes(x.reshape(len(x), on.mesh.size, -1, *x.shape[2:]), 0, 1)
+    return x.reshape(on.mesh.size, -1, *x.shape[1:])
+
+
+def _is_none(x):
+    return x is None
+
+
+def compile_step(on: Devices, step: Callable, *, steps: int = 1) -> Callable:
+    """Compile `(state, batch, axis_name) -> (state, metrics)`.
+
+    With `steps > 1` one call runs that many updates in a `lax.scan` over a stacked batch
+    and returns metrics `[steps]`; small models are otherwise bound by dispatch.
+    """
+    step = functools.partial(step, axis_name=on.axis_name)
+    whole = step if steps == 1 else lambda state, xs: jax.lax.scan(step, state, xs)
+    if on.mode == "jit":
+        replicated = NamedSharding(on.mesh, P())
+        return jax.jit(whole, donate_argnums=0, out_shardings=replicated)
+    return _pmap(on, whole, donate_argnums=(0,), outputs=(None, None))
+
+
+def compile_evaluate(on: Devices, evaluate: Callable) -> Callable:
+    """Compile `(params, batch, axis_name) -> sums`, summed over devices."""
+    evaluate = functools.partial(evaluate, axis_name=on.axis_name)
+    if on.mode == "jit":
+        return jax.jit(evaluate, out_shardings=NamedSharding(on.mesh, P()))
+    return _pmap(on, evaluate, outputs=None)
+
+
+def _pmap(on, function, *, outputs, donate_argnums=()):
+    mapped = jax.pmap(
+        lambda state, batch, _: function(state, batch),
+        AXIS,
+        in_axes=(None, on.batch_axes, 0),
+        out_axes=outputs,
+        donate_argnums=donate_argnums,
+    )
+    # pmap wants one mapped argument even where the whole batch is on every device.
+    index = np.arange(on.mesh.size)
+    return lambda state, batch: mapped(state, batch, index)
+
+
+def reduce(tree, axis_name: str | None):
+    """Sum over devices under pmap; identity under jit, where arrays are global."""
+    return tree if axis_name is None else jax.lax.psum(tree, axis_name)
+
+
+def gather(x, axis_name: str | None):
+    """All examples of all devices, `[batch, ...]`; identity under jit."""
+    return x if axis_name is None else jax.lax.all_gather(x, axis_name, tiled=True)
+
+
+def fold_axis(key, axis_name: str | None):
+    """A key of its own for each device under pmap; identity under jit."""
+    if axis_name is None:
+        return key
+    return jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+
+
+def shard_rows(on: Devices) -> Callable:
+    """Function that divides the rows of a host pytree over the devices, for closed forms."""
+    return functools.partial(shard, on._replace(mode="jit", batch_axes=0))
+
+
+def as_global(on: Devices, tree):
+    """State from a pmapped step as global arrays, which a checkpoint of several
+    processes needs; identity under jit and in a single process."""
+    if on.mode == "jit" or jax.process_count() == 1:
+        return tree
+    sharding = NamedSharding(Mesh(np.asarray(jax.devices()), (AXIS,)), P())
+
+    def convert(x):
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            data = convert(jax.random.key_data(x))
+            return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
+        local = np.asarray(x.addressable_data(0))
+        return jax.make_array_from_process_local_data(sharding, local, local.shape)
+
+    return jax.tree.map(convert, tree)
+
+
+def is_main() -> bool:
+    """True in the one process that writes files."""
+    return jax.process_index() == 0

@@ -1,0 +1,155 @@
+"""Records of a run: metrics by step, and one row per measured number."""
+
+import csv
+import io
+import json
+import math
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from iclr22 import checkpoint, errors, parallel
+
+
+class Result(NamedTuple):
+    """One measured number, one row of results.csv.
+
+    Metric names are `split/quantity`. Accuracies, precisions and recalls are in percent,
+    AUC and F1 in 0..1. `published` is the paper's number for the same thing, or empty.
+    """
+
+    method: str
+    dataset: str
+    variant: str
+    setting: str
+    seed: int
+    metric: str
+    value: float
+    published: str = ""
+    seconds: float | str = ""
+    device: str = ""
+    commit: str = ""
+    date: str = ""
+
+
+class Summary(NamedTuple):
+    """Results over seeds: mean and half width of the 95 % t interval (nan for one)."""
+
+    method: str
+    dataset: str
+    variant: str
+    setting: str
+    metric: str
+    published: str
+    mean: float
+    interval: float
+    seeds: int
+
+
+def write_results(path, rows: Iterable[Result]) -> None:
+    """Write results.csv atomically."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Result._fields)
+    writer.writerows(rows)
+    with checkpoint.atomic(path) as temporary:
+        temporary.write_text(text.getvalue())
+
+
+def read_results(path) -> list[Result]:
+    """Rows of a results.csv; columns that are missing stay at their defaults."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    needed = set(Result._fields[:8])
+    if rows and needed - set(rows[0]):
+        raise errors.InputError(f"{path} lacks columns {sorted(needed - set(rows[0]))}")
+    known = [{k: v for k, v in row.items() if k in Result._fields} for row in rows]
+    return [
+        Result(**row)._replace(seed=int(row["seed"]), value=float(row["value"]))
+        for row in known
+    ]
+
+
+def summarise(rows: Iterable[Result]) -> list[Summary]:
+    """Mean and 95 % interval over seeds for everything else that is equal."""
+    from scipy import stats
+
+    groups: dict[tuple, list[float]] = {}
+    for row in rows:
+        key = (*row[:4], row.metric, row.published)
+        groups.setdefault(key, []).append(row.value)
+    summaries = []
+    for key, values in groups.items():
+        n = len(values)
+        spread = np.std(values, ddof=1) / np.sqrt(n) if n > 1 else math.nan
+        half = float(stats.t.ppf(0.975, n - 1) * spread) if n > 1 else math.nan
+        summaries.append(Summary(*key, float(np.mean(values)), half, n))
+    return summaries
+
+
+class Writer:
+    """Metrics by step: metrics.jsonl, metrics.csv, TensorBoard events if installed.
+
+    Args:
+      directory: of the run.
+      resume_at: lines of later steps, left by an interrupted run, are dropped.
+    """
+
+    def __init__(self, directory, *, resume_at: int = 0):
+        self._path = pathlib.Path(directory) / "metrics.jsonl"
+        self._active = parallel.is_main()
+        self._board = None
+        if not self._active:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lines = []
+        if self._path.exists():
+            lines = [x for x in self._path.read_text().splitlines() if _complete(x)]
+        kept = [x for x in lines if json.loads(x)["step"] <= resume_at]
+        with checkpoint.atomic(self._path) as temporary:
+            temporary.write_text("".join(f"{x}\n" for x in kept))
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError:
+            return
+        self._board = SummaryWriter(str(self._path.parent / "events"))
+
+    def write(self, step: int, **values: float) -> None:
+        """Append one line; names are `split/quantity` with `__` for the slash."""
+        if not self._active:
+            return
+        values = {name.replace("__", "/"): float(x) for name, x in values.items()}
+        with open(self._path, "a") as file:
+            file.write(json.dumps({"step": int(step), **values}) + "\n")
+        for name, value in values.items() if self._board else ():
+            self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write metrics.csv from the lines and close the event file."""
+        if not self._active:
+            return
+        lines = read_metrics(self._path)
+        names = list(dict.fromkeys(name for line in lines for name in line))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+        with checkpoint.atomic(self._path.with_suffix(".csv")) as temporary:
+            temporary.write_text(text.getvalue())
+        if self._board:
+            self._board.close()
+
+
+def read_metrics(path) -> list[dict]:
+    """Lines of a metrics.jsonl, a torn last line left out."""
+    path = pathlib.Path(path)
+    if not path.exists():
+        return []
+    return [json.loads(x) for x in path.read_text().splitlines() if _complete(x)]
+
+
+def _complete(line: str) -> bool:
+    return line.startswith("{") and line.endswith("}") and os.linesep not in line

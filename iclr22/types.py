@@ -1,0 +1,62 @@
+"""Shared types and the shape that every method has."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+Array = jax.Array
+Key = jax.Array  # from jax.random.key
+Params = Any  # pytree of arrays
+Batch = Any  # usually dict[str, Array] with a "weight" [batch], 0 on padding
+Metrics = Mapping[str, Array]
+Sums = Mapping[str, Array]  # always holds "weight", the number of examples summed
+
+NAMES = ("Config", "State", "init", "apply", "loss", "train_step", "evaluate")
+
+
+class Method(Protocol):
+    """The seven public names of a method (or of one stage of it).
+
+    Modules satisfy it; there is nothing to inherit from. `Config` is closed over with
+    `functools.partial` before compiling, so the same functions serve jit, pmap and
+    several hosts. A method, or a stage, without a training loop sets
+    `PARTS = ("Config", "apply")` (whatever it has); the shared tests check just those.
+
+    Besides the seven:
+      example: `(size, seed) -> (config, batch)`, the smallest configuration and a batch
+        with learnable content, on which the shared tests train.
+      BATCH_AXES: optional; 0 or None per entry of the batch (a pytree prefix): 0 is
+        divided over devices (the default for all), None is on every device. A graph
+        method divides its edges and keeps its nodes.
+    """
+
+    Config: type[NamedTuple]
+    """Hyper-parameters: hashable, every field with a default and a comment (its help)."""
+
+    State: type[NamedTuple]
+    """`State(step, params, ..., key)`, arrays only; the key never changes."""
+
+    def init(self, config, key: Key, batch: Batch) -> Any:
+        """A fresh `State`; shapes come from an example batch."""
+
+    def apply(self, config, params: Params, inputs, *, key: Key | None = None):
+        """Outputs of the model; `key=None` means evaluation, without dropout."""
+
+    def loss(self, config, params, batch, *, key=None) -> tuple[Array, Sums]:
+        """`(total, sums)`: sums over examples weighted by `batch["weight"]`, no means."""
+
+    def train_step(self, config, state, batch, *, axis_name=None):
+        """`(State, Metrics)` after one update; the only place that divides sums.
+
+        `axis_name` is None under jit (arrays are global) and the device axis under pmap.
+        Metrics hold at least `loss`.
+        """
+
+    def evaluate(self, config, params, batch, *, axis_name=None) -> Sums:
+        """Sums again; the caller adds them over batches and divides once."""
+
+
+def parts(method) -> tuple[str, ...]:
+    """Which of the seven names `method` has by its own declaration."""
+    return tuple(getattr(method, "PARTS", NAMES))

@@ -1,0 +1,32 @@
+"""Eight CPU devices for every test; no accelerator unless ICLR22_TEST_PLATFORM asks."""
+
+import os
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+os.environ.setdefault("MPLBACKEND", "Agg")
+PLATFORM = os.environ.get("ICLR22_TEST_PLATFORM", "cpu")
+# Compile time is what the suite consists of; its loops are tiny.
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+)
+os.environ["JAX_PLATFORMS"] = PLATFORM if PLATFORM == "cpu" else f"{PLATFORM},cpu"
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla"
+jax.config.update("jax_compilation_cache_dir", str(CACHE))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+if PLATFORM == "cpu":
+    jax.config.update("jax_num_cpu_devices", 8)
+
+
+@pytest.fixture
+def shared():
+    """Folder of study data beside the checkout, or skip."""
+    folder = pathlib.Path(__file__).parents[2] / "shared"
+    if not folder.exists():
+        pytest.skip("needs the study data folder beside the checkout")
+    return folder
