@@ -13,6 +13,12 @@ from iclr22.diva.algorithms import (
     one_hot,
     reweight,
 )
+from iclr22.diva.baselines import (
+    influence,
+    knn_shapley,
+    meta_weights,
+    uncertainty_weights,
+)
 from iclr22.diva.closed_form import (
     choose_l2,
     conditioning,
@@ -25,9 +31,8 @@ from iclr22.diva.closed_form import (
     leave_group_out_from_gram,
     leave_one_out,
     leave_one_out_from_gram,
+    relabel_derivative,
 )
 from iclr22.diva.linear import count_sketch, gram, gram_rows, linearize, sketch
 from iclr22.diva.model import Config, apply, features, fuse
 from iclr22.diva.train import State, evaluate, example, init, loss, train_step
-
-__all__ = [name for name in dir() if not name.startswith("_")]

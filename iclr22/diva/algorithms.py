@@ -12,9 +12,17 @@ import numpy as np
 
 from iclr22 import errors, precision
 from iclr22.diva import ridge
-from iclr22.diva.closed_form import choose_l2, derivative, get_loss, leave_one_out
+from iclr22.diva.closed_form import (
+    choose_l2,
+    derivative,
+    get_loss,
+    leave_one_out,
+    relabel_derivative,
+)
 
 DETECTION_L2 = 30.0  # detection wants a stiffer model than prediction does
+PATH = (1.0, 3.0, 10.0, 30.0)  # multiples of the best penalty for the path score
+SCORES = ("derivative", "trusted", "path", "relabel")
 
 
 class Detection(NamedTuple):
@@ -24,7 +32,6 @@ class Detection(NamedTuple):
       score: what the ranking is by, higher means more harmful.
       flagged: True where the score exceeds the threshold.
       order: indices from most to least harmful.
-      derivative: the dataset derivative as computed.
       residual: squared norm of the leave-one-out residual.
       predictions: `[n, k]`, leave-one-out predictions.
       l2: the penalty used.
@@ -33,7 +40,6 @@ class Detection(NamedTuple):
     score: np.ndarray
     flagged: np.ndarray
     order: np.ndarray
-    derivative: np.ndarray
     residual: np.ndarray
     predictions: np.ndarray
     l2: float
@@ -95,60 +101,91 @@ def detect(
     targets,
     weights=None,
     *,
+    score="path",
     l2=None,
-    loss="mse",
+    loss=None,
     threshold=0.0,
     top_fraction=None,
     validation_weights=None,
-    groups=None,
-    studentise=True,
-    rounds=1,
 ) -> Detection:
     """Find examples that hurt: wrong labels, outliers, over-represented data.
 
     A class with a single example cannot be predicted by a model that never saw it, so
     that example always ranks high: read it as "unsupported", not as "wrong". Exact
-    duplicates vouch for each other: pass the same group id for them.
+    duplicates vouch for each other's label: remove them, or use `derivative` with
+    `groups`.
 
     Args:
       features: `[n, p]`; targets: `[n, k]`; weights: `[n]`, ones by default.
-      l2: penalty; by default 30 times the one that predicts best (`choose_l2`). A
-        stiffer model is harder for a wrong label to bend.
-      loss, validation_weights, groups: as in `derivative`.
-      threshold: scores above are flagged (the paper's epsilon).
+      score: what to rank by.
+        `derivative`: the paper's, at one penalty.
+        `trusted`: the same once more, validated only on examples whose derivative was
+          not positive, since wrong labels make bad judges.
+        `path`: `trusted`, standardised and averaged over penalties from the one that
+          predicts best to 30 times it. The default: best F1 at a threshold of 0.
+        `relabel`: the best improvement by moving the example to another class, trusted
+          as above (`relabel_derivative`); the best ranking, without a natural zero.
+      l2: penalty (for `path` and `relabel` the smallest one). By default the one that
+        predicts best (`choose_l2`), times 30 for `derivative` and `trusted`: a stiffer
+        model is harder for a wrong label to bend.
+      loss: as in `derivative`; by default `mse`, for `relabel` `cross_entropy`.
+      threshold: scores above it are flagged (the paper's epsilon).
       top_fraction: flag this share of the data instead, whatever its score.
-      studentise: see `studentised`. False gives the paper's plain derivative.
-      rounds: repeat after taking flagged examples out of training and validation; what
-        was flagged stays scored against the cleaned model. 1 is the paper's.
+      validation_weights: `[n]`, as in `derivative`.
     """
-    weights = np.ones(len(features)) if weights is None else np.asarray(weights)
-    valid = np.ones(len(features)) if validation_weights is None else validation_weights
+    if score not in SCORES:
+        raise errors.nearest(score, SCORES, "score")
+    n = len(features)
+    weights = np.ones(n) if weights is None else np.asarray(weights)
+    valid = np.ones(n) if validation_weights is None else np.asarray(validation_weights)
+    loss = loss or ("cross_entropy" if score == "relabel" else "mse")
     if l2 is None:
-        l2 = DETECTION_L2 * choose_l2(features, targets, weights, loss=loss).l2
-    if rounds < 1:
-        raise errors.InputError(f"rounds must be at least 1; found {rounds}")
-    kept = np.ones(len(features), bool)
-    for _ in range(rounds):
-        w, v = weights * kept, np.asarray(valid) * kept
-        g = derivative(
-            features,
-            targets,
-            w,
-            l2,
-            loss=loss,
-            validation_weights=v,
-            groups=groups,
-        )
-        predictions = leave_one_out(features, targets, w, l2)
-        residual = np.sum((targets - predictions) ** 2, axis=1)
-        score = g
-        order = np.argsort(-score, kind="stable")
-        flagged = score > threshold
-        if top_fraction is not None:
-            flagged = np.zeros(len(score), bool)
-            flagged[order[: round(top_fraction * len(score))]] = True
-        kept = ~flagged
-    return Detection(score, flagged, order, g, residual, predictions, float(l2))
+        l2 = choose_l2(features, targets, weights, validation_weights=valid).l2
+        l2 *= DETECTION_L2 if score in ("derivative", "trusted") else 1.0
+    data = (np.asarray(features), np.asarray(targets), weights)
+    values = _SCORES[score](*data, l2, loss, valid)
+    order = np.argsort(-values, kind="stable")
+    flagged = values > threshold
+    if top_fraction is not None:
+        flagged = np.zeros(n, bool)
+        flagged[order[: round(top_fraction * n)]] = True
+    predictions = leave_one_out(*data, l2)
+    residual = np.sum((data[1] - predictions) ** 2, axis=1)
+    return Detection(values, flagged, order, residual, predictions, float(l2))
+
+
+def _plain(features, targets, weights, l2, loss, valid):
+    options = {"loss": loss, "validation_weights": valid}
+    return np.asarray(derivative(features, targets, weights, l2, **options))
+
+
+def _trusted(features, targets, weights, l2, loss, valid):
+    first = _plain(features, targets, weights, l2, loss, valid)
+    return _plain(features, targets, weights, l2, loss, valid * (first <= 0))
+
+
+def _path(features, targets, weights, l2, loss, valid):
+    total = np.zeros(len(features))
+    for multiple in PATH:
+        g = _trusted(features, targets, weights, multiple * l2, loss, valid)
+        total += g / np.std(g)
+    return total / len(PATH)
+
+
+def _relabel(features, targets, weights, l2, loss, valid):
+    first = _plain(features, targets, weights, l2, loss, valid)
+    options = {"loss": loss, "validation_weights": valid * (first <= 0)}
+    moves = np.array(relabel_derivative(features, targets, weights, l2, **options))
+    moves[np.asarray(targets) > 0] = np.inf
+    return -np.min(moves, axis=1)
+
+
+_SCORES = {
+    "derivative": _plain,
+    "trusted": _trusted,
+    "path": _path,
+    "relabel": _relabel,
+}
 
 
 def reweight(
@@ -263,7 +300,10 @@ def extend(
         stop=stop,
     )
     weights = np.concatenate([core[None].astype(float), np.asarray(weights)])
-    order = [np.flatnonzero(now > before) for before, now in zip(weights, weights[1:])]
+    order = [
+        np.flatnonzero(now > before)
+        for before, now in zip(weights[:-1], weights[1:], strict=True)
+    ]
     return Extension(np.concatenate(order), weights, np.asarray(best))
 
 

@@ -93,6 +93,30 @@ def derivative(
     return _evaluate("features", features, targets, weights, l2, **options)[1]
 
 
+def relabel_derivative(
+    features, targets, weights, l2, *, loss="cross_entropy", validation_weights=None
+):
+    """How the loss of all other examples moves as an example's weight changes class.
+
+    Args:
+      targets: `[n, k]`, one-hot (any scale); the rest as in `derivative`.
+
+    Returns:
+      `[n, k]`: entry (i, c) is the derivative of the leave-one-out loss as weight moves
+      from the given label of i to class c, zero at the given label. Where the smallest
+      entry of a row is far below zero, the label is probably wrong and that column is
+      the suggestion.
+
+    Source: derived here from the closed form of arXiv:2111.09785, section 4.
+    """
+    _check("features", features, targets, weights, l2, validation_weights)
+    if validation_weights is None:
+        validation_weights = _ones(weights)
+    data = (features, targets, weights, l2, validation_weights)
+    form = _form("features", features, weights, l2)
+    return _relabel(*data, form=form, loss=get_loss(loss))
+
+
 def leave_one_out_from_gram(gram, targets, weights, l2):
     """`leave_one_out` with a Gram (kernel) matrix `[n, n]` in place of features."""
     return _evaluate("gram", gram, targets, weights, l2)[0]
@@ -240,7 +264,7 @@ def _evaluate(
     """`(leave-one-out predictions, derivative)`; only what is used is computed."""
     _check(kind, matrix, targets, weights, l2, validation_weights)
     if validation_weights is None:
-        validation_weights = jnp.ones_like(jnp.asarray(weights, jnp.float32))
+        validation_weights = _ones(weights)
     form = _form(kind, matrix, weights, l2)
     if loss is None:
         values, slack = _predict(matrix, targets, weights, l2, form=form)
@@ -256,6 +280,10 @@ def _evaluate(
             stacklevel=3,
         )
     return result
+
+
+def _ones(weights):
+    return jnp.ones(np.shape(weights), jnp.float32)
 
 
 def _form(kind, matrix, weights, l2) -> str:
@@ -300,6 +328,14 @@ def _differentiate(matrix, targets, weights, l2, validation_weights, *, form, lo
     return gradient, jnp.min(smoother.slack)
 
 
+@precision.double
+@functools.partial(jax.jit, static_argnames=("form", "loss"))
+def _relabel(matrix, targets, weights, l2, validation_weights, *, form, loss):
+    smoother = _smoother(matrix, weights, l2, form)
+    labels = jnp.max(targets) * jnp.eye(targets.shape[1], dtype=targets.dtype)
+    return ridge.relabel_derivative(smoother, targets, labels, validation_weights, loss)
+
+
 _holdout = precision.double(jax.jit(ridge.holdout_derivative, static_argnames="loss"))
 
 
@@ -338,7 +374,7 @@ def _gram_factor(features):
 
 def _grouped(gram, targets, weights, l2, ids, loss, validation_weights):
     if validation_weights is None:
-        validation_weights = jnp.ones_like(jnp.asarray(weights, jnp.float32))
+        validation_weights = _ones(weights)
     members = grouped.member_table(ids, np.shape(gram)[0])
     data = (gram, targets, weights, l2, validation_weights, members)
     return _differentiate_groups(*data, loss=get_loss(loss))
@@ -359,7 +395,7 @@ def _coupled(jacobian, targets, weights, l2, loss, validation_weights):
     n, k, p = np.shape(jacobian)
     _check("features", np.zeros((n, 1)), targets, weights, l2, validation_weights)
     if validation_weights is None:
-        validation_weights = jnp.ones_like(jnp.asarray(weights, jnp.float32))
+        validation_weights = _ones(weights)
     data = (jacobian, targets, weights, l2, validation_weights)
     return _differentiate_coupled(*data, loss=get_loss(loss))
 

@@ -235,23 +235,46 @@ def loo_loss(residuals, targets, validation_weights, loss: Loss):
     return jnp.sum(validation_weights * values)
 
 
-def loo_derivative(
-    smoother: Smoother, targets, weights, validation_weights, loss: Loss
-):
-    """Gradient of the summed leave-one-out loss in the weights, `[n]`.
+def sensitivities(residuals, slack, targets, validation_weights, loss: Loss):
+    """What the derivatives start from: `(P [n, k], q [n])`.
 
-    With u the leave-one-out residual, G the gradient of the loss at the leave-one-out
-    prediction, P = G / (1 - h) and q = <P, u>:
-    `g = rowsum(E * (S P)) + (S * S)(D q) - diag(S) q`  (section 4, in closed form).
+    With u = E / (1 - h) the leave-one-out residual and G the gradient of the loss at the
+    leave-one-out prediction: P = G / (1 - h), q = <P, u>.
     """
-    slack = jnp.maximum(smoother.slack, GUARD)[:, None]
-    residuals = smoother.residuals(targets)
+    slack = jnp.maximum(slack, GUARD)[:, None]
     left_out = residuals / slack
     gradient = jax.vmap(jax.grad(loss))(targets - left_out, targets)
     p = validation_weights[:, None] * gradient / slack
-    q = jnp.sum(p * left_out, axis=1)
+    return p, jnp.sum(p * left_out, axis=1)
+
+
+def loo_derivative(smoother: Smoother, targets, weights, validation_weights, loss):
+    """Gradient of the summed leave-one-out loss in the weights, `[n]`.
+
+    `g = rowsum(E * (S P)) + (S * S)(D q) - diag(S) q`, the closed form of section 4.
+    """
+    residuals = smoother.residuals(targets)
+    p, q = sensitivities(residuals, smoother.slack, targets, validation_weights, loss)
     direct = jnp.sum(residuals * smoother.matmul(p), axis=1)
     return direct + smoother.squared_matmul(weights * q) - smoother.diagonal * q
+
+
+def relabel_derivative(smoother: Smoother, targets, labels, validation_weights, loss):
+    """Derivative of the leave-one-out loss of all others as weight changes its label.
+
+    Entry (i, c) is the derivative as weight moves from `(z_i, y_i)` to `(z_i, labels_c)`;
+    the terms of z_i alone cancel, which leaves `<labels_c - y_i, (S P)_i - S_ii P_i>`.
+
+    Args:
+      labels: `[c, k]` candidate targets, for classes the one-hot rows.
+
+    Returns:
+      `[n, c]`; negative where the other examples would be predicted better.
+    """
+    residuals = smoother.residuals(targets)
+    p, _ = sensitivities(residuals, smoother.slack, targets, validation_weights, loss)
+    pull = smoother.matmul(p) - smoother.diagonal[:, None] * p
+    return pull @ labels.T - jnp.sum(pull * targets, axis=1, keepdims=True)
 
 
 def holdout_derivative(

@@ -113,14 +113,14 @@ def _solve(covariance, moment, l2):
 
 
 def _left_out(rows: Rows, inverse, coefficients, loss):
-    """`(residuals, P, q, diagonal)` of one chunk; names as in `ridge.loo_derivative`."""
+    """`(residuals, P, q, diagonal)` of one chunk; names as in `ridge`."""
     diagonal = ridge.quadratic_form(rows.features, inverse)
-    slack = jnp.maximum(1 - rows.weights * diagonal, ridge.GUARD)[:, None]
     residuals = rows.targets - rows.features @ coefficients
-    left_out = residuals / slack
-    gradient = jax.vmap(jax.grad(loss))(rows.targets - left_out, rows.targets)
-    p = rows.validation_weights[:, None] * gradient / slack
-    return residuals, p, jnp.sum(p * left_out, axis=1), diagonal
+    slack = 1 - rows.weights * diagonal
+    p, q = ridge.sensitivities(
+        residuals, slack, rows.targets, rows.validation_weights, loss
+    )
+    return residuals, p, q, diagonal
 
 
 @precision.double

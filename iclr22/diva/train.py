@@ -9,7 +9,7 @@ import optax
 
 from iclr22 import parallel
 from iclr22.diva import ridge
-from iclr22.diva.model import Config, Network, apply, forward
+from iclr22.diva.model import Config, Network, forward
 
 
 class State(NamedTuple):

@@ -1,0 +1,86 @@
+"""What a data set is, and how one is found by name.
+
+There is no central table: any module of `iclr22.data` may define
+`DATASETS: dict[str, Dataset]`, and `datasets()` merges them.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from iclr22 import errors
+
+Splits = dict[str, dict[str, np.ndarray]]  # "train", "test" -> "x", "y" -> array
+
+
+class File(NamedTuple):
+    """A published file and how to recognise it."""
+
+    url: str
+    size: int | None = None  # bytes; None if not known
+    sha256: str | None = None
+    git_blob: str | None = None  # sha1 of b"blob <length>\0" + data, where git gives it
+    mirrors: tuple[str, ...] = ()  # further relative paths to look at below data_dir
+
+
+class Info(NamedTuple):
+    """What a reader has to know about a data set."""
+
+    description: str
+    files: tuple[File, ...]
+    licence: str
+    citation: str
+    class_names: tuple[str, ...] = ()
+    notes: str = ""
+
+
+class Dataset(NamedTuple):
+    """Arrays by split.
+
+    `load(data_dir)` gives the real ones; `synthetic(rng, size)` gives learnable ones of
+    the same keys, dtypes and trailing shapes, for tests and `--quick`.
+    """
+
+    load: Callable[[str | None], Splits]
+    synthetic: Callable[[np.random.Generator, int], Splits]
+    info: Info
+
+
+def datasets() -> dict[str, Dataset]:
+    """All data sets by name, collected from the modules of `iclr22.data`."""
+    package = importlib.import_module(__name__.rpartition(".")[0])
+    found = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    return merge(
+        importlib.import_module(f"{package.__name__}.{name}") for name in found
+    )
+
+
+def merge(modules: Iterable[ModuleType]) -> dict[str, Dataset]:
+    """Join the `DATASETS` of modules; a name defined twice is an error."""
+    merged, owner = {}, {}
+    for module in modules:
+        for name, dataset in getattr(module, "DATASETS", {}).items():
+            if name in merged:
+                raise ValueError(
+                    f"Data set {name!r} is defined in {owner[name]} and again in "
+                    f"{module.__name__}; rename one of them."
+                )
+            merged[name], owner[name] = dataset, module.__name__
+    return dict(sorted(merged.items()))
+
+
+def names() -> list[str]:
+    """Names of all data sets, sorted."""
+    return list(datasets())
+
+
+def get(name: str) -> Dataset:
+    """The data set of that name; an unknown name lists the nearest."""
+    known = datasets()
+    if name not in known:
+        raise errors.nearest(name, known, "data set")
+    return known[name]
