@@ -39,6 +39,7 @@ class Run:
       data_dir: where data files are looked for, or None.
       mode: `jit` or `pmap`.
       quick: tiny synthetic data, to see that it works.
+      own: the data set is the user's own.
     """
 
     method: str
@@ -50,6 +51,7 @@ class Run:
     data_dir: str | None
     mode: str
     quick: bool
+    own: bool = False
 
     def __post_init__(self):
         self.rows: list[record.Result] = []
@@ -150,8 +152,8 @@ def main(
       config: the method's `Config()`; one flag per field.
       settings: NamedTuple of the experiment's own options; one flag per field.
       datasets: registered names that the study knows; the first is the default.
-      presets: data set name to `{field: value}` for fields of `config` or `settings`
-        that differ there; flags win over them.
+      presets: data set name (`own` for paths) to `{field: value}` for fields of `config`
+        or `settings` that differ there; flags win over them.
       own_data: `--dataset` may also be a path.
     """
     datasets = list(datasets)
@@ -201,7 +203,8 @@ def launch(study, method, config, settings, datasets, presets, own_data) -> None
     """One run from parsed flags."""
     began = time.monotonic()
     dataset = known_dataset(FLAGS.dataset, datasets, own_data)
-    preset = presets.get(dataset, {})
+    own = dataset not in datasets
+    preset = presets.get("own" if own else dataset, {})
     settings, config = (
         config_flags.parse(x, x._replace(**_fields(x, preset)))
         for x in (settings, config)
@@ -222,6 +225,7 @@ def launch(study, method, config, settings, datasets, presets, own_data) -> None
         data_dir=FLAGS.data_dir,
         mode=FLAGS.mode,
         quick=FLAGS.quick,
+        own=own,
     )
     _claim(run)
     study(run)

@@ -56,7 +56,8 @@ def bars(
     """
     summaries, metrics = list(summaries), list(metrics)
     with figure(path, 1, len(metrics), width=5.6, height=3.6) as axes:
-        for axis, metric in zip(axes[0] if len(metrics) > 1 else [axes], metrics):
+        panels = axes[0] if len(metrics) > 1 else [axes]
+        for axis, metric in zip(panels, metrics, strict=True):
             _bars_of(axis, [s for s in summaries if s.metric == metric])
             axis.set_title(f"{title} {metric}".strip())
     return pathlib.Path(path)
@@ -83,9 +84,15 @@ def _bars_of(axis, summaries):
                 transform=axis.get_yaxis_transform(),
                 zorder=3,
             )
-        marks = [(float(s.published), y) for s, y in zip(chosen, where) if _number(s)]
+        marks = [
+            (float(s.published), y)
+            for s, y in zip(chosen, where, strict=True)
+            if _number(s)
+        ]
         if marks:
-            axis.plot(*zip(*marks), "k|", ms=10, zorder=4, label="published")
+            axis.plot(
+                *zip(*marks, strict=True), "k|", ms=10, zorder=4, label="published"
+            )
     axis.set_yticks(range(len(variants)), variants)
     axis.invert_yaxis()
     axis.legend(fontsize=7, loc="lower right")

@@ -6,6 +6,8 @@ it for data larger than memory, `model` and `train` are the network trained here
 """
 
 from iclr22.diva.algorithms import (
+    DETECTION_L2,
+    SCORES,
     aggregate,
     augmentation_probabilities,
     detect,
@@ -26,13 +28,23 @@ from iclr22.diva.closed_form import (
     coupled_leave_one_out,
     derivative,
     derivative_from_gram,
+    gram_factor,
     group_derivative_from_gram,
     holdout_derivative,
     leave_group_out_from_gram,
     leave_one_out,
     leave_one_out_from_gram,
     relabel_derivative,
+    solve,
 )
 from iclr22.diva.linear import count_sketch, gram, gram_rows, linearize, sketch
 from iclr22.diva.model import Config, apply, features, fuse
-from iclr22.diva.train import State, evaluate, example, init, loss, train_step
+from iclr22.diva.train import (
+    State,
+    evaluate,
+    example,
+    fit_subsets,
+    init,
+    loss,
+    train_step,
+)

@@ -220,7 +220,7 @@ def choose_l2(
         validation_weights = np.ones(len(features))
     grid = np.asarray(grid, np.float64)
     if np.shape(features)[1] > np.shape(features)[0]:
-        features = _gram_factor(features)
+        features = gram_factor(_gram(features))
     losses = _l2_path(
         features, targets, weights, grid, validation_weights, loss=get_loss(loss)
     )
@@ -366,9 +366,9 @@ def _gram(features):
 
 @precision.double
 @jax.jit
-def _gram_factor(features):
-    """Features `[n, n]` with the Gram matrix of `features` `[n, p]`, for p > n."""
-    values, vectors = jnp.linalg.eigh(features @ features.T)
+def gram_factor(gram):
+    """Features `[n, n]` whose Gram matrix is `gram` `[n, n]`, for what wants features."""
+    values, vectors = jnp.linalg.eigh(gram)
     return vectors * jnp.sqrt(jnp.maximum(values, 0))
 
 
@@ -475,3 +475,6 @@ def _check_unpenalised(kind, matrix, weights):
             f"l2 = 0 with singular features: rank {rank} of {matrix.shape[1]} columns. "
             "Pass l2 > 0, for example diva.choose_l2(features, targets).l2"
         )
+
+
+solve = precision.double(jax.jit(ridge.solve))

@@ -1,0 +1,63 @@
+"""Features that need no pretrained network: random ReLU, random Fourier, the input itself.
+
+Each map is `(train [n, ...], seed, size) -> function of inputs`; all end with a constant
+column and are scaled so that the mean squared norm on the training inputs is 1, which
+makes penalties comparable.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def pixels(train, seed: int = 0, size: int = 0) -> Callable:
+    """The flattened input."""
+    del seed, size
+    return finish(flatten, train)
+
+
+def random_relu(train, seed: int = 0, size: int = 1024) -> Callable:
+    """`relu(x W)` with Gaussian W: an untrained two-layer network's last features."""
+    width = flatten(train).shape[1]
+    w = jax.random.normal(jax.random.key(seed), (width, size)) / np.sqrt(width)
+    return finish(jax.jit(lambda x: jax.nn.relu(flatten(x) @ w)), train)
+
+
+def random_fourier(train, seed: int = 0, size: int = 512) -> Callable:
+    """Random features of a Gaussian kernel (Rahimi and Recht, 2007).
+
+    The bandwidth is the median distance between training inputs.
+    """
+    rows = flatten(train)
+    width = rows.shape[1]
+    some = np.asarray(rows[: min(len(rows), 500)], np.float64)
+    norms = np.sum(some**2, axis=1)
+    squared = norms[:, None] + norms - 2 * some @ some.T
+    scale = 1 / np.sqrt(np.median(squared[squared > 1e-9]))
+    w_key, b_key = jax.random.split(jax.random.key(seed))
+    w = jax.random.normal(w_key, (width, size)) * scale
+    b = jax.random.uniform(b_key, (size,), maxval=2 * np.pi)
+    return finish(jax.jit(lambda x: jnp.cos(flatten(x) @ w + b)), train)
+
+
+MAPS = {"pixels": pixels, "random_relu": random_relu, "random_fourier": random_fourier}
+
+
+def finish(features: Callable, train) -> Callable:
+    """Append a constant and scale to mean squared norm 1 on `train`; NumPy float32."""
+    rows = np.asarray(features(train))
+    constant = np.sqrt(np.mean(np.sum(np.square(rows), axis=1)) / rows.shape[1])
+    scale = 1 / np.sqrt(np.mean(np.sum(np.square(rows), axis=1)) + constant**2)
+
+    def finished(x):
+        rows = np.asarray(features(x), np.float32)
+        return scale * np.append(rows, np.full((len(rows), 1), constant, "f"), axis=1)
+
+    return finished
+
+
+def flatten(x):
+    """`[n, ...]` to `[n, d]`; bytes become numbers between 0 and 1 elsewhere."""
+    return x.reshape(len(x), -1)
