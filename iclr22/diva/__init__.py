@@ -22,6 +22,7 @@ from iclr22.diva.baselines import (
     uncertainty_weights,
 )
 from iclr22.diva.closed_form import (
+    assess,
     choose_l2,
     conditioning,
     coupled_derivative,

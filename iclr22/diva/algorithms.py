@@ -13,6 +13,7 @@ import numpy as np
 from iclr22 import errors, precision
 from iclr22.diva import ridge
 from iclr22.diva.closed_form import (
+    assess,
     choose_l2,
     derivative,
     get_loss,
@@ -143,7 +144,7 @@ def detect(
         l2 = choose_l2(features, targets, weights, validation_weights=valid).l2
         l2 *= DETECTION_L2 if score in ("derivative", "trusted") else 1.0
     data = (np.asarray(features), np.asarray(targets), weights)
-    values = _SCORES[score](*data, l2, loss, valid)
+    values = _score(score, data, l2, loss, valid)
     order = np.argsort(-values, kind="stable")
     flagged = values > threshold
     if top_fraction is not None:
@@ -154,38 +155,20 @@ def detect(
     return Detection(values, flagged, order, residual, predictions, float(l2))
 
 
-def _plain(features, targets, weights, l2, loss, valid):
-    options = {"loss": loss, "validation_weights": valid}
-    return np.asarray(derivative(features, targets, weights, l2, **options))
-
-
-def _trusted(features, targets, weights, l2, loss, valid):
-    first = _plain(features, targets, weights, l2, loss, valid)
-    return _plain(features, targets, weights, l2, loss, valid * (first <= 0))
-
-
-def _path(features, targets, weights, l2, loss, valid):
-    total = np.zeros(len(features))
-    for multiple in PATH:
-        g = _trusted(features, targets, weights, multiple * l2, loss, valid)
-        total += g / np.std(g)
-    return total / len(PATH)
-
-
-def _relabel(features, targets, weights, l2, loss, valid):
-    first = _plain(features, targets, weights, l2, loss, valid)
-    options = {"loss": loss, "validation_weights": valid * (first <= 0)}
-    moves = np.array(relabel_derivative(features, targets, weights, l2, **options))
-    moves[np.asarray(targets) > 0] = np.inf
-    return -np.min(moves, axis=1)
-
-
-_SCORES = {
-    "derivative": _plain,
-    "trusted": _trusted,
-    "path": _path,
-    "relabel": _relabel,
-}
+def _score(score, data, l2, loss, valid):
+    options = {
+        "loss": loss,
+        "validation_weights": valid,
+        "trusted": score != "derivative",
+    }
+    if score == "relabel":
+        moves = np.array(relabel_derivative(*data, l2, **options))
+        moves[data[1] > 0] = np.inf
+        return -np.min(moves, axis=1)
+    if score == "path":
+        each = [assess(*data, m * l2, **options).derivative for m in PATH]
+        return np.mean([g / np.std(g) for g in each], axis=0)
+    return np.asarray(assess(*data, l2, **options).derivative)
 
 
 def reweight(
@@ -225,26 +208,21 @@ def reweight(
     weights = np.ones(len(features)) if weights is None else np.asarray(weights, float)
     valid = np.ones(len(features)) if validation_weights is None else validation_weights
     options = {"loss": loss, "validation_weights": valid}
-    g = derivative(features, targets, weights, l2, **options)
-    scale = float(np.std(g)) if rule == "std" else 1.0
+    now = assess(features, targets, weights, l2, **options)
+    scale = float(np.std(now.derivative)) if rule == "std" else 1.0
     if scale == 0:
         raise errors.InputError(
             "the derivative is constant: there is nothing to reweight"
         )
-    trail = [weights]
+    trail, losses = [weights], [float(now.loss)]
     for step in range(steps):
         size = step_size * 0.5**step if halve else step_size
-        moved = np.clip(trail[-1] - size * g / scale, 0, max_weight)
+        moved = np.clip(trail[-1] - size * now.derivative / scale, 0, max_weight)
         if renormalise:
             moved *= weights.sum() / moved.sum()
+        now = assess(features, targets, moved, l2, **options)
         trail.append(moved)
-        if step + 1 < steps:
-            g = derivative(features, targets, moved, l2, **options)
-    per_example = jax.vmap(get_loss(loss))
-    losses = []
-    for w in trail:
-        values = per_example(leave_one_out(features, targets, w, l2), targets)
-        losses.append(float(np.sum(valid * np.asarray(values))))
+        losses.append(float(now.loss))
     # The first step is taken on trust; later ones must lower the loss.
     best = 1 + int(np.argmin(losses[1:])) if keep_best and steps else steps
     return Reweighting(trail[best], np.stack(trail), np.asarray(losses))

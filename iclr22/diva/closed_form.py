@@ -28,6 +28,20 @@ class L2Choice(NamedTuple):
     losses: np.ndarray
 
 
+class Assessment(NamedTuple):
+    """Result of `assess`: all that one factorisation gives.
+
+    Attributes:
+      predictions: `[n, k]`, leave-one-out predictions.
+      loss: the summed leave-one-out loss.
+      derivative: `[n]`, its gradient in the weights.
+    """
+
+    predictions: np.ndarray
+    loss: float
+    derivative: np.ndarray
+
+
 class Conditioning(NamedTuple):
     """How well posed a ridge problem is; see `conditioning`."""
 
@@ -57,7 +71,7 @@ def leave_one_out(features, targets, weights, l2):
 
     Source: arXiv:2111.09785, section 3.3, equation 10.
     """
-    return _evaluate("features", features, targets, weights, l2)[0]
+    return _evaluate("features", features, targets, weights, l2).predictions
 
 
 def derivative(
@@ -90,16 +104,45 @@ def derivative(
         features = jnp.asarray(features) if precision.is_traced(features) else features
         gram = _gram(features)
         return group_derivative_from_gram(gram, targets, weights, l2, groups, **options)
-    return _evaluate("features", features, targets, weights, l2, **options)[1]
+    return _evaluate("features", features, targets, weights, l2, **options).derivative
+
+
+def assess(
+    features,
+    targets,
+    weights,
+    l2,
+    *,
+    loss="mse",
+    validation_weights=None,
+    trusted=False,
+) -> Assessment:
+    """Leave-one-out predictions, their loss and its derivative for one factorisation.
+
+    Args:
+      trusted: take the derivative a second time, validated only on examples whose first
+        derivative was not positive: wrong labels make bad judges of others.
+      The rest as in `derivative`.
+    """
+    options = {"validation_weights": validation_weights, "trusted": trusted}
+    return _evaluate("features", features, targets, weights, l2, loss=loss, **options)
 
 
 def relabel_derivative(
-    features, targets, weights, l2, *, loss="cross_entropy", validation_weights=None
+    features,
+    targets,
+    weights,
+    l2,
+    *,
+    loss="cross_entropy",
+    validation_weights=None,
+    trusted=False,
 ):
     """How the loss of all other examples moves as an example's weight changes class.
 
     Args:
-      targets: `[n, k]`, one-hot (any scale); the rest as in `derivative`.
+      targets: `[n, k]`, one-hot (any scale).
+      trusted: as in `assess`; the rest as in `derivative`.
 
     Returns:
       `[n, k]`: entry (i, c) is the derivative of the leave-one-out loss as weight moves
@@ -114,12 +157,12 @@ def relabel_derivative(
         validation_weights = _ones(weights)
     data = (features, targets, weights, l2, validation_weights)
     form = _form("features", features, weights, l2)
-    return _relabel(*data, form=form, loss=get_loss(loss))
+    return _relabel(*data, form=form, loss=get_loss(loss), trusted=trusted)
 
 
 def leave_one_out_from_gram(gram, targets, weights, l2):
     """`leave_one_out` with a Gram (kernel) matrix `[n, n]` in place of features."""
-    return _evaluate("gram", gram, targets, weights, l2)[0]
+    return _evaluate("gram", gram, targets, weights, l2).predictions
 
 
 def derivative_from_gram(
@@ -134,7 +177,7 @@ def derivative_from_gram(
         l2,
         loss=loss,
         validation_weights=validation_weights,
-    )[1]
+    ).derivative
 
 
 def group_derivative_from_gram(
@@ -259,20 +302,35 @@ def get_loss(loss):
 
 
 def _evaluate(
-    kind, matrix, targets, weights, l2, *, loss=None, validation_weights=None
+    kind,
+    matrix,
+    targets,
+    weights,
+    l2,
+    *,
+    loss=None,
+    validation_weights=None,
+    trusted=False,
 ):
-    """`(leave-one-out predictions, derivative)`; only what is used is computed."""
+    """Checked computation; without a loss only the predictions (half the work)."""
     _check(kind, matrix, targets, weights, l2, validation_weights)
     if validation_weights is None:
         validation_weights = _ones(weights)
     form = _form(kind, matrix, weights, l2)
     if loss is None:
-        values, slack = _predict(matrix, targets, weights, l2, form=form)
-        result = (values, None)
+        predictions, slack = _predict(matrix, targets, weights, l2, form=form)
+        result = Assessment(predictions, None, None)
     else:
-        data = (matrix, targets, weights, l2, validation_weights)
-        values, slack = _differentiate(*data, form=form, loss=get_loss(loss))
-        result = (None, values)
+        result, slack = _differentiate(
+            matrix,
+            targets,
+            weights,
+            l2,
+            validation_weights,
+            form=form,
+            loss=get_loss(loss),
+            trusted=trusted,
+        )
     if not precision.is_traced(slack) and np.min(slack) < 1e-6:
         warnings.warn(
             f"the largest leverage is 1 - {float(np.min(slack)):.1e}: leave-one-out "
@@ -319,19 +377,29 @@ def _predict(matrix, targets, weights, l2, *, form):
 
 
 @precision.double
-@functools.partial(jax.jit, static_argnames=("form", "loss"))
-def _differentiate(matrix, targets, weights, l2, validation_weights, *, form, loss):
+@functools.partial(jax.jit, static_argnames=("form", "loss", "trusted"))
+def _differentiate(
+    matrix, targets, weights, l2, validation_weights, *, form, loss, trusted
+):
     smoother = _smoother(matrix, weights, l2, form)
-    gradient = ridge.loo_derivative(
-        smoother, targets, weights, validation_weights, loss
-    )
-    return gradient, jnp.min(smoother.slack)
+    left_out = ridge.loo_residuals(smoother, targets)
+    value = ridge.loo_loss(left_out, targets, validation_weights, loss)
+    data = (smoother, targets, weights)
+    gradient = ridge.loo_derivative(*data, validation_weights, loss)
+    if trusted:
+        gradient = ridge.loo_derivative(
+            *data, validation_weights * (gradient <= 0), loss
+        )
+    return Assessment(targets - left_out, value, gradient), jnp.min(smoother.slack)
 
 
 @precision.double
-@functools.partial(jax.jit, static_argnames=("form", "loss"))
-def _relabel(matrix, targets, weights, l2, validation_weights, *, form, loss):
+@functools.partial(jax.jit, static_argnames=("form", "loss", "trusted"))
+def _relabel(matrix, targets, weights, l2, validation_weights, *, form, loss, trusted):
     smoother = _smoother(matrix, weights, l2, form)
+    if trusted:
+        data = (smoother, targets, weights, validation_weights, loss)
+        validation_weights *= ridge.loo_derivative(*data) <= 0
     labels = jnp.max(targets) * jnp.eye(targets.shape[1], dtype=targets.dtype)
     return ridge.relabel_derivative(smoother, targets, labels, validation_weights, loss)
 

@@ -22,7 +22,7 @@ def random_relu(train, seed: int = 0, size: int = 1024) -> Callable:
     """`relu(x W)` with Gaussian W: an untrained two-layer network's last features."""
     width = flatten(train).shape[1]
     w = jax.random.normal(jax.random.key(seed), (width, size)) / np.sqrt(width)
-    return finish(jax.jit(lambda x: jax.nn.relu(flatten(x) @ w)), train)
+    return finish(lambda x: jax.nn.relu(flatten(x) @ w), train)
 
 
 def random_fourier(train, seed: int = 0, size: int = 512) -> Callable:
@@ -39,7 +39,7 @@ def random_fourier(train, seed: int = 0, size: int = 512) -> Callable:
     w_key, b_key = jax.random.split(jax.random.key(seed))
     w = jax.random.normal(w_key, (width, size)) * scale
     b = jax.random.uniform(b_key, (size,), maxval=2 * np.pi)
-    return finish(jax.jit(lambda x: jnp.cos(flatten(x) @ w + b)), train)
+    return finish(lambda x: jnp.cos(flatten(x) @ w + b), train)
 
 
 MAPS = {"pixels": pixels, "random_relu": random_relu, "random_fourier": random_fourier}

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from iclr22.nn.conv import Conv3x3
 from iclr22.nn.norm import BatchNorm
 
 
@@ -27,7 +28,7 @@ class Config(NamedTuple):
     learning_rate: float = 3e-3  # peak of a cosine schedule for AdamW
     weight_decay: float = 1e-4  # decoupled, on kernels only
     batch_size: int = 100  # examples per update over all devices
-    steps: int = 300  # updates
+    steps: int = 200  # updates
 
 
 class Network(nn.Module):
@@ -50,7 +51,7 @@ class Network(nn.Module):
             bias = not config.batch_norm
             if x.ndim == 4:
                 stride = 1 if i == 0 else 2
-                x = nn.Conv(width, (3, 3), stride, use_bias=bias, name=name)(x)
+                x = Conv3x3(width, stride, bias, name=name)(x)
             else:
                 x = nn.Dense(width, use_bias=bias, name=name)(x)
             if config.batch_norm:

@@ -293,6 +293,17 @@ def holdout_derivative(
 
 
 def solve(features, targets, weights, l2):
-    """Weighted ridge coefficients `[m, k]` (eq. 5)."""
-    c = inverse(symmetric_product(features, weights), l2)
-    return c @ (features.T @ (weights[:, None] * targets))
+    """Weighted ridge coefficients `[m, k]` (eq. 5), from the smaller of both forms."""
+    n, m = features.shape
+    root = jnp.sqrt(weights)[:, None]
+    z, y = root * features, root * targets
+    wide = m > n
+    matrix, right = (z @ z.T, y) if wide else (z.T @ z, z.T @ y)
+
+    def by_cholesky(a):
+        identity = jnp.eye(a.shape[0], dtype=a.dtype)
+        return cho_solve((jnp.linalg.cholesky(a + l2 * identity), True), right)
+
+    bad = ~(condition_bound(matrix, l2) < ILL_CONDITIONED)
+    x = jax.lax.cond(bad, lambda a: inverse(a, l2) @ right, by_cholesky, matrix)
+    return z.T @ x if wide else x
