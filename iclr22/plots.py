@@ -47,59 +47,46 @@ def figure(path, rows: int = 1, columns: int = 1, *, width=5.0, height=3.2) -> I
             pyplot.close(drawing)
 
 
-def bars(
+def dots(
     path, summaries: Iterable[record.Summary], metrics: Iterable[str], *, title=""
 ) -> pathlib.Path:
-    """One panel per metric: a bar per variant with its interval, published numbers as marks.
+    """One panel per metric: a dot per variant and setting with its interval.
 
-    Settings are drawn side by side within a variant.
+    Published numbers, or ranges like `0.68-0.92`, are drawn in grey behind.
     """
     summaries, metrics = list(summaries), list(metrics)
-    with figure(path, 1, len(metrics), width=5.6, height=3.6) as axes:
+    with figure(path, 1, len(metrics), width=5.4, height=3.8) as axes:
         panels = axes[0] if len(metrics) > 1 else [axes]
         for axis, metric in zip(panels, metrics, strict=True):
-            _bars_of(axis, [s for s in summaries if s.metric == metric])
+            _dots_of(axis, [s for s in summaries if s.metric == metric])
             axis.set_title(f"{title} {metric}".strip())
+        panels[0].legend(fontsize=7, loc="best")
     return pathlib.Path(path)
 
 
-def _bars_of(axis, summaries):
+def _dots_of(axis, summaries):
     variants = list(dict.fromkeys(s.variant for s in summaries))
     settings = list(dict.fromkeys(s.setting for s in summaries))
-    width = 0.8 / max(len(settings), 1)
     for j, setting in enumerate(settings):
         chosen = [s for s in summaries if s.setting == setting]
-        where = [variants.index(s.variant) + width * (j + 0.5) - 0.4 for s in chosen]
+        shift = 0.5 * ((j + 0.5) / len(settings) - 0.5)
+        where = [variants.index(s.variant) + shift for s in chosen]
         means = [s.mean for s in chosen]
         spread = [0 if math.isnan(s.interval) else s.interval for s in chosen]
-        axis.barh(where, means, width * 0.92, xerr=spread, label=setting, zorder=2)
-        for y, mean in zip(where, means, strict=True):
-            axis.text(
-                0.01,
-                y,
-                f"{mean:.3g}",
-                va="center",
-                fontsize=7,
-                color="white",
-                transform=axis.get_yaxis_transform(),
-                zorder=3,
-            )
-        marks = [
-            (float(s.published), y)
-            for s, y in zip(chosen, where, strict=True)
-            if _number(s)
-        ]
-        if marks:
-            axis.plot(
-                *zip(*marks, strict=True), "k|", ms=10, zorder=4, label="published"
-            )
+        axis.errorbar(means, where, xerr=spread, fmt="o", ms=4, label=setting)
+    for s in summaries:
+        span = published_range(s.published)
+        if span:
+            y = variants.index(s.variant)
+            axis.plot(span, (y, y), "|-", color="0.7", ms=14, lw=6, zorder=0)
     axis.set_yticks(range(len(variants)), variants)
     axis.invert_yaxis()
-    axis.legend(fontsize=7, loc="lower right")
 
 
-def _number(summary) -> bool:
+def published_range(text: str) -> tuple[float, float] | None:
+    """`0.9` or `0.90-0.99` as (low, high); None where nothing was published."""
+    parts = text.split("-") if text else []
     try:
-        return math.isfinite(float(summary.published))
+        return (float(parts[0]), float(parts[-1])) if parts else None
     except ValueError:
-        return False
+        return None

@@ -14,7 +14,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto;
        padding: 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; }
+table { border-collapse: collapse; font-size: .9rem; margin: 1rem 0; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left; }
 th { position: sticky; top: 0; background: Canvas; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -59,19 +59,46 @@ def write(
 
 
 def results_table(rows: Iterable[record.Result]) -> str:
-    """HTML table: mean and 95 % interval over seeds beside the published number."""
-    head = ("dataset", "setting", "variant", "metric", "ours", "published", "seeds")
-    lines = []
-    for s in record.summarise(rows):
-        texts = [s.dataset, s.setting, s.variant, s.metric]
-        cells = "".join(f"<td>{html.escape(x)}</td>" for x in texts)
-        ours = number(s.mean, s.interval)
-        published = html.escape(s.published)
-        lines.append(
-            f"<tr>{cells}<td class=n>{ours}</td><td class=n>{published}</td>"
-            f"<td class=n>{s.seeds}</td></tr>"
-        )
-    return _table(head, lines)
+    """HTML tables, a column per metric: mean and 95 % interval, published number below.
+
+    Settings with `=` in them are points of curves, and folded away.
+    """
+    summaries = record.summarise(rows)
+    main = [s for s in summaries if "=" not in s.setting]
+    points = [s for s in summaries if "=" in s.setting]
+    seeds = max((s.seeds for s in summaries), default=0)
+    note = f"<p>Mean and 95 % interval over up to {seeds} seeds.</p>"
+    folded = (
+        f"<details><summary>Points of the curves</summary>{_pivot(points)}</details>"
+    )
+    return note + _pivot(main) + (folded if points else "")
+
+
+def _pivot(summaries: list[record.Summary]) -> str:
+    tables = []
+    groups: dict[tuple, dict] = {}
+    for s in summaries:
+        cells = groups.setdefault((s.dataset, s.setting, s.variant), {})
+        cells[s.metric] = s
+    shapes: dict[tuple, list] = {}
+    for key, cells in groups.items():
+        shapes.setdefault(tuple(sorted(cells)), []).append((key, cells))
+    for names, members in shapes.items():
+        lines = []
+        for key, cells in members:
+            texts = "".join(f"<td>{html.escape(x)}</td>" for x in key)
+            numbers = "".join(
+                f"<td class=n>{_cell(cells[name])}</td>" for name in names
+            )
+            lines.append(f"<tr>{texts}{numbers}</tr>")
+        tables.append(_table(("dataset", "setting", "variant", *names), lines))
+    return "".join(tables)
+
+
+def _cell(summary: record.Summary) -> str:
+    published = html.escape(summary.published)
+    beside = f"<br><small>published {published}</small>" if published else ""
+    return number(summary.mean, summary.interval) + beside
 
 
 def number(mean: float, interval: float) -> str:
