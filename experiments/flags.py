@@ -9,6 +9,10 @@ import typing
 
 from absl import flags
 
+from iclr22 import errors
+
+flags.disclaim_key_flags()  # they belong to the experiment, whose --help lists them
+
 
 def define(config) -> None:
     """Define one absl flag per field of a NamedTuple configuration."""
@@ -49,14 +53,23 @@ def parse(config, base):
         if flags.FLAGS[name].present:
             value = flags.FLAGS[name].value
             if typing.get_origin(hints[name]) is tuple:
-                kind = typing.get_args(hints[name])[0]
-                value = tuple(kind(x) for x in value)
+                value = _items(name, typing.get_args(hints[name])[0], value)
             given[name] = value
     return base._replace(**given)
 
 
+def _items(name, kind, texts) -> tuple:
+    try:
+        return tuple(kind(x) for x in texts)
+    except ValueError as error:
+        raise errors.InputError(
+            f"--{name} takes values of type {kind.__name__} separated by commas; found "
+            f"{','.join(texts)}"
+        ) from error
+
+
 def field_comments(kind) -> dict[str, str]:
-    """Comment beside (or above) each annotated field of a class, as help text."""
+    """Comments beside each annotated field of a class and right below, as help text."""
     source = textwrap.dedent(inspect.getsource(kind))
     comments = {
         token.start[0]: token.string.lstrip("# ").strip()
@@ -66,7 +79,7 @@ def field_comments(kind) -> dict[str, str]:
     fields = [x for x in ast.parse(source).body[0].body if isinstance(x, ast.AnnAssign)]
     texts = {}
     for field in fields:
-        lines = [field.end_lineno]
+        lines = list(range(field.lineno, field.end_lineno + 1))
         while lines[-1] + 1 in comments and not _code_on(source, lines[-1] + 1):
             lines.append(lines[-1] + 1)
         text = " ".join(comments[line] for line in lines if line in comments)

@@ -23,6 +23,7 @@ from experiments import flags as config_flags
 from iclr22 import checkpoint, errors, parallel, record, report
 
 FLAGS = flags.FLAGS
+flags.disclaim_key_flags()  # they belong to the experiment, whose --help lists them
 
 
 @dataclasses.dataclass
@@ -58,6 +59,7 @@ class Run:
         self.figures: dict[str, str] = {}
         self.facts: dict[str, object] = {}
         self.summary = ""
+        self._told: set[str] = set()  # cells whose rows are in the results
         self._origin = {"device": device(), "commit": commit()}
         self._origin["date"] = time.strftime("%Y-%m-%d")
 
@@ -67,7 +69,7 @@ class Run:
         return pathlib.Path(self.dataset).stem
 
     def cell(self, name: str, compute: Callable[[], dict]) -> dict:
-        """Part of a study, computed once per work directory.
+        """Part of a study, computed once per work directory; its rows count once.
 
         Args:
           name: unique within the study, with the seed in it where one is used.
@@ -83,8 +85,18 @@ class Run:
             return result | {"rows": rows, "seconds": seconds, "origin": self._origin}
 
         result = checkpoint.cell(self.workdir / "cells", name, timed)
-        for row in result["rows"]:
+        then = result["origin"]["commit"]
+        if then != self._origin["commit"]:
+            logging.log_first_n(
+                logging.WARNING,
+                "some results are of commit %s, this is %s; --noresume computes all anew",
+                1,
+                then or "unknown",
+                self._origin["commit"] or "unknown",
+            )
+        for row in result["rows"] if name not in self._told else ():
             self._add(row, result["seconds"], result["origin"])
+        self._told.add(name)
         return result
 
     def _add(self, row, seconds, origin):
@@ -273,10 +285,11 @@ def _claim(run: Run) -> None:
         "quick": run.quick,
     }
     described = json.loads(json.dumps(described))
-    if path.exists() and not FLAGS.resume and parallel.is_main():
-        shutil.rmtree(run.workdir)
-    if path.exists():
-        found = json.loads(path.read_text())
+    found = _previous(path) if path.exists() else None
+    if found and not FLAGS.resume:
+        if parallel.is_main():
+            shutil.rmtree(run.workdir)
+    elif found:
         differing = _differences(found, described)
         if differing:
             raise errors.InputError(
@@ -286,6 +299,19 @@ def _claim(run: Run) -> None:
         logging.info("continuing in %s", run.workdir)
     if parallel.is_main():
         checkpoint.write_json(path, described)
+
+
+def _previous(path) -> dict:
+    """What a run wrote to config.json; a folder of anything else is left alone."""
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not {"method", "config"} <= set(found):
+        raise errors.InputError(
+            f"{path} was not written by an experiment. Choose another --workdir."
+        )
+    return found
 
 
 def _differences(found, wanted, prefix="") -> list[str]:

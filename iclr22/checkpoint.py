@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import tempfile
 from collections.abc import Callable, Iterator
 
 import jax
@@ -45,10 +46,11 @@ class Checkpoints:
             args = self._args.StandardRestore(abstract)
             return self._manager.restore(step, args=args)
         except ValueError as error:
+            details = " ".join(str(error).split())[:300]  # of up to a hundred lines
             raise errors.InputError(
                 f"the checkpoint of step {step} in {self._manager.directory} does not "
                 "fit this configuration; use another --workdir or --noresume. "
-                f"Details: {error}"
+                f"Details: {details}"
             ) from error
 
     def close(self) -> None:
@@ -59,8 +61,15 @@ class Checkpoints:
 
 @contextlib.contextmanager
 def atomic(path) -> Iterator[pathlib.Path]:
-    """A temporary path beside `path` that replaces it when the block ends well."""
+    """A temporary path beside `path` that replaces it when the block ends well.
+
+    Only process 0 writes: what others put into theirs is dropped.
+    """
     path = pathlib.Path(path)
+    if not parallel.is_main():
+        with tempfile.TemporaryDirectory() as folder:
+            yield pathlib.Path(folder) / path.name
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -78,8 +87,11 @@ def write_json(path, value) -> None:
         temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
-def write_npz(path, **arrays) -> None:
+def write_npz(path, /, **arrays) -> None:
     """Write an npz atomically."""
+    for name, x in arrays.items():
+        if np.asarray(x).dtype.kind in "OV":  # bfloat16 and objects do not come back
+            raise TypeError(f"{name} cannot be stored as {np.asarray(x).dtype}")
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
 
@@ -87,20 +99,23 @@ def write_npz(path, **arrays) -> None:
 def cell(directory, name: str, compute: Callable[[], dict]) -> dict:
     """`compute()` once; the next run with this directory reads what it returned.
 
+    Of several processes all compute, or all read; none goes on before it is written.
+
     Args:
-      compute: returns a dict whose values are arrays or JSON values.
+      compute: returns a dict whose values are arrays or JSON values. The first run gets
+        them as a later one will: NumPy arrays, and lists for tuples.
     """
     path = pathlib.Path(directory) / f"{name}.npz"
-    if path.exists():
+    if parallel.agree(path.exists()):
         with np.load(path, allow_pickle=False) as data:
             arrays = {key: data[key] for key in data.files if key != "json"}
             return json.loads(str(data["json"])) | arrays
     result = compute()
     arrays = {k: np.asarray(v) for k, v in result.items() if hasattr(v, "shape")}
-    rest = {k: v for k, v in result.items() if k not in arrays}
-    if parallel.is_main():
-        write_npz(path, json=np.asarray(json.dumps(rest)), **arrays)
-    return result
+    rest = json.dumps({k: v for k, v in result.items() if k not in arrays})
+    write_npz(path, json=np.asarray(rest), **arrays)
+    parallel.barrier(f"cell {name}")
+    return json.loads(rest) | arrays
 
 
 class ChunkStore:
@@ -108,7 +123,7 @@ class ChunkStore:
 
     Rows land in `<name>.npy`, then a small progress file is renamed into place. A killed
     run loses the chunk it was in. `key` describes how the rows are made: an array made
-    in another way is started again.
+    in another way is started again. Several processes compute a chunk each at a time.
     """
 
     def __init__(self, directory, name: str, *, key: dict | None = None):
@@ -122,25 +137,44 @@ class ChunkStore:
         """The whole array as a read-only memory map.
 
         Args:
-          rows: `(low, high) -> [high - low, ...]`, pure.
+          rows: `(low, high) -> [high - low, ...]`, pure, on devices of this process.
           chunk: rows per call.
           progress: wraps the iterable of chunks that are left, for display.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         key = self._key | {"shape": list(shape), "dtype": np.dtype(dtype).name}
-        done = self._done(key)
-        if done == 0:
-            np.lib.format.open_memmap(self._path, "w+", dtype, tuple(shape)).flush()
-        out = np.lib.format.open_memmap(self._path, "r+")
-        for low in progress(range(done, shape[0], chunk)):
-            high = min(low + chunk, shape[0])
-            out[low:high] = rows(low, high)
-            out.flush()
-            write_json(self._progress, {"key": key, "done": high})
+        done = parallel.agree(self._done(key))
+        out = self._open(done, shape, dtype) if parallel.is_main() else None
+        together = chunk * parallel.part()[1]
+        for low in progress(range(done, shape[0], together)):
+            high = min(low + together, shape[0])
+            found = _rows_of_all(rows, low, high, chunk)
+            if out is not None:
+                out[low:high] = found
+                out.flush()
+                write_json(self._progress, {"key": key, "done": high})
+        parallel.barrier(f"chunks {self._path.stem}")
         return np.lib.format.open_memmap(self._path, "r")
+
+    def _open(self, done, shape, dtype):
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if done == 0:
+            self._progress.unlink(missing_ok=True)  # before the rows it speaks of go
+            np.lib.format.open_memmap(self._path, "w+", dtype, tuple(shape)).flush()
+        return np.lib.format.open_memmap(self._path, "r+")
 
     def _done(self, key) -> int:
         if not (self._progress.exists() and self._path.exists()):
             return 0
         state = json.loads(self._progress.read_text())
         return state["done"] if state["key"] == key else 0
+
+
+def _rows_of_all(rows, low, high, chunk):
+    """Rows `low` to `high`, a chunk from each process, in all of them."""
+    index, count = parallel.part()
+    if count == 1:
+        return rows(low, high)
+    start = min(low + index * chunk, high - 1)  # nothing left for it: will be cut off
+    found = np.asarray(rows(start, min(start + chunk, high)))
+    missing = [(0, chunk - len(found))] + [(0, 0)] * (found.ndim - 1)
+    return parallel.rows_of_all(np.pad(found, missing))[: high - low]

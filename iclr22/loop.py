@@ -59,7 +59,7 @@ def fit(
     init = functools.partial(method.init, config)
     state = parallel.place(on, init, jax.random.key(seed), batches(0))
     saved = checkpoint.Checkpoints(f"{directory}/checkpoints") if directory else None
-    start = (saved.latest() or 0) if saved else 0
+    start = parallel.agree(saved.latest() or 0) if saved else 0
     if start:
         state = saved.restore(start, state)
         logging.info("%s: resumed at step %d of %d", name, start, schedule.steps)

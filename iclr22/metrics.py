@@ -19,5 +19,8 @@ def f1(flagged, positive) -> float:
 
 def best_f1(score, positive) -> float:
     """F1 at the best threshold of `score`: compares rankings, cannot be had in use."""
-    hits = np.cumsum(positive[np.argsort(-score, kind="stable")])
-    return float(np.max(2 * hits / (np.arange(1, len(hits) + 1) + positive.sum())))
+    order = np.argsort(-score, kind="stable")
+    hits = np.cumsum(positive[order])
+    values = 2 * hits / (np.arange(1, len(hits) + 1) + positive.sum())
+    last = np.append(np.diff(score[order]) != 0, True)  # ties fall on the same side
+    return float(np.max(values[last]))

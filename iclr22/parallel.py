@@ -5,7 +5,10 @@ hosts and the compiler inserts the communication; `axis_name` is None. `pmap`: e
 sees its own slice and the step reduces over `axis_name` itself.
 """
 
+import contextlib
 import functools
+import os
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -48,8 +51,6 @@ def initialize() -> None:
     On Cloud TPU, Slurm and Kubernetes JAX finds its partners. Elsewhere set
     COORDINATOR_ADDRESS, NUM_PROCESSES and PROCESS_ID, as `launch/` does.
     """
-    import os
-
     if "COORDINATOR_ADDRESS" in os.environ:
         jax.distributed.initialize(
             os.environ["COORDINATOR_ADDRESS"],
@@ -58,6 +59,39 @@ def initialize() -> None:
         )
     else:
         jax.distributed.initialize()
+
+
+@contextlib.contextmanager
+def joined(several: bool = True):
+    """`initialize`, if there are several processes, for the length of a block.
+
+    All leave it together, because process 0 may still be writing. One that fails ends
+    at once: its ordinary exit would wait, for minutes, for processes that are waiting
+    for it themselves.
+    """
+    if several:
+        initialize()
+    try:
+        yield
+        barrier("leave")
+    except BaseException as error:
+        if not _several() or (isinstance(error, SystemExit) and not error.code):
+            raise
+        _exit(error)
+
+
+def _exit(error: BaseException):
+    """End this process as `error` would, but without JAX's farewell to the others."""
+    status = 130 if isinstance(error, KeyboardInterrupt) else 1
+    if not isinstance(error, SystemExit):
+        sys.excepthook(type(error), error, error.__traceback__)
+    elif isinstance(error.code, int):
+        status = error.code
+    else:
+        sys.stderr.write(f"{error.code}\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def place(on: Devices, init: Callable, *args):
@@ -163,8 +197,13 @@ def fold_axis(key, axis_name: str | None):
 
 
 def shard_rows(on: Devices) -> Callable:
-    """Function that divides the rows of a host pytree over the devices, for closed forms."""
-    return functools.partial(shard, on._replace(mode="jit", batch_axes=0))
+    """Function that divides the rows of a host pytree over devices, for closed forms.
+
+    Over those of this process: what closed forms return must be readable here, and
+    several processes divide such work by chunks (`checkpoint.ChunkStore`).
+    """
+    own = [x for x in on.mesh.devices.flat if x.process_index == jax.process_index()]
+    return functools.partial(shard, Devices("jit", Mesh(np.asarray(own), (AXIS,))))
 
 
 def as_global(on: Devices, tree):
@@ -185,5 +224,42 @@ def as_global(on: Devices, tree):
 
 
 def is_main() -> bool:
-    """True in the one process that writes files."""
-    return jax.process_index() == 0
+    """True in the one process that writes files; without starting any device."""
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
+
+
+def _several() -> bool:
+    return jax.distributed.is_initialized() and jax.process_count() > 1
+
+
+def part() -> tuple[int, int]:
+    """`(index, count)` of this process; without starting any device in a single one."""
+    return (jax.process_index(), jax.process_count()) if _several() else (0, 1)
+
+
+def agree(value: int) -> int:
+    """What process 0 says, in all: for decisions that depend on files."""
+    if not _several():
+        return value
+    from jax.experimental import multihost_utils
+
+    return int(multihost_utils.broadcast_one_to_all(np.int32(value)))
+
+
+def barrier(name: str) -> None:
+    """Wait until all processes are here, for instance to read what process 0 wrote."""
+    if _several():
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices(name)
+
+
+def rows_of_all(x: np.ndarray) -> np.ndarray:
+    """Arrays `[rows, ...]` of all processes, equal in shape, one after the other."""
+    if not _several():
+        return x
+    from jax.experimental import multihost_utils
+
+    data = np.ascontiguousarray(x).reshape(len(x), -1).view(np.uint8)  # 64 bits stay
+    data = multihost_utils.process_allgather(data, tiled=True)
+    return data.view(x.dtype).reshape(-1, *x.shape[1:])

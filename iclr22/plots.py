@@ -3,6 +3,7 @@
 import contextlib
 import math
 import pathlib
+import re
 from collections.abc import Iterable, Iterator
 
 from iclr22 import checkpoint, errors, record
@@ -17,6 +18,7 @@ STYLE = {
     "font.size": 9,
     "axes.titlesize": 10,
 }
+NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
 
 
 @contextlib.contextmanager
@@ -60,7 +62,9 @@ def dots(
         for axis, metric in zip(panels, metrics, strict=True):
             _dots_of(axis, [s for s in summaries if s.metric == metric])
             axis.set_title(f"{title} {metric}".strip())
-        panels[0].legend(fontsize=7, loc="best")
+        filled = [x for x in panels if x.get_legend_handles_labels()[0]]
+        for axis in filled[:1]:
+            axis.legend(fontsize=7, loc="best")
     return pathlib.Path(path)
 
 
@@ -84,9 +88,6 @@ def _dots_of(axis, summaries):
 
 
 def published_range(text: str) -> tuple[float, float] | None:
-    """`0.9` or `0.90-0.99` as (low, high); None where nothing was published."""
-    parts = text.split("-") if text else []
-    try:
-        return (float(parts[0]), float(parts[-1])) if parts else None
-    except ValueError:
-        return None
+    """`0.9` or `0.90-0.99` as (low, high); None where no number was published."""
+    found = re.fullmatch(f"({NUMBER})(?:-({NUMBER}))?", text)
+    return (float(found[1]), float(found[2] or found[1])) if found else None

@@ -56,21 +56,23 @@ def write_results(path, rows: Iterable[Result]) -> None:
     writer.writerow(Result._fields)
     writer.writerows(rows)
     with checkpoint.atomic(path) as temporary:
-        temporary.write_text(text.getvalue())
+        temporary.write_text(text.getvalue(), encoding="utf-8")
 
 
 def read_results(path) -> list[Result]:
     """Rows of a results.csv; columns that are missing stay at their defaults."""
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     needed = set(Result._fields[:8])
     if rows and needed - set(rows[0]):
         raise errors.InputError(f"{path} lacks columns {sorted(needed - set(rows[0]))}")
     known = [{k: v for k, v in row.items() if k in Result._fields} for row in rows]
-    return [
-        Result(**row)._replace(seed=int(row["seed"]), value=float(row["value"]))
-        for row in known
-    ]
+    return [_typed(Result(**row)) for row in known]
+
+
+def _typed(row: Result) -> Result:
+    seconds = float(row.seconds) if row.seconds else ""
+    return row._replace(seed=int(row.seed), value=float(row.value), seconds=seconds)
 
 
 def summarise(rows: Iterable[Result]) -> list[Summary]:
@@ -115,7 +117,8 @@ class Writer:
             from tensorboardX import SummaryWriter
         except ImportError:
             return
-        self._board = SummaryWriter(str(self._path.parent / "events"))
+        events = str(self._path.parent / "events")
+        self._board = SummaryWriter(events, purge_step=resume_at + 1)
 
     def write(self, step: int, **values: float) -> None:
         """Append one line; names are `split/quantity` with `__` for the slash."""

@@ -54,7 +54,7 @@ def write(
 </body></html>
 """
     with checkpoint.atomic(path) as temporary:
-        temporary.write_text(page)
+        temporary.write_text(page, encoding="utf-8")
     return pathlib.Path(path)
 
 
@@ -129,7 +129,7 @@ def markdown_table(summaries: Iterable[record.Summary]) -> str:
 
 
 def _table(head, lines) -> str:
-    titles = "".join(f"<th>{x}</th>" for x in head)
+    titles = "".join(f"<th>{html.escape(x)}</th>" for x in head)
     return f"<table><tr>{titles}</tr>{''.join(lines)}</table>"
 
 

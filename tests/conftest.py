@@ -30,3 +30,14 @@ def shared():
     if not folder.exists():
         pytest.skip("needs the study data folder beside the checkout")
     return folder
+
+
+@pytest.fixture
+def command_line():
+    """Function that parses arguments; flags defined in the test are gone afterwards."""
+    from absl import flags
+    from absl.testing import flagsaver
+
+    with flagsaver.flagsaver():
+        yield lambda *arguments: flags.FLAGS(["program", *map(str, arguments)])
+    flags.FLAGS.unparse_flags()

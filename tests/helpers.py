@@ -1,4 +1,12 @@
-"""Helpers of the tests: tree comparison, central differences, retraining by brute force."""
+"""Helpers of the tests: trees, differences, retraining by brute force, sub-processes."""
+
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
 
 import jax
 import numpy as np
@@ -49,3 +57,70 @@ def retrained_predictions(features, targets, weights, l2, groups=None):
         w = ridge(features, targets, np.where(out, 0.0, weights), l2)
         predictions[out] = features[out] @ w
     return predictions
+
+
+def start(*arguments, **options) -> subprocess.Popen:
+    """A Python process with these arguments: this checkout, one CPU device, our cache."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(pathlib.Path(__file__).parents[1]),
+        "PYTHONUNBUFFERED": "1",
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_CPU_DEVICES": "1",
+        "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+    }
+    pipe = subprocess.PIPE
+    options = {
+        "stdout": pipe,
+        "stderr": pipe,
+        "text": True,
+        "env": environment,
+    } | options
+    return subprocess.Popen([sys.executable, *map(str, arguments)], **options)
+
+
+def finish(process, *, expect: int | None = 0, timeout: float = 120) -> tuple[str, str]:
+    """Wait for a process of `start`; `(stdout, stderr)`. `expect=None`: any but 0."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    finally:
+        process.kill()
+    wrong = process.returncode == 0 if expect is None else process.returncode != expect
+    assert not wrong, f"exit status {process.returncode}\n{out}\n{err}"
+    return out, err
+
+
+def kill_when(process, condition, *, timeout: float = 60) -> None:
+    """SIGKILL as soon as `condition()` holds; the process must still be running."""
+    end = time.monotonic() + timeout
+    try:
+        while not condition():
+            assert process.poll() is None, finish(process, expect=-9)
+            assert time.monotonic() < end, "no progress in time"
+            time.sleep(0.01)
+        assert process.poll() is None, "ended before it could be killed"
+    finally:
+        process.kill()
+    finish(process, expect=-9)
+
+
+def check_outputs(folder, stdout, method):
+    """Files of a finished run and the line that names them."""
+    columns = "method,dataset,variant,setting,seed,metric,value,published"
+    assert json.loads((folder / "config.json").read_text())["method"] == method
+    with open(folder / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows and ",".join(rows[0]).startswith(columns)
+    assert {row["method"] for row in rows} == {method}
+    assert all(np.isfinite(float(row["value"])) for row in rows)
+    assert all("/" in row["metric"] and row["device"] and row["date"] for row in rows)
+    images = list((folder / "figures").glob("*.png"))
+    assert images and all(x.read_bytes().startswith(b"\x89PNG") for x in images)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img") == len(images) and "<h2>Results" in page
+    (line,) = stdout.strip().splitlines()
+    for text in (f"{len(rows)} numbers", f"{len(images)} figures"):
+        assert text in line
+    for name in ("results.csv", "figures", "report.html"):
+        assert str(folder / name) in line

@@ -1,0 +1,1 @@
+"""Time and memory, one script per method: `python -m experiments.benchmarks.<method>`."""

@@ -1,0 +1,161 @@
+"""Start one command as several CPU processes on this machine: the rehearsal of a pod.
+
+  python launch/local_processes.py --processes=2 --devices=4 -- \
+      python -m experiments.diva --quick --distributed
+
+Each process learns from its environment which one it is (`parallel.initialize` reads it).
+Process 0 is shown here, all are logged below --logs. As soon as one fails the others are
+ended and its exit status is returned; without that they would wait for it, minutes or
+for ever.
+"""
+
+import os
+import pathlib
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+GRACE = 2.0  # seconds between asking and killing; JAX itself does not heed the asking
+LAST_LINES = 15  # of the log of the process that failed
+
+
+class Processes:
+    """The running processes; leaving the `with` block ends those that are left."""
+
+    def __init__(self, command: list[str], count: int, devices: int, logs):
+        self.command, self.count, self.devices = command, count, devices
+        self.logs = [pathlib.Path(logs) / f"process-{i}.log" for i in range(count)]
+        self.logs[0].parent.mkdir(parents=True, exist_ok=True)
+        self._running: list[subprocess.Popen] = []
+        self._readers: list[threading.Thread] = []
+        self._ended: queue.Queue[tuple[int, int]] = queue.Queue()
+
+    def __enter__(self):
+        try:
+            address = f"127.0.0.1:{free_port()}"
+            for index in range(self.count):
+                self._start(index, address)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self._end()
+
+    def first_failure(self) -> tuple[int, int] | None:
+        """Wait for all; `(process, status)` of the first that fails, as soon as it does."""
+        for _ in self._running:
+            index, status = self._ended.get()
+            if status:
+                return index, status
+        return None
+
+    def _start(self, index: int, address: str):
+        # A session each: signals reach what the command itself starts, and Ctrl-C only
+        # reaches this program, which then ends all of them in the same way.
+        process = subprocess.Popen(
+            self.command,
+            env=os.environ | environment(index, self.count, self.devices, address),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._running.append(process)
+        reader = threading.Thread(target=self._copy, args=(index, process), daemon=True)
+        waiter = threading.Thread(target=self._wait, args=(index, process), daemon=True)
+        self._readers.append(reader)
+        reader.start()
+        waiter.start()
+
+    def _copy(self, index, process):
+        with open(self.logs[index], "wb", buffering=0) as log:
+            while data := process.stdout.read1():
+                log.write(data)
+                if index == 0:
+                    sys.stdout.buffer.write(data)
+                    sys.stdout.flush()
+
+    def _wait(self, index, process):
+        self._ended.put((index, process.wait()))
+
+    def _end(self):
+        """End every session, politely first, and read their output to its end."""
+        for wanted in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + GRACE
+            left = [process for process in self._running if _send(process, wanted)]
+            while any(map(_send, left)) and time.monotonic() < deadline:
+                time.sleep(0.02)
+        for reader in self._readers:
+            reader.join(GRACE)
+
+
+def _send(process, wanted=0) -> bool:
+    """Signal a session; False if nothing of it is left."""
+    try:
+        os.killpg(process.pid, wanted)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def environment(index: int, count: int, devices: int, address: str) -> dict[str, str]:
+    """What process `index` finds in its environment."""
+    return {
+        "COORDINATOR_ADDRESS": address,
+        "NUM_PROCESSES": str(count),
+        "PROCESS_ID": str(index),
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_CPU_DEVICES": str(devices),
+        "PYTHONUNBUFFERED": "1",  # so that the log of a killed process is complete
+    }
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def explain(index: int, status: int, log: pathlib.Path) -> str:
+    """Which process failed, how, and the end of its log."""
+    how = f"status {status}" if status > 0 else signal.Signals(-status).name
+    lines = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+    return "\n".join(
+        [f"process {index} ended with {how}; the end of its log {log}:"]
+        + [f"  {line}" for line in lines]
+    )
+
+
+def main(argv):
+    """Run the command that follows `--`."""
+    if len(argv) < 2:
+        raise app.UsageError("no command; put it after --")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        with Processes(argv[1:], FLAGS.processes, FLAGS.devices, FLAGS.logs) as all_:
+            failure = all_.first_failure()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except OSError as error:
+        sys.exit(f"error: cannot start {argv[1]}: {error}")
+    if failure:
+        index, status = failure
+        print(explain(index, status, all_.logs[index]), file=sys.stderr)
+        sys.exit(status if status > 0 else 128 - status)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_integer("processes", 2, "how many", lower_bound=1)
+    flags.DEFINE_integer("devices", 1, "CPU devices in each process", lower_bound=1)
+    flags.DEFINE_string("logs", "runs/logs", "folder of the logs, process-<i>.log")
+    app.run(main)

@@ -1,0 +1,241 @@
+"""The loop: bad losses, resumption after anything, evaluation, scans."""
+
+import json
+import types
+from typing import NamedTuple
+
+import helpers
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from iclr22 import checkpoint, errors, loop, parallel, record
+from iclr22.data import batching
+
+COUNT = len(jax.devices())
+
+
+class Config(NamedTuple):
+    """Of the toy method."""
+
+    rate: float = 0.1  # step size
+    width: int = 1  # copies of the weights
+
+
+class State(NamedTuple):
+    """Of the toy method."""
+
+    step: jax.Array
+    params: jax.Array
+    key: jax.Array
+
+
+def init(config, key, batch):
+    return State(jnp.int32(0), jnp.zeros((config.width, batch["x"].shape[1])), key)
+
+
+def loss(config, params, batch, *, key=None):
+    errors_ = jnp.sum(batch["x"] * params[0], 1) - batch["y"]
+    sums = {"loss": batch["weight"] @ errors_**2, "weight": jnp.sum(batch["weight"])}
+    return sums["loss"], sums
+
+
+def train_step(config, state, batch, *, axis_name=None):
+    found = jax.grad(lambda p: loss(config, p, batch), has_aux=True)(state.params)
+    grads, sums = parallel.reduce(found, axis_name)
+    key = jax.random.fold_in(state.key, state.step)
+    params = state.params - config.rate * grads / sums["weight"]
+    params = params + 1e-3 * jax.random.normal(key, params.shape)
+    metrics = {"loss": sums["loss"] / sums["weight"]}
+    return State(state.step + 1, params, state.key), metrics
+
+
+def evaluate(config, params, batch, *, axis_name=None):
+    return parallel.reduce(loss(config, params, batch)[1], axis_name)
+
+
+TOY = types.SimpleNamespace(init=init, train_step=train_step, evaluate=evaluate)
+
+
+def data(n=40, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3)).astype(np.float32)
+    return {"x": x, "y": (x @ [1, -2, 0.5]).astype(np.float32)}
+
+
+CONFIG = Config()
+BATCHES = batching.make(data(), 16, seed=1, devices=COUNT)
+
+
+def poisoned(step):
+    """Batches whose number 12, the thirteenth update, is broken."""
+    batch = BATCHES(step)
+    return batch | {"y": batch["y"] * np.float32(np.nan if step == 12 else 1)}
+
+
+def fit(directory, batches=BATCHES, steps=20, *, config=CONFIG, mode="jit", **options):
+    every = {"log_every": 4, "save_every": 5} | options
+    valid = every.pop("valid", None)
+    plan = loop.Schedule(steps, **every)
+    return loop.fit(
+        TOY, config, batches, plan, seed=2, mode=mode, directory=directory, valid=valid
+    )
+
+
+def metrics_of(directory):
+    return record.read_metrics(directory / "metrics.jsonl")
+
+
+@pytest.mark.parametrize(("scan", "save_every"), [(1, 5), (4, 5), (20, 5), (1, 100)])
+def test_nan_loss_names_its_step_and_keeps_the_good_state(tmp_path, scan, save_every):
+    options = {"scan": scan, "save_every": save_every}
+    with pytest.raises(loop.NonFiniteLoss, match="loss is nan at step 13[.]"):
+        fit(tmp_path / "a", poisoned, **options)
+    saved = checkpoint.Checkpoints(tmp_path / "a" / "checkpoints")
+    good = {(1, 5): 10, (4, 5): 12}.get((scan, save_every))
+    assert saved.latest() == good
+    if good:
+        like = init(CONFIG, jax.random.key(0), BATCHES(0))
+        kept = saved.restore(good, like)
+        expected = fit(None, steps=good, **options)
+        helpers.assert_trees_close(kept, expected, rtol=1e-6)
+    saved.close()
+    assert all(np.isfinite(x["train/loss"]) for x in metrics_of(tmp_path / "a"))
+    seen = []
+
+    def repaired(step):
+        seen.append(step)
+        return BATCHES(step)
+
+    resumed = fit(tmp_path / "a", repaired, **options)
+    whole = fit(tmp_path / "b", **options)
+    assert min(seen[1:]) == (good or 0)
+    helpers.assert_trees_close(resumed, whole, rtol=0)
+    assert metrics_of(tmp_path / "a") == metrics_of(tmp_path / "b")
+
+
+def test_lines_of_a_cut_run_are_dropped_at_resume(tmp_path):
+    def cut(step):
+        if step == 14:
+            raise KeyboardInterrupt
+        return BATCHES(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, cut)
+    assert [x["step"] for x in metrics_of(tmp_path)] == [4, 5, 8, 10, 12]
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 14, "train/lo')
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, lambda step: cut(14 if step == 11 else step))
+    assert [x["step"] for x in metrics_of(tmp_path)] == [4, 5, 8, 10]
+    fit(tmp_path)
+    steps = [x["step"] for x in metrics_of(tmp_path)]
+    assert steps == [4, 5, 8, 10, 12, 15, 16, 20]
+
+
+def test_finished_run_computes_nothing_again(tmp_path):
+    first = fit(tmp_path)
+    lines = (tmp_path / "metrics.jsonl").read_text()
+    again = fit(tmp_path, lambda step: BATCHES(step) if step == 0 else 1 / 0)
+    helpers.assert_trees_close(first, again, rtol=0)
+    assert (tmp_path / "metrics.jsonl").read_text() == lines
+
+
+def test_longer_schedule_continues_from_the_end_of_a_shorter(tmp_path):
+    fit(tmp_path, steps=10)
+    helpers.assert_trees_close(fit(tmp_path, steps=20), fit(None, steps=20), rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", parallel.MODES)
+def test_evaluation_weighs_padded_batches(mode, tmp_path):
+    held = data(21, seed=5)
+    valid = lambda: batching.in_order(held, 8, devices=COUNT)  # noqa: E731
+    state = fit(tmp_path, mode=mode, valid=valid, evaluate_every=10)
+    residuals = held["x"] @ np.asarray(state.params)[0] - held["y"]
+    found = loop.score(TOY, CONFIG, state.params, valid(), mode=mode)
+    assert found == pytest.approx({"loss": np.mean(residuals**2)}, rel=1e-4)
+    lines = [x for x in metrics_of(tmp_path) if "valid/loss" in x]
+    assert [x["step"] for x in lines] == [10, 20]
+    assert lines[-1]["valid/loss"] == pytest.approx(found["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("mode", parallel.MODES)
+def test_scan_equals_single_steps(mode, tmp_path):
+    states, losses = [], []
+    for scan in (1, 4, 7):
+        directory = tmp_path / str(scan)
+        options = {"log_every": 1, "save_every": 100, "scan": scan}
+        states.append(fit(directory, mode=mode, **options))
+        lines = metrics_of(directory)
+        ends = [x["step"] for x in lines]
+        assert ends == sorted({*range(scan, 20, scan), 20})
+        counts = np.diff([0, *ends])
+        losses.append(counts @ [x["train/loss"] for x in lines] / 20)
+    for state in states[1:]:
+        helpers.assert_trees_close(states[0], state, rtol=1e-5)
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
+
+
+def test_other_config_cannot_resume_and_says_what_to_do(tmp_path):
+    fit(tmp_path, steps=5)
+    with pytest.raises(errors.InputError) as caught:
+        fit(tmp_path, config=Config(width=2))
+    text = str(caught.value)
+    assert "step 5" in text and "--workdir" in text and "--noresume" in text
+    assert len(text.splitlines()) == 1 and len(text) < 1000
+
+
+def test_everything_fits_without_a_directory():
+    state = fit(None, valid=lambda: 1 / 0)
+    assert int(state.step) == 20
+
+
+WORKER = """
+import sys, time
+import jax, numpy as np
+from iclr22 import diva, loop
+from iclr22.data import batching
+
+directory, pause = sys.argv[1], float(sys.argv[2])
+config, batch = diva.example(40)
+arrays = {k: v for k, v in batch.items() if k != "weight"}
+source, seen = batching.make(arrays, 16, seed=1), []
+
+def batches(step):
+    seen.append(step)
+    time.sleep(pause)
+    return source(step)
+
+plan = loop.Schedule(steps=60, log_every=7, save_every=10)
+state = loop.fit(diva, config, batches, plan, seed=3, directory=directory)
+leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
+np.savez(f"{directory}/final.npz", *leaves)
+print(min(seen[1:]))
+"""
+
+
+def test_killed_process_resumes_to_the_same_bits(tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    victim = helpers.start(script, cut, 0.05)
+    reference = helpers.start(script, whole, 0)
+
+    def committed():
+        lines = metrics_of(cut)
+        steps = [p.name for p in (cut / "checkpoints").glob("*") if p.name.isdigit()]
+        return len(steps) >= 2 and lines and lines[-1]["step"] > max(map(int, steps))
+
+    helpers.kill_when(victim, committed)
+    assert not (cut / "final.npz").exists()
+    begun, _ = helpers.finish(helpers.start(script, cut, 0))
+    assert 10 <= int(begun) < 60
+    assert int(helpers.finish(reference)[0]) == 0
+    with np.load(cut / "final.npz") as a, np.load(whole / "final.npz") as b:
+        assert a.files == b.files and len(a.files) > 20
+        for name in a.files:
+            assert a[name].tobytes() == b[name].tobytes()
+    lines = [(x / "metrics.jsonl").read_text() for x in (cut, whole)]
+    assert lines[0] == lines[1]
+    assert json.loads(lines[0].splitlines()[-1])["step"] == 60

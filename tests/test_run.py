@@ -1,0 +1,188 @@
+"""What all experiments share, on a toy study in this process."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from helpers import check_outputs
+
+from experiments import run as runner
+from iclr22 import loop, plots, record
+
+
+class Settings(NamedTuple):
+    """Of the toy experiment."""
+
+    size: int = 4  # numbers to draw
+    names: tuple[str, ...] = ("a", "b")  # of nothing
+
+
+class Config(NamedTuple):
+    """Of the toy method."""
+
+    rate: float = 0.5  # a factor
+
+
+PRESETS = {"mnist": {"size": 9, "rate": 0.25}, "own": {"size": 7}}
+
+
+class Toy:
+    """A study that notes what it computed, and may be cut or fail."""
+
+    def __init__(self):
+        self.computed, self.run, self.error = [], None, {}
+
+    def study(self, run):
+        self.run = run
+        for seed in run.seeds:
+            found = run.cell(f"draw-{seed}", lambda seed=seed: self.draw(run, seed))
+        with plots.figure(run.figure("curve", "A curve.")) as axis:
+            axis.plot(found["values"])
+        run.summary = "It works."
+
+    def draw(self, run, seed):
+        if seed in self.error:
+            raise self.error[seed]
+        self.computed.append(seed)
+        values = run.config.rate * np.random.default_rng(seed).normal(
+            size=run.settings.size
+        )
+        rows = [("ours", "plain", seed, "test/error", np.mean(values), "12.5")]
+        return {"rows": rows, "values": values}
+
+    def launch(self, *arguments, own_data=True):
+        """As the command line does, in this process."""
+        datasets = ["digits", "mnist"]
+        with flagsaver.flagsaver():
+            runner.define_flags(Config(), Settings(), datasets, own_data)
+            flags.FLAGS(["toy", "--compile_cache=", *map(str, arguments)])
+            settings = (Config(), Settings(), datasets, PRESETS, own_data)
+            with runner._plain_errors():
+                runner.launch(self.study, "toy", *settings)
+        return self
+
+
+@pytest.fixture
+def toy():
+    yield Toy()
+    flags.FLAGS.unparse_flags()
+
+
+def refused(toy, *arguments, **options) -> str:
+    """Message with which the program ends."""
+    with pytest.raises(SystemExit) as caught:
+        toy.launch(*arguments, **options)
+    assert caught.value.code.startswith("error: ")
+    return caught.value.code
+
+
+def test_run_writes_everything_and_continues(toy, tmp_path, capsys):
+    toy.launch("--seeds=3", f"--workdir={tmp_path}", "--rate=2")
+    check_outputs(tmp_path, capsys.readouterr().out, "toy")
+    assert toy.computed == [0, 1, 2]
+    first = (tmp_path / "results.csv").read_bytes()
+    rows = record.read_results(tmp_path / "results.csv")
+    expected = [2 * np.mean(np.random.default_rng(s).normal(size=4)) for s in range(3)]
+    assert [row.value for row in rows] == expected
+    assert {(row.dataset, row.published) for row in rows} == {("digits", "12.5")}
+    toy.launch("--seeds=3", f"--workdir={tmp_path}", "--rate=2")
+    assert toy.computed == [0, 1, 2]
+    assert (tmp_path / "results.csv").read_bytes() == first
+    check_outputs(tmp_path, capsys.readouterr().out, "toy")
+    assert "It works." in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_rows_of_a_cell_read_twice_count_once(toy, tmp_path):
+    once = toy.study
+
+    def twice(run):
+        once(run)
+        once(run)
+
+    toy.study = twice
+    toy.launch(f"--workdir={tmp_path}")
+    rows = record.read_results(tmp_path / "results.csv")
+    assert [row.seed for row in rows] == [0, 1, 2, 3, 4] == toy.computed
+
+
+def test_interrupted_run_computes_only_what_is_missing(toy, tmp_path):
+    toy.error = {2: KeyboardInterrupt()}
+    with pytest.raises(KeyboardInterrupt):
+        toy.launch(f"--workdir={tmp_path}")
+    assert not (tmp_path / "results.csv").exists()
+    toy.error = {}
+    toy.launch(f"--workdir={tmp_path}")
+    assert toy.computed == [0, 1, 2, 3, 4]
+
+
+def test_folder_of_another_run_is_refused_unless_replaced(toy, tmp_path):
+    toy.launch("--quick", f"--workdir={tmp_path}")
+    (tmp_path / "left.txt").write_text("of the first run")
+    for changed in ("--size=5", "--dataset=mnist", "--noquick", "--names=a"):
+        text = refused(toy, "--quick", f"--workdir={tmp_path}", changed)
+        assert str(tmp_path) in text and "--workdir" in text and "--noresume" in text
+    text = refused(toy, "--quick", f"--workdir={tmp_path}", "--rate=2")
+    assert "config.rate: 0.5 there, 2.0 now" in text
+    assert toy.computed == [0, 1] and (tmp_path / "left.txt").exists()
+    toy.launch("--quick", f"--workdir={tmp_path}", "--rate=2", "--noresume")
+    assert toy.computed == [0, 1, 0, 1]
+    assert not (tmp_path / "left.txt").exists()
+
+
+@pytest.mark.parametrize("text", ['{"name": "my project"}', "[1]", "not JSON"])
+def test_folder_of_another_program_is_never_removed(toy, tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    for resume in ("--resume", "--noresume"):
+        message = refused(toy, f"--workdir={tmp_path}", resume)
+        assert "not written by an experiment" in message
+    assert (tmp_path / "config.json").read_text() == text
+
+
+def test_presets_of_the_data_set_yield_to_flags(toy, tmp_path):
+    own = tmp_path / "mine.npz"
+    own.write_bytes(b"")
+    for dataset, more, size, rate in (
+        ("digits", (), 4, 0.5),
+        ("mnist", (), 9, 0.25),
+        ("mnist", ("--size=2",), 2, 0.25),
+        (own, (), 7, 0.5),
+    ):
+        workdir = tmp_path / f"{size}"
+        run = toy.launch(f"--dataset={dataset}", f"--workdir={workdir}", *more).run
+        assert (run.settings.size, run.config.rate) == (size, rate)
+        assert run.own == (dataset is own)
+    assert run.dataset_name == "mine"
+
+
+def test_default_folder_tells_runs_apart(toy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ((), ("--rate=2",), ("--dataset=mnist",), ("--quick",), ("--seeds=2",))
+    folders = [toy.launch(*option).run.workdir for option in options]
+    assert len(set(folders)) == len(options)
+    assert all(x.parent.as_posix() == "runs/toy" for x in folders)
+    assert toy.launch().run.workdir == folders[0]
+
+
+def test_unknown_data_set_lists_the_nearest(toy, tmp_path):
+    workdir = f"--workdir={tmp_path / 'run'}"
+    text = refused(toy, "--dataset=digit", workdir)
+    assert "Unknown data set 'digit'. Did you mean 'digits'" in text
+    text = refused(toy, "--dataset=none/at/all.npz", workdir)
+    assert "no such file or folder: none/at/all.npz" in text
+    text = refused(toy, "--dataset=none.npz", workdir, own_data=False)
+    assert "Unknown data set" in text
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("error", [loop.NonFiniteLoss("step 3"), OSError("disk full")])
+def test_expected_errors_end_with_their_message(toy, tmp_path, error):
+    toy.error = {0: error}
+    assert refused(toy, f"--workdir={tmp_path}") == f"error: {error}"
+
+
+def test_mistakes_of_ours_keep_their_trace(toy, tmp_path):
+    toy.error = {0: KeyError("ours")}
+    with pytest.raises(KeyError, match="ours"):
+        toy.launch(f"--workdir={tmp_path}")
