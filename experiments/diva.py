@@ -1,4 +1,4 @@
-"""DIVA: find wrong labels, reweight, extend (ICLR 2022, arXiv:2111.09785).
+r"""DIVA: find wrong labels, reweight, extend (ICLR 2022, arXiv:2111.09785).
 
   python -m experiments.diva                         # digits, bundled, about a minute
   python -m experiments.diva --quick                 # synthetic, seconds
@@ -27,6 +27,21 @@ DETECTORS = {
     "derivative": "derivative",
     **{f"derivative_{s}": s for s in diva.SCORES[1:]},
 }
+HEADLINES = [  # what, (data set, setting, variant, metric), the paper on its own data
+    (f"20 % flipped labels, {name}", (dataset, features, variant, metric), paper)
+    for dataset, features in (
+        ("digits", "random_relu"),
+        ("cifar10", "efficientnet_lite0"),
+    )
+    for name, variant, metric, paper in (
+        ("AUC", "derivative", "flips/auc", "0.90-0.99"),
+        ("F1 at zero", "derivative", "flips/f1", "0.68-0.92"),
+        ("AUC, path score", "derivative_path", "flips/auc", ""),
+        ("AUC, leave-one-out residual", "loo_residual", "flips/auc", ""),
+        ("test error [%]", "uniform", "test/error", "20.2-58.9"),
+        ("after one step of reweighting", "reweight", "test/error", "19.2-56.3"),
+    )
+]
 # The paper's figure 3: the range over six fine-grained image sets.
 PUBLISHED = {"flips/auc": "0.90-0.99", "flips/f1": "0.68-0.92"}
 EXTEND_L2 = 4.0  # times what predicts best within the core: the set is going to grow
@@ -55,6 +70,8 @@ class Settings(NamedTuple):
     extend_batch: int = (
         5  # examples added per round; large batches pick near-duplicates
     )
+    parts: tuple[str, ...] = ("extend", "removal")  # measured besides detection and
+    # reweighting; each takes minutes on thousands of images, so only on digits by default
     removal_seeds: int = 1  # seeds of the removal curve, which retrains the network
 
 
@@ -66,14 +83,20 @@ def study(run: runner.Run) -> None:
     if run.own:
         curation(run, pool["train"], tasks[0], names)
         return
+    found = {}
     for model in run.settings.model:
-        cells = [measure(run, model, t) for t in progress.track(tasks, model)]
-        draw_detection(run, model, tasks[0], cells[0])
+        found[model] = [measure(run, model, t) for t in progress.track(tasks, model)]
+        draw_detection(run, model, tasks[0], found[model][0])
     draw_overview(run)
-    extension(run, tasks, "noisy")
-    extension(run, tasks[:2], "clean")  # the paper's gain is not seen here: two will do
-    removal(run, tasks[: run.settings.removal_seeds])
-    write_examples(run, pool["train"], tasks[0], cells[0], names)
+    first = found[run.settings.model[0]]
+    if "extend" in run.settings.parts:
+        extension(run, tasks, "noisy")
+        extension(
+            run, tasks[:2], "clean"
+        )  # no gain is expected here: two seeds will do
+    if "removal" in run.settings.parts:
+        removal(run, tasks[: run.settings.removal_seeds], first)
+    write_examples(run, pool["train"], tasks[0], first[0], names)
     run.summary = conclusions(run)
 
 
@@ -240,11 +263,13 @@ def extend_once(run, model, task: Task, kind: str) -> dict:
 # Removal of what was flagged, with the real network retrained.
 
 
-def removal(run, tasks) -> None:
+def removal(run, tasks, detected) -> None:
     """Test accuracy of the network against the share of examples removed."""
     curves: dict[str, list] = {}
-    for task in tasks:
-        found = run.cell(f"removal-{task.seed}", lambda t=task: remove_once(run, t))
+    for task, scores in zip(tasks, detected, strict=False):
+        found = run.cell(
+            f"removal-{task.seed}", lambda t=task, s=scores: remove_once(run, t, s)
+        )
         for name in REMOVERS:
             curves.setdefault(name, []).append(found[name])
     path = run.figure(
@@ -257,11 +282,9 @@ def removal(run, tasks) -> None:
     figures.curves(path, shares, curves, **labels)
 
 
-def remove_once(run, task: Task) -> dict:
+def remove_once(run, task: Task, detected) -> dict:
     """Retrain on what is left after removing the top of each ranking."""
-    model = run.settings.model[0]
-    found = run.cell(f"detect-{model}-{task.seed}", dict)
-    scores = {name: found[f"score_{name}"] for name in REMOVERS[:-1]}
+    scores = {name: detected[f"score_{name}"] for name in REMOVERS[:-1]}
     scores["random"] = np.random.default_rng(task.seed).random(len(task.y))
     subsets = [np.ones(len(task.y), np.float32)]  # nothing removed: once for all
     for score in scores.values():
@@ -352,9 +375,15 @@ PRESETS = {
         "train_size": 5000,
         "test_size": 2000,
         "extend_batch": 50,
+        "parts": (),
     },
-    "mnist": {"train_size": 2000, "extend_batch": 20},
-    "fashion_mnist": {"train_size": 5000, "test_size": 2000, "extend_batch": 50},
+    "mnist": {"train_size": 2000, "extend_batch": 20, "parts": ()},
+    "fashion_mnist": {
+        "train_size": 5000,
+        "test_size": 2000,
+        "extend_batch": 50,
+        "parts": (),
+    },
     "own": {"model": (), "noise": 0.0},
 }
 

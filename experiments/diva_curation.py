@@ -92,7 +92,7 @@ def write_examples(run, train, task: Task, found, names) -> None:
         row = (rank, i, ids[i], names[label], f"{score[i]:.6g}", suggested, action)
         writer.writerow(row)
     with checkpoint.atomic(run.workdir / "examples.csv") as temporary:
-        temporary.write_text(text.getvalue())
+        temporary.write_text(text.getvalue(), encoding="utf-8")
     if "weights" in found:
         checkpoint.write_npz(run.workdir / "weights.npz", weights=found["weights"])
     if task.x.ndim == 4:

@@ -9,6 +9,7 @@ ended and its exit status is returned; without that they would wait for it, minu
 for ever.
 """
 
+import contextlib
 import os
 import pathlib
 import queue
@@ -77,34 +78,32 @@ class Processes:
         waiter.start()
 
     def _copy(self, index, process):
-        with open(self.logs[index], "wb", buffering=0) as log:
+        with process.stdout, open(self.logs[index], "wb", buffering=0) as log:
             while data := process.stdout.read1():
                 log.write(data)
                 if index == 0:
-                    sys.stdout.buffer.write(data)
-                    sys.stdout.flush()
+                    with contextlib.suppress(BrokenPipeError):  # as under `| head`
+                        sys.stdout.buffer.write(data)
+                        sys.stdout.flush()
 
     def _wait(self, index, process):
         self._ended.put((index, process.wait()))
 
     def _end(self):
         """End every session, politely first, and read their output to its end."""
+        for impatience in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(impatience, signal.SIG_IGN)  # nothing may be left behind
         for wanted in (signal.SIGTERM, signal.SIGKILL):
+            for process in self._running:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, wanted)
             deadline = time.monotonic() + GRACE
-            left = [process for process in self._running if _send(process, wanted)]
-            while any(map(_send, left)) and time.monotonic() < deadline:
+            while any(x.poll() is None for x in self._running):
+                if time.monotonic() > deadline:
+                    break
                 time.sleep(0.02)
         for reader in self._readers:
             reader.join(GRACE)
-
-
-def _send(process, wanted=0) -> bool:
-    """Signal a session; False if nothing of it is left."""
-    try:
-        os.killpg(process.pid, wanted)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
 
 
 def environment(index: int, count: int, devices: int, address: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve, solve_triangular
 
-BLOCK = 128  # symmetric products stop halving below this width
+BLOCK = 256  # symmetric products stop halving below this width
 GUARD = 1e-10  # smallest 1 - leverage that is divided by
 ILL_CONDITIONED = 1e12  # above this bound an eigendecomposition replaces Cholesky
 
