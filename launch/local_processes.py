@@ -24,6 +24,7 @@ from absl import app, flags
 
 FLAGS = flags.FLAGS
 GRACE = 2.0  # seconds between asking and killing; JAX itself does not heed the asking
+SETTLE = 0.5  # seconds after a failure in which others may turn out to have failed first
 LAST_LINES = 15  # of the log of the process that failed
 
 
@@ -37,6 +38,7 @@ class Processes:
         self._running: list[subprocess.Popen] = []
         self._readers: list[threading.Thread] = []
         self._ended: queue.Queue[tuple[int, int]] = queue.Queue()
+        self._spoke = [0.0] * count  # when each last wrote something
 
     def __enter__(self):
         try:
@@ -52,12 +54,21 @@ class Processes:
         self._end()
 
     def first_failure(self) -> tuple[int, int] | None:
-        """Wait for all; `(process, status)` of the first that fails, as soon as it does."""
+        """Wait for all, or until one fails; `(process, status)` of that one.
+
+        A failing process can bring down others before it is gone itself, but its last
+        words come before theirs.
+        """
+        failed = []
         for _ in self._running:
-            index, status = self._ended.get()
-            if status:
-                return index, status
-        return None
+            failed.append(self._ended.get())
+            if failed[-1][1]:
+                time.sleep(SETTLE)
+                break
+        while not self._ended.empty():
+            failed.append(self._ended.get())
+        failed = [found for found in failed if found[1]]
+        return min(failed, key=lambda found: self._spoke[found[0]], default=None)
 
     def _start(self, index: int, address: str):
         # A session each: signals reach what the command itself starts, and Ctrl-C only
@@ -81,6 +92,7 @@ class Processes:
         with process.stdout, open(self.logs[index], "wb", buffering=0) as log:
             while data := process.stdout.read1():
                 log.write(data)
+                self._spoke[index] = time.monotonic()
                 if index == 0:
                     with contextlib.suppress(BrokenPipeError):  # as under `| head`
                         sys.stdout.buffer.write(data)
