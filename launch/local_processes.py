@@ -24,7 +24,9 @@ from absl import app, flags
 
 FLAGS = flags.FLAGS
 GRACE = 2.0  # seconds between asking and killing; JAX itself does not heed the asking
-SETTLE = 0.5  # seconds after a failure in which others may turn out to have failed first
+SETTLE = (
+    0.5  # seconds after a failure in which others may turn out to have failed first
+)
 LAST_LINES = 15  # of the log of the process that failed
 
 
@@ -36,15 +38,15 @@ class Processes:
         self.logs = [pathlib.Path(logs) / f"process-{i}.log" for i in range(count)]
         self.logs[0].parent.mkdir(parents=True, exist_ok=True)
         self._running: list[subprocess.Popen] = []
-        self._readers: list[threading.Thread] = []
         self._ended: queue.Queue[tuple[int, int]] = queue.Queue()
-        self._spoke = [0.0] * count  # when each last wrote something
+        self._shown = threading.Thread(target=self._show, daemon=True)
 
     def __enter__(self):
         try:
             address = f"127.0.0.1:{free_port()}"
             for index in range(self.count):
                 self._start(index, address)
+            self._shown.start()
         except BaseException:
             self._end()
             raise
@@ -57,7 +59,7 @@ class Processes:
         """Wait for all, or until one fails; `(process, status)` of that one.
 
         A failing process can bring down others before it is gone itself, but its last
-        words come before theirs.
+        words are older than theirs.
         """
         failed = []
         for _ in self._running:
@@ -68,41 +70,38 @@ class Processes:
         while not self._ended.empty():
             failed.append(self._ended.get())
         failed = [found for found in failed if found[1]]
-        return min(failed, key=lambda found: self._spoke[found[0]], default=None)
+        spoke = lambda found: self.logs[found[0]].stat().st_mtime_ns  # noqa: E731
+        return min(failed, key=spoke, default=None)
 
     def _start(self, index: int, address: str):
         # A session each: signals reach what the command itself starts, and Ctrl-C only
         # reaches this program, which then ends all of them in the same way.
-        process = subprocess.Popen(
-            self.command,
-            env=os.environ | environment(index, self.count, self.devices, address),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with open(self.logs[index], "wb") as log:
+            process = subprocess.Popen(
+                self.command,
+                env=os.environ | environment(index, self.count, self.devices, address),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         self._running.append(process)
-        reader = threading.Thread(target=self._copy, args=(index, process), daemon=True)
-        waiter = threading.Thread(target=self._wait, args=(index, process), daemon=True)
-        self._readers.append(reader)
-        reader.start()
-        waiter.start()
+        wait = lambda: self._ended.put((index, process.wait()))  # noqa: E731
+        threading.Thread(target=wait, daemon=True).start()
 
-    def _copy(self, index, process):
-        with process.stdout, open(self.logs[index], "wb", buffering=0) as log:
-            while data := process.stdout.read1():
-                log.write(data)
-                self._spoke[index] = time.monotonic()
-                if index == 0:
-                    with contextlib.suppress(BrokenPipeError):  # as under `| head`
-                        sys.stdout.buffer.write(data)
-                        sys.stdout.flush()
-
-    def _wait(self, index, process):
-        self._ended.put((index, process.wait()))
+    def _show(self):
+        """Follow the log of process 0 until its end."""
+        with open(self.logs[0], "rb") as log:
+            over = False
+            while not over:
+                time.sleep(0.05)
+                over = self._running[0].poll() is not None  # before the last look
+                with contextlib.suppress(BrokenPipeError):  # as under `| head`
+                    sys.stdout.buffer.write(log.read())
+                    sys.stdout.flush()
 
     def _end(self):
-        """End every session, politely first, and read their output to its end."""
+        """End every session, politely first, and show process 0 to its end."""
         for impatience in (signal.SIGINT, signal.SIGTERM):
             signal.signal(impatience, signal.SIG_IGN)  # nothing may be left behind
         for wanted in (signal.SIGTERM, signal.SIGKILL):
@@ -114,8 +113,8 @@ class Processes:
                 if time.monotonic() > deadline:
                     break
                 time.sleep(0.02)
-        for reader in self._readers:
-            reader.join(GRACE)
+        if self._shown.ident:
+            self._shown.join(GRACE)
 
 
 def environment(index: int, count: int, devices: int, address: str) -> dict[str, str]:
