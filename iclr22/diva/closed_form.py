@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors, precision
+from iclr22.diva import checks, ridge
 from iclr22.diva import groups as grouped
-from iclr22.diva import ridge
 
 POSITIVE = 1e-6  # weights above this fraction of the largest count as positive
 L2_GRID = tuple(np.logspace(-6, 3, 28).tolist())  # times mean squared feature norm
@@ -152,7 +152,7 @@ def relabel_derivative(
 
     Source: derived here from the closed form of arXiv:2111.09785, section 4.
     """
-    _check("features", features, targets, weights, l2, validation_weights)
+    checks.check("features", features, targets, weights, l2, validation_weights)
     if validation_weights is None:
         validation_weights = _ones(weights)
     data = (features, targets, weights, l2, validation_weights)
@@ -188,13 +188,13 @@ def group_derivative_from_gram(
     Args:
       groups: `[n]` group ids, any integers; the rest as in `derivative`.
     """
-    _check("gram", gram, targets, weights, l2, validation_weights)
+    checks.check("gram", gram, targets, weights, l2, validation_weights)
     return _grouped(gram, targets, weights, l2, groups, loss, validation_weights)[1]
 
 
 def leave_group_out_from_gram(gram, targets, weights, l2, groups):
     """Predictions `[n, k]` for each example by the model without its whole group."""
-    _check("gram", gram, targets, weights, l2, None)
+    checks.check("gram", gram, targets, weights, l2, None)
     return _grouped(gram, targets, weights, l2, groups, "mse", None)[0]
 
 
@@ -236,9 +236,9 @@ def holdout_derivative(
 
     Source: arXiv:2111.09785, proposition 2 (transposes corrected).
     """
-    _check("features", features, targets, weights, l2, None)
+    checks.check("features", features, targets, weights, l2, None)
     ones = np.ones(np.shape(validation_features)[0])
-    _check("features", validation_features, validation_targets, ones, 1.0, None)
+    checks.check("features", validation_features, validation_targets, ones, 1.0, None)
     if validation_weights is None:
         validation_weights = ones
     data = (features, targets, weights, l2, validation_features, validation_targets)
@@ -256,7 +256,7 @@ def choose_l2(
         squared norm of the features.
     """
     weights = np.ones(len(features)) if weights is None else weights
-    _check("features", features, targets, weights, 1.0, validation_weights)
+    checks.check("features", features, targets, weights, 1.0, validation_weights)
     if grid is None:
         grid = np.asarray(L2_GRID) * float(np.mean(np.sum(np.square(features), 1)))
     if validation_weights is None:
@@ -278,7 +278,7 @@ def conditioning(features, weights, l2) -> Conditioning:
     examples divide by almost zero: raise l2.
     """
     z = np.asarray(features, np.float64)
-    _check("features", z, np.zeros((len(z), 1)), weights, 1.0, None)
+    checks.check("features", z, np.zeros((len(z), 1)), weights, 1.0, None)
     root = np.sqrt(np.asarray(weights, np.float64))[:, None]
     u, s, _ = np.linalg.svd(root * z, full_matrices=False)
     values = s**2
@@ -313,7 +313,7 @@ def _evaluate(
     trusted=False,
 ):
     """Checked computation; without a loss only the predictions (half the work)."""
-    _check(kind, matrix, targets, weights, l2, validation_weights)
+    checks.check(kind, matrix, targets, weights, l2, validation_weights)
     if validation_weights is None:
         validation_weights = _ones(weights)
     form = _form(kind, matrix, weights, l2)
@@ -461,7 +461,7 @@ def _differentiate_groups(
 
 def _coupled(jacobian, targets, weights, l2, loss, validation_weights):
     n, k, p = np.shape(jacobian)
-    _check("features", np.zeros((n, 1)), targets, weights, l2, validation_weights)
+    checks.check("features", np.zeros((n, 1)), targets, weights, l2, validation_weights)
     if validation_weights is None:
         validation_weights = _ones(weights)
     data = (jacobian, targets, weights, l2, validation_weights)
@@ -478,71 +478,6 @@ def _differentiate_coupled(jacobian, targets, weights, l2, validation_weights, *
     return grouped.leave_coupled_out(
         smoother, targets, row_weights, validation_weights, loss
     )
-
-
-def _check(kind, matrix, targets, weights, l2, validation_weights):
-    """One clear error for input that has no answer; traced arrays: shapes only."""
-    shape, n = np.shape(matrix), np.shape(weights)
-    if len(shape) != 2 or len(n) != 1 or shape[0] != n[0]:
-        raise errors.InputError(
-            f"expected {kind} [n, {'n' if kind == 'gram' else 'p'}] and weights [n]; "
-            f"found {shape} and {n}"
-        )
-    if len(np.shape(targets)) != 2 or np.shape(targets)[0] != shape[0]:
-        raise errors.InputError(
-            f"expected targets [n, k] with n = {shape[0]} rows; found "
-            f"{np.shape(targets)}. Turn class labels into one-hot rows first."
-        )
-    if kind == "gram" and shape[0] != shape[1]:
-        raise errors.InputError(f"expected a square Gram matrix; found {shape}")
-    if validation_weights is not None and np.shape(validation_weights) != n:
-        raise errors.InputError(
-            f"expected validation_weights {n}; found {np.shape(validation_weights)}"
-        )
-    if not precision.is_traced(matrix, targets, weights, l2, validation_weights):
-        _check_values(kind, matrix, targets, weights, l2, validation_weights)
-
-
-def _check_values(kind, matrix, targets, weights, l2, validation_weights):
-    given = {kind: matrix, "targets": targets, "weights": weights, "l2": l2}
-    if validation_weights is not None:
-        given["validation_weights"] = validation_weights
-    for name, value in given.items():
-        # A sum is finite exactly when all terms are, barring overflow; it needs no mask.
-        if not np.isfinite(np.sum(value, dtype=np.float64)):
-            bad = np.argwhere(~np.isfinite(value))
-            where = f"first at {tuple(map(int, bad[0]))}" if len(bad) else "overflow"
-            raise errors.InputError(
-                f"{name} holds {len(bad)} non-finite values, {where}; remove or "
-                "impute those rows before calling"
-            )
-    for name in ("weights", "validation_weights"):
-        if name in given and np.min(given[name]) < 0:
-            raise errors.InputError(
-                f"{name} must not be negative; found {np.min(given[name])}. Clip them "
-                "at zero: a negative weight has no minimiser."
-            )
-    if np.max(weights) <= 0:
-        raise errors.InputError("all weights are zero: nothing is left to train on")
-    if l2 < 0:
-        raise errors.InputError(f"l2 must not be negative; found {l2}")
-    if kind == "gram" and not np.allclose(
-        matrix, np.transpose(matrix), atol=1e-5 * float(np.max(np.abs(matrix)))
-    ):
-        raise errors.InputError("the Gram matrix is not symmetric")
-    if l2 == 0:
-        _check_unpenalised(kind, np.asarray(matrix), np.asarray(weights))
-
-
-def _check_unpenalised(kind, matrix, weights):
-    if kind == "gram":
-        raise errors.InputError("a Gram matrix needs l2 > 0; found l2 = 0")
-    rank = np.linalg.matrix_rank(matrix[weights > 0])
-    if rank < matrix.shape[1]:
-        raise errors.InputError(
-            f"l2 = 0 with singular features: rank {rank} of {matrix.shape[1]} columns. "
-            "Pass l2 > 0, for example diva.choose_l2(features, targets).l2"
-        )
 
 
 solve = precision.double(jax.jit(ridge.solve))
