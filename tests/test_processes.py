@@ -416,6 +416,7 @@ def main():
     own = np.full((1, 2), index + 1 / 3)
     np.testing.assert_array_equal(parallel.rows_of_all(own), [[1 / 3] * 2, [4 / 3] * 2])
     checkpoint.cell(folder, "cell", slowly)
+    assert (folder / "cell.npz").exists()
     assert checkpoint.cell(folder, "cell", never)["text"] == "ä"
     with checkpoint.atomic(folder / "who.txt") as temporary:
         temporary.write_text(str(index))
