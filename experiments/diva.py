@@ -235,7 +235,8 @@ def extend_once(run, model, task: Task, kind: str) -> dict:
     core = np.arange(n) < n // 10
     share = 0.3 if kind == "noisy" else 0.0
     labels, _ = flip(task.clean, task.classes, share, rng)
-    task = task._replace(y=np.where(core, task.clean, labels))
+    labels = np.where(core, task.clean, labels)
+    task = task._replace(y=labels, tag=f"-extend-{kind}")
     z, z_test = featurise(run, model, task, run.settings.random_features // 4)
     targets = task.targets
     l2 = EXTEND_L2 * diva.choose_l2(z[core], targets[core]).l2

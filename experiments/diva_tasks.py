@@ -1,6 +1,7 @@
 """The data side of the DIVA experiment: one seed's problem and its features."""
 
 import functools
+import hashlib
 from typing import NamedTuple
 
 import jax
@@ -26,6 +27,7 @@ class Task(NamedTuple):
     y_test: np.ndarray  # [t]
     classes: int
     seed: int
+    tag: str = ""  # in names of what is trained: other labels, another network
 
     @property
     def targets(self):
@@ -129,8 +131,11 @@ def pretrained(run, images):
         raise errors.InputError("--model=efficientnet_lite0 needs --weights=FILE.npz")
     params = efficientnet.load_weights(run.settings.weights)
     size = run.settings.image_size
-    images = np.asarray(np.round(images * 255), np.uint8)
-    store = checkpoint.ChunkStore(run.workdir / "chunks", "efficientnet_lite0")
+    images = np.ascontiguousarray(np.round(images * 255), np.uint8)
+    digest = hashlib.sha256(images).hexdigest()
+    # Without a test split each seed has its own order of the images, so its own file.
+    name, key = f"efficientnet_lite0-{digest[:8]}", {"images": digest, "size": size}
+    store = checkpoint.ChunkStore(run.workdir / "chunks", name, key=key)
     return store.fill(
         (len(images), efficientnet.FEATURES),
         np.float32,
@@ -142,7 +147,7 @@ def pretrained(run, images):
 
 def network_features(run, task: Task, inputs):
     """Features from the network trained on the task's own (noisy) labels."""
-    name = f"network-{task.seed}"
+    name = f"network-{task.seed}{task.tag}"
     config = run.config._replace(classes=task.classes)
     arrays = {"x": task.x, "y": task.y.astype(np.int32)}
     batches = batching.make(

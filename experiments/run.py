@@ -177,7 +177,7 @@ def main(
                 f"unexpected arguments {argv[1:]}; flags start with --"
             )
         logging.set_verbosity(logging.INFO)
-        with _plain_errors():
+        with parallel.joined(FLAGS.distributed), _plain_errors():
             launch(study, method, config, settings, datasets, presets or {}, own_data)
 
     jax.config.parse_flags_with_absl()
@@ -221,8 +221,6 @@ def launch(study, method, config, settings, datasets, presets, own_data) -> None
         config_flags.parse(x, x._replace(**_fields(x, preset)))
         for x in (settings, config)
     )
-    if FLAGS.distributed:
-        parallel.initialize()
     if FLAGS.compile_cache:
         cache = os.path.expanduser(FLAGS.compile_cache)
         jax.config.update("jax_compilation_cache_dir", cache)
@@ -239,7 +237,9 @@ def launch(study, method, config, settings, datasets, presets, own_data) -> None
         quick=FLAGS.quick,
         own=own,
     )
-    _claim(run)
+    if parallel.is_main():
+        _claim(run)
+    parallel.barrier("work directory")  # nobody reads what is about to be replaced
     study(run)
     line = run.finish(time.monotonic() - began)
     if line:
@@ -287,8 +287,7 @@ def _claim(run: Run) -> None:
     described = json.loads(json.dumps(described))
     found = _previous(path) if path.exists() else None
     if found and not FLAGS.resume:
-        if parallel.is_main():
-            shutil.rmtree(run.workdir)
+        shutil.rmtree(run.workdir)
     elif found:
         differing = _differences(found, described)
         if differing:
@@ -297,8 +296,7 @@ def _claim(run: Run) -> None:
                 "another --workdir, or --noresume to replace it."
             )
         logging.info("continuing in %s", run.workdir)
-    if parallel.is_main():
-        checkpoint.write_json(path, described)
+    checkpoint.write_json(path, described)
 
 
 def _previous(path) -> dict:

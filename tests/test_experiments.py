@@ -4,6 +4,7 @@ import csv
 import importlib
 import inspect
 import pkgutil
+import types
 
 import helpers
 import jax
@@ -15,9 +16,11 @@ from absl.testing import flagsaver
 import experiments
 import iclr22
 from experiments import diva as diva_experiment
+from experiments import diva_tasks
 from experiments import flags as config_flags
 from experiments import run as runner
 from iclr22 import diva
+from iclr22.nn import efficientnet
 
 MODULES = {
     module.name: importlib.import_module(f"experiments.{module.name}")
@@ -106,3 +109,51 @@ def test_own_data_gives_a_ranking_with_the_wrong_labels_on_top(tmp_path, capsys)
         weights = found["weights"]
     assert weights.shape == (60,)
     assert weights[wrong].mean() < 0.8 * np.delete(weights, wrong).mean()
+
+
+def task_of(x, seed=0):
+    """A DIVA problem of these images, the last four for testing."""
+    y = np.arange(len(x)) % 2
+    wrong = np.zeros(len(x) - 4, bool)
+    return diva_tasks.Task(x[:-4], y[:-4], y[:-4], wrong, x[-4:], y[-4:], 2, seed)
+
+
+def test_pretrained_features_are_those_of_the_images(tmp_path, monkeypatch):
+    calls = []
+
+    def extract(params, images, *, size):
+        calls.append(size)
+        means = images.mean((1, 2, 3)) + size
+        return np.repeat(means[:, None], efficientnet.FEATURES, 1).astype("f")
+
+    monkeypatch.setattr(efficientnet, "load_weights", lambda path: None)
+    monkeypatch.setattr(efficientnet, "extract", extract)
+    first = np.random.default_rng(0).random((9, 4, 4, 3)).astype("f")
+    for images, size in ((first, 8), (first[::-1], 8), (first, 16), (first, 8)):
+        settings = diva_experiment.Settings(weights="some.npz", image_size=size)
+        run = types.SimpleNamespace(settings=settings, workdir=tmp_path)
+        found = diva_tasks.pretrained(run, images)
+        expected = np.round(images * 255).mean((1, 2, 3)) + size
+        np.testing.assert_allclose(found[:, 0], expected, rtol=1e-6)
+    assert calls == [8, 8, 16, 8]  # the name tells images apart, the key sizes too
+    diva_tasks.pretrained(run, first[::-1])
+    assert len(calls) == 4
+
+
+def test_networks_of_other_labels_are_not_shared(tmp_path, monkeypatch):
+    trained = []
+
+    def fit(method, config, batches, plan, *, seed, directory, name, **_):
+        trained.append((name, directory.name))
+        return method.init(config, jax.random.key(seed), batches(0))
+
+    monkeypatch.setattr(diva_tasks.loop, "fit", fit)
+    settings = diva_experiment.Settings(model=("cnn",), extend_batch=20)
+    run = types.SimpleNamespace(settings=settings, config=diva.Config(), mode="jit")
+    run.workdir = tmp_path
+    task = task_of(np.random.default_rng(0).random((44, 8, 8, 1)).astype("f"), seed=3)
+    diva_tasks.featurise(run, "cnn", task)
+    for kind in ("noisy", "clean"):
+        diva_experiment.extend_once(run, "cnn", task, kind)
+    names = ["network-3", "network-3-extend-noisy", "network-3-extend-clean"]
+    assert trained == [(name, name) for name in names]

@@ -1,7 +1,9 @@
 """What all experiments share, on a toy study in this process."""
 
+import socket
 from typing import NamedTuple
 
+import helpers
 import numpy as np
 import pytest
 from absl import flags
@@ -9,7 +11,7 @@ from absl.testing import flagsaver
 from helpers import check_outputs
 
 from experiments import run as runner
-from iclr22 import loop, plots, record
+from iclr22 import loop, parallel, plots, record
 
 
 class Settings(NamedTuple):
@@ -138,6 +140,40 @@ def test_folder_of_another_program_is_never_removed(toy, tmp_path, text):
         message = refused(toy, f"--workdir={tmp_path}", resume)
         assert "not written by an experiment" in message
     assert (tmp_path / "config.json").read_text() == text
+
+
+def test_folder_is_claimed_by_the_main_process_before_others_go_on(
+    toy, tmp_path, monkeypatch
+):
+    toy.launch("--quick", f"--workdir={tmp_path}")
+    before = {x: x.stat().st_mtime_ns for x in tmp_path.rglob("*") if x.is_file()}
+    events = []
+    monkeypatch.setattr(parallel, "barrier", events.append)
+    monkeypatch.setattr(parallel, "is_main", lambda: False)
+    monkeypatch.setattr(Toy, "study", lambda self, run: events.append("study"))
+    for options in (["--rate=2"], ["--noresume"]):
+        toy.launch("--quick", f"--workdir={tmp_path}", *options)
+    assert events == 2 * ["work directory", "study"]
+    after = {x: x.stat().st_mtime_ns for x in tmp_path.rglob("*") if x.is_file()}
+    assert before == after
+
+
+@pytest.mark.slow
+def test_refusal_by_one_process_ends_the_others(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text("not JSON")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("COORDINATOR_ADDRESS", address)
+    monkeypatch.setenv("NUM_PROCESSES", "2")
+    command = ("-m", "experiments.diva", "--quick", "--distributed")
+    processes = []
+    for i in range(2):  # on hosts of their own there is no launcher that ends them
+        monkeypatch.setenv("PROCESS_ID", str(i))
+        processes.append(helpers.start(*command, f"--workdir={tmp_path}"))
+    _, err = helpers.finish(processes[0], expect=1, timeout=25)
+    assert "not written by an experiment" in err
+    helpers.finish(processes[1], expect=None, timeout=30)
 
 
 def test_presets_of_the_data_set_yield_to_flags(toy, tmp_path):

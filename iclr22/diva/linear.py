@@ -128,8 +128,8 @@ def gram_rows(block: Callable, inputs, *, chunk: int, place=None) -> Callable:
       inputs: `[n, ...]` NumPy array.
       chunk: examples per block and side.
       place: puts the row side of a block on the devices, for example
-        `parallel.shard_rows(mesh)`, which divides rows over all devices; identity by
-        default.
+        `parallel.shard_rows(parallel.devices())`, which divides rows over the devices
+        of this process; identity by default.
 
     The result fits `checkpoint.ChunkStore`, which makes a long computation resumable.
     """

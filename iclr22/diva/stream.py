@@ -40,7 +40,8 @@ def derivative(
         all of one length (`in_chunks` does this for arrays and memory maps).
       l2: positive penalty.
       loss: as in `diva.derivative`.
-      place: puts a chunk on the devices (`parallel.shard_rows(mesh)`); default identity.
+      place: puts a chunk on this process's devices, for example
+        `parallel.shard_rows(parallel.devices())`; identity by default.
 
     Cost: 4 n m^2 flops, memory `m^2` and one chunk. Source: as `ridge`; the passes are
     section 3 of the method's scaling notes: covariance, then residuals, then gradient.
