@@ -10,6 +10,7 @@ import numpy as np
 from absl import logging
 
 from iclr22 import checkpoint, parallel, progress, record
+from iclr22.data import batching
 
 
 class Schedule(NamedTuple):
@@ -35,7 +36,7 @@ def fit(
     seed: int = 0,
     mode: str = "jit",
     directory=None,
-    valid: Callable[[], Iterable[dict]] | None = None,
+    valid=None,
     name: str = "training",
 ):
     """Train a method to the end of its schedule and return its last state.
@@ -44,18 +45,20 @@ def fit(
       method: a module with the seven names of `types.Method`.
       config: its configuration.
       batches: `step -> batch`, pure, so that a resumed run sees what it would have seen
-        (`data.batching.make`). This process's slice of the global batch.
+        (`data.batching.make`). This process's slice of the global batch. A
+        `data.batching.Whole` is brought to the devices once.
       schedule: length and intervals.
       seed: of initialisation and of everything random in the steps.
       mode: `jit` or `pmap`; the numbers are the same.
       directory: where checkpoints and metrics live; with one, a run continues from the
         newest checkpoint, and an interrupted run ends with the same numbers.
-      valid: `() -> batches` for evaluation.
+      valid: `() -> batches` for evaluation, or a dict of them by name; `Whole` for one
+        batch that stays on the devices. Means are logged as `<name>/<quantity>`.
 
     Raises:
       NonFiniteLoss: checked before every save, so the newest checkpoint is good.
     """
-    on = parallel.devices(mode, getattr(method, "BATCH_AXES", 0))
+    on = parallel.devices(mode, _axes(method, batches))
     init = functools.partial(method.init, config)
     state = parallel.place(on, init, jax.random.key(seed), batches(0))
     saved = checkpoint.Checkpoints(f"{directory}/checkpoints") if directory else None
@@ -78,23 +81,19 @@ class _Run:
     """One call of `fit`: what does not change from step to step."""
 
     def __init__(self, method, config, on, schedule, writer, saved, valid):
-        self.on, self.schedule, self.writer, self.saved = on, schedule, writer, saved
-        self.valid = valid
-        self.step = functools.partial(method.train_step, config)
-        self.evaluate = parallel.compile_evaluate(
-            on, functools.partial(method.evaluate, config)
-        )
-        self.compiled = {}
+        self.method, self.config, self.on = method, config, on
+        self.schedule, self.writer, self.saved = schedule, writer, saved
+        valid = {} if valid is None else valid
+        self.valid = valid if isinstance(valid, dict) else {"valid": valid}
+        self.placed = {}  # whole batches, by name, on the devices
         self.pending = []  # (step after it, device metrics), not yet looked at
 
     def advance(self, state, step, batches, name):
         plan = self.schedule
         bar = progress.Bar(plan.steps, name, start=step)
         while step < plan.steps:
-            count = self._count(step)
-            batch = _stack([batches(step + i) for i in range(count)])
-            batch = parallel.shard(self.on, batch, stacked=count > 1)
-            state, metrics = self._compiled(count)(state, batch)
+            count = min(plan.scan, plan.steps - step)
+            state, metrics = self._step(state, step, count, batches)
             step += count
             self.pending.append((step, count, metrics))
             last = step == plan.steps
@@ -107,16 +106,21 @@ class _Run:
         bar.close()
         return state
 
-    def _count(self, step: int) -> int:
-        """Updates in the next call; scans stay aligned so that a resume repeats them."""
-        return min(self.schedule.scan, self.schedule.steps - step)
+    def _step(self, state, step, count, batches):
+        whole = isinstance(batches, batching.Whole)
+        compiled = _compiled_step(
+            self.method.train_step, self.config, *_key(self.on), count, not whole
+        )
+        if whole:
+            return compiled(state, self._place("", batches))
+        batch = _stack([batches(step + i) for i in range(count)])
+        return compiled(state, parallel.shard(self.on, batch, stacked=count > 1))
 
-    def _compiled(self, count):
-        if count not in self.compiled:
-            self.compiled[count] = parallel.compile_step(
-                self.on, self.step, steps=count
-            )
-        return self.compiled[count]
+    def _place(self, name, batches):
+        if name not in self.placed:
+            on = self.on._replace(batch_axes=batches.axes)
+            self.placed[name] = parallel.shard(on, batches(0))
+        return self.placed[name]
 
     def flush(self) -> dict[str, float]:
         """Bring pending metrics to the host, check them, log their means."""
@@ -140,10 +144,18 @@ class _Run:
         return means
 
     def _evaluate(self, state, step):
-        if self.valid is None or not self.writer:
+        if not self.writer:
             return
-        sums = evaluate(self.evaluate, self.on, state.params, self.valid())
-        self.writer.write(step, **{f"valid/{k}": v for k, v in sums.items()})
+        for name, batches in self.valid.items():
+            if isinstance(batches, batching.Whole):
+                on = self.on._replace(batch_axes=batches.axes)
+                placed = [self._place(name, batches)]
+            else:
+                on = self.on._replace(batch_axes=_axes(self.method, None))
+                placed = (parallel.shard(on, batch) for batch in batches())
+            compiled = _compiled_evaluate(self.method.evaluate, self.config, *_key(on))
+            means = _means(compiled, state.params, placed)
+            self.writer.write(step, **{f"{name}/{k}": v for k, v in means.items()})
 
     def _save(self, state, step):
         if self.saved:
@@ -151,21 +163,48 @@ class _Run:
             self.saved.save(step, parallel.as_global(self.on, state))
 
 
-def evaluate(compiled, on, params, batches: Iterable[dict]) -> dict[str, float]:
-    """Means over all examples of `batches`, from a `parallel.compile_evaluate`."""
+def score(method, config, params, batches, *, mode="jit") -> dict[str, float]:
+    """Run a method's `evaluate` over host batches, or a `Whole`; means per example."""
+    on = parallel.devices(mode, _axes(method, batches))
+    compiled = _compiled_evaluate(method.evaluate, config, *_key(on))
+    given = [batches(0)] if isinstance(batches, batching.Whole) else batches
+    return _means(compiled, params, (parallel.shard(on, batch) for batch in given))
+
+
+def _means(compiled, params, placed: Iterable) -> dict[str, float]:
+    """Sums over all batches, divided once by their weight."""
     total: dict[str, float] = {}
-    for batch in batches:
-        sums = jax.device_get(compiled(params, parallel.shard(on, batch)))
+    for batch in placed:
+        sums = jax.device_get(compiled(params, batch))
         total = {k: total.get(k, 0.0) + float(v) for k, v in sums.items()}
     weight = total.pop("weight")
     return {k: v / weight for k, v in total.items()}
 
 
-def score(method, config, params, batches, *, mode="jit") -> dict[str, float]:
-    """Compile and run a method's `evaluate` over host batches; means per example."""
-    on = parallel.devices(mode, getattr(method, "BATCH_AXES", 0))
-    compiled = parallel.compile_evaluate(on, functools.partial(method.evaluate, config))
-    return evaluate(compiled, on, params, batches)
+def _axes(method, batches):
+    """Where batches divide over devices."""
+    whole = isinstance(batches, batching.Whole)
+    return batches.axes if whole else getattr(method, "BATCH_AXES", 0)
+
+
+def _key(on):
+    """Hashable description of a layout."""
+    leaves, structure = jax.tree.flatten(on.batch_axes, is_leaf=lambda x: x is None)
+    return on.mode, tuple(leaves), structure
+
+
+# Kept, so that the next seed does not compile again.
+@functools.lru_cache(maxsize=64)
+def _compiled_step(step, config, mode, leaves, structure, count, stacked):
+    on = parallel.devices(mode, structure.unflatten(leaves))
+    step = functools.partial(step, config)
+    return parallel.compile_step(on, step, steps=count, stacked=stacked)
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled_evaluate(evaluate, config, mode, leaves, structure):
+    on = parallel.devices(mode, structure.unflatten(leaves))
+    return parallel.compile_evaluate(on, functools.partial(evaluate, config))
 
 
 def _crossed(step: int, count: int, every: int) -> bool:

@@ -118,11 +118,17 @@ def shard(on: Devices, batch, *, stacked: bool = False):
       stacked: leaves are `[steps, batch, ...]` for a scan over steps.
     """
     put = functools.partial(_put if on.mode == "jit" else _split, on, stacked)
-    leaves, structure = jax.tree.flatten(batch)
-    axes = jax.tree.leaves(
-        jax.tree.broadcast(on.batch_axes, batch, is_leaf=_is_none), is_leaf=_is_none
+    return map_axes(put, batch, on.batch_axes)
+
+
+def map_axes(function: Callable, batch, axes):
+    """`function(leaf, axis)` over a batch, with axes as a pytree prefix of it."""
+    return jax.tree.map(
+        lambda axis, part: jax.tree.map(lambda x: function(x, axis), part),
+        axes,
+        batch,
+        is_leaf=_is_none,
     )
-    return structure.unflatten(map(put, leaves, axes))
 
 
 def _put(on, stacked, x, axis):
@@ -135,23 +141,35 @@ def _split(on, stacked, x, axis):
     x = np.asarray(x)
     if axis is None:
         return x
+    size = on.mesh.size
     if stacked:  # the device axis goes first, the scan axis stays inside
-        return np.swapaxes(x.reshape(len(x), on.mesh.size, -1, *x.shape[2:]), 0, 1)
-    return x.reshape(on.mesh.size, -1, *x.shape[1:])
+        shape = (len(x), size, x.shape[1] // size, *x.shape[2:])
+        return np.swapaxes(x.reshape(shape), 0, 1)
+    return x.reshape(size, len(x) // size, *x.shape[1:])
 
 
 def _is_none(x):
     return x is None
 
 
-def compile_step(on: Devices, step: Callable, *, steps: int = 1) -> Callable:
+def compile_step(
+    on: Devices, step: Callable, *, steps: int = 1, stacked: bool = True
+) -> Callable:
     """Compile `(state, batch, axis_name) -> (state, metrics)`.
 
-    With `steps > 1` one call runs that many updates in a `lax.scan` over a stacked batch
-    and returns metrics `[steps]`; small models are otherwise bound by dispatch.
+    With `steps > 1` one call runs that many updates in a `lax.scan` and returns metrics
+    `[steps]`; small models are otherwise bound by dispatch. The scan goes over a stacked
+    batch, or sees the same one in every step.
     """
     step = functools.partial(step, axis_name=on.axis_name)
-    whole = step if steps == 1 else lambda state, xs: jax.lax.scan(step, state, xs)
+    if steps == 1:
+        whole = step
+    elif stacked:
+        whole = functools.partial(jax.lax.scan, step)
+    else:
+        whole = lambda state, batch: jax.lax.scan(  # noqa: E731
+            lambda state, _: step(state, batch), state, length=steps
+        )
     if on.mode == "jit":
         replicated = NamedSharding(on.mesh, P())
         return jax.jit(whole, donate_argnums=0, out_shardings=replicated)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from iclr22 import errors
+from iclr22 import errors, parallel
 
 
 class Batches(NamedTuple):
@@ -47,6 +47,30 @@ class Batches(NamedTuple):
         share = self.size // count
         return take(
             self.arrays, rows, self.size, slice(index * share, (index + 1) * share)
+        )
+
+
+class Whole(NamedTuple):
+    """The same batch in every step, for data that is trained on as a whole.
+
+    Attributes:
+      batch: of all processes; it is brought to the devices once.
+      axes: as `BATCH_AXES` of a method: 0 where the batch divides over devices.
+    """
+
+    batch: dict
+    axes: object = None
+
+    def __call__(self, step: int) -> dict:
+        """This process's part of it, whatever the step."""
+        del step
+        index, count = parallel.part()
+
+        def own(x, axis):
+            return x if axis is None else np.split(np.asarray(x), count)[index]
+
+        return (
+            parallel.map_axes(own, self.batch, self.axes) if count > 1 else self.batch
         )
 
 

@@ -1,0 +1,150 @@
+"""GraphMLP (Hu et al., arXiv:2106.04051), a baseline: an MLP that learns with the graph.
+
+Nodes that a few hops connect are pulled together by a contrastive loss; prediction needs
+features only.
+"""
+
+from typing import Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from iclr22 import parallel
+from iclr22.cold_brew import train
+from iclr22.cold_brew.layers import Linear
+from iclr22.cold_brew.train import State
+from iclr22.nn.dropout import dropout
+
+
+class Config(NamedTuple):
+    """Hyper-parameters; the defaults are the sheet's unified setting."""
+
+    outputs: int = 7  # classes; set from the data
+    width: int = 256  # of both hidden layers
+    dropout: float = 0.6  # after the first hidden layer
+    contrast: float = 10.0  # weight of the contrastive loss
+    temperature: float = 1.0  # tau of the contrastive loss
+    hops: int = 3  # r: power of the normalised adjacency that says who is close
+    batch_size: int = 512  # nodes per update
+    optimizer: Literal["adam", "sgd"] = "adam"  # update rule
+    learning_rate: float = 5e-3  # constant
+    weight_decay: float = 5e-4  # L2 on all weights
+    steps: int = 300  # updates; validation chooses how many are used
+
+
+class Network(nn.Module):
+    """`(logits [n, outputs], hidden z [n, width])` from features `[n, d]`."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, x, key=None):
+        config = self.config
+        h = nn.gelu(Linear(config.width, name="input")(x))
+        h = dropout(key, nn.LayerNorm(name="norm")(h), config.dropout)
+        z = Linear(config.width, name="hidden")(h)
+        return Linear(config.outputs, name="output")(z), z
+
+
+def contrast(z, closeness, counted, temperature, others=None):
+    """Neighbour contrast per node, `[n]`: minus log of the close share (section 2.7).
+
+    Args:
+      z: `[n, k]`.
+      closeness: `[n, m]`, the power of the adjacency between these and the others.
+      counted: `[m]`, 0 for padding.
+      others: `[m, k]`, by default z itself; an entry that is the node itself must have
+        closeness -1.
+
+    Nodes without anyone close give 0.
+    """
+    others = z if others is None else others
+    unit = lambda x: x / jnp.maximum(jnp.linalg.norm(x, axis=1, keepdims=True), 1e-9)  # noqa: E731
+    similar = jnp.exp(unit(z) @ unit(others).T / temperature)
+    similar = jnp.where(closeness < 0, 0.0, similar) * counted
+    close = jnp.sum(jnp.maximum(closeness, 0) * similar, axis=1)
+    share = close / jnp.maximum(jnp.sum(similar, axis=1), 1e-12)
+    return jnp.where(close > 0, -jnp.log(jnp.where(close > 0, share, 1.0)), 0.0)
+
+
+def init(config: Config, key: jax.Array, batch) -> State:
+    """Fresh state; `x` of the batch gives the width."""
+    return train.start(config, key, Network(config).init(key, batch["x"]))
+
+
+def apply(config: Config, params, inputs, *, key=None):
+    """Logits `[n, outputs]` for a batch with `x`."""
+    return Network(config).apply({"params": params["weights"]}, inputs["x"], key)[0]
+
+
+def loss(config: Config, params, batch, *, key=None, axis_name=None):
+    """Cross-entropy plus contrast, summed; closeness `[n, all n of the batch]`."""
+    variables = {"params": params["weights"]}
+    logits, z = Network(config).apply(variables, batch["x"], key)
+    total, sums = train.losses("cross_entropy", logits, batch)
+    if key is None:
+        return total, sums
+    others, counted = (
+        parallel.gather(x, axis_name) for x in (z, (batch["weight"] > 0) + 0.0)
+    )
+    far = contrast(z, batch["closeness"], counted, config.temperature, others)
+    total = total + config.contrast * jnp.sum(batch["weight"] * far)
+    return total, sums | {"loss": total}
+
+
+def train_step(config: Config, state: State, batch, *, axis_name=None):
+    """One update; `(State, {"loss", "accuracy"})`."""
+
+    def objective(weights, key):
+        key = parallel.fold_axis(key, axis_name)
+        params = {"weights": weights, "stats": {}}
+        total, sums = loss(config, params, batch, key=key, axis_name=axis_name)
+        return total, (sums, {})
+
+    return train.update(config, state, objective, axis_name)
+
+
+def evaluate(config: Config, params, batch, *, axis_name=None):
+    """Sums of cross-entropy, accuracy (times 100) and weight over the weighted rows."""
+    return parallel.reduce(loss(config, params, batch)[1], axis_name)
+
+
+def closeness(power, rows) -> np.ndarray:
+    """`[b, b]` of a SciPy sparse power of the adjacency; -1 marks the node itself.
+
+    A node that was drawn twice is itself in both places.
+    """
+    found = power[rows][:, rows].toarray().astype(np.float32)
+    found[rows[:, None] == rows[None, :]] = -1
+    return found
+
+
+def example(size: int = 32, seed: int = 0):
+    """Smallest configuration and `size` rows of three classes."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(size, dtype=np.int32) % 3
+    x = np.eye(3, 6)[y] + 0.3 * rng.normal(size=(size, 6))
+    near = (y[:, None] == y) * rng.random((size, size)).astype(np.float32)
+    np.fill_diagonal(near, -1)
+    ones = np.ones(size, np.float32)
+    batch = {
+        "x": x.astype(np.float32),
+        "closeness": near.astype(np.float32),
+        "y": y,
+        "target": np.zeros((size, 0), np.float32),
+        "hard": ones,
+        "soft": np.zeros(size, np.float32),
+        "weight": ones,
+    }
+    config = Config(outputs=3, width=8, dropout=0.0, contrast=0.1)
+    return config._replace(learning_rate=0.05), batch
+
+
+def pad(batch, extra: int) -> dict:
+    """The batch with rows of weight 0, for the shared tests."""
+    grown = {k: np.concatenate([v, v[:extra]]) for k, v in batch.items()}
+    grown["weight"][-extra:] = 0
+    near = np.pad(grown["closeness"], ((0, 0), (0, extra)), constant_values=1.0)
+    return grown | {"closeness": near}

@@ -1,0 +1,281 @@
+"""Teacher: a graph convolutional network with structural embeddings (section 2.2).
+
+Also the baselines GCN (no embeddings) and GraphSAGE (`convolution="sage"`). The graph is
+trained whole; edges are divided over devices, nodes are on each.
+"""
+
+from typing import Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import jraph
+import numpy as np
+
+from iclr22 import graph, parallel
+from iclr22.cold_brew import train
+from iclr22.cold_brew.layers import Convolution, Edges, Linear, Norm, drop
+from iclr22.cold_brew.train import State
+from iclr22.nn.dropout import keep_mask
+
+
+class Config(NamedTuple):
+    """Hyper-parameters of the graph network and its training.
+
+    Differs from the released code: the penalty on embeddings is squared (equation 3),
+    embeddings start small, logits are not dropped, evaluation is without dropout.
+    """
+
+    classes: int = 7  # outputs; set from the data
+    convolution: Literal["gcn", "sage"] = "gcn"  # sage: mean of neighbours, own weights
+    layers: int = 2  # convolutions
+    hidden: int = 64  # width of hidden layers
+    embeddings: Literal["000", "100", "001", "111", "110", "011", "101", "010"] = (
+        "100"  # structural embeddings in the first, the middle, the last layers
+    )
+    embedding_penalty: float = 1e-2  # eta: weight of the squared norm of embeddings
+    embedding_std: float = 0.01  # their initial standard deviation
+    residual: Literal["none", "residual", "initial", "dense", "jumping"] = (
+        "none"  # how earlier layers come back in
+    )
+    alpha: float = 0.1  # share of the earlier layer, residual and initial only
+    norm: Literal["none", "batch", "pair", "node", "mean", "group"] = (
+        "none"  # normalization after each convolution
+    )
+    groups: int = 10  # of group normalization
+    group_weight: float = 0.001  # lambda of group normalization
+    self_loops: bool = True  # every node is its own neighbour
+    dropout: float = 0.6  # of the input of every layer
+    drop_edge: float = 0.0  # share of edges left out of every update
+    drop_node: float = 0.0  # share of nodes cut off from their neighbours per update
+    drop_logits: bool = False  # the released code drops outputs too
+    objective: Literal["cross_entropy", "link"] = "cross_entropy"  # what is learned
+    optimizer: Literal["adam", "sgd"] = "adam"  # of all stages
+    learning_rate: float = 5e-3  # constant
+    weight_decay: float = 5e-4  # L2 on all weights but embeddings
+    epochs: int = (
+        300  # updates on the whole graph; validation chooses how many are used
+    )
+
+
+_EDGES = jraph.GraphsTuple(None, 0, 0, 0, None, None, None)
+BATCH_AXES = {
+    "graph": _EDGES,
+    **dict.fromkeys(("plan", "y", "target", "hard", "soft", "weight")),
+}
+
+
+class Network(nn.Module):
+    """`(logits [n, classes], outputs of layers, their x W + E)`."""
+
+    config: Config
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, batch, key=None):
+        config, training = self.config, key is not None
+        keys = (
+            jax.random.split(key, config.layers + 3)
+            if training
+            else [None] * (config.layers + 3)
+        )
+        edges = Edges(
+            batch, drop_edges(config, batch, keys[-1], self.axis_name), self.axis_name
+        )
+        x, outputs, inner = batch["graph"].nodes, [], []
+        plain = config.residual == "none"
+        if not plain:
+            x = nn.relu(
+                Linear(config.hidden, name="input")(drop(keys[-2], x, config.dropout))
+            )
+        earlier = [x]
+        for i in range(config.layers):
+            last = plain and i == config.layers - 1
+            h, before = Convolution(
+                config.convolution,
+                config.classes if last else config.hidden,
+                has_embedding(config, i),
+                config.embedding_std,
+                name=f"layer{i}",
+            )(drop(keys[i], x, config.dropout), edges)
+            outputs.append(h)
+            inner.append(before)
+            if last:
+                x = h
+                break
+            h = Norm(config.norm, config.groups, config.group_weight, name=f"norm{i}")(
+                h, training
+            )
+            x = self._residual(nn.relu(h), earlier, i)
+            earlier.append(x)
+        if not plain:
+            x = self._join(x, earlier)
+            x = Linear(config.classes, name="output")(drop(keys[-3], x, config.dropout))
+            outputs.append(x)
+        return x, outputs, inner
+
+    def _residual(self, x, earlier, i):
+        config = self.config
+        if config.residual in ("residual", "initial"):
+            other = earlier[-1 if config.residual == "residual" else 0]
+            return (1 - config.alpha) * x + config.alpha * other
+        if config.residual == "dense":
+            return Linear(config.hidden, name=f"dense{i}")(
+                jnp.concatenate([*earlier, x], 1)
+            )
+        return x
+
+    def _join(self, x, earlier):
+        if self.config.residual != "jumping":
+            return x
+        return Linear(self.config.hidden, name="jump")(jnp.concatenate(earlier, axis=1))
+
+
+def has_embedding(config: Config, layer: int) -> bool:
+    """Whether a layer has structural embeddings, by place: first, middle, last."""
+    place = 0 if layer == 0 else 2 if layer == config.layers - 1 else 1
+    return config.embeddings[place] == "1"
+
+
+def drop_edges(config: Config, batch, key, axis_name):
+    """Edge weights `[edges]` with DropEdge and DropNode; self loops always stay."""
+    g = batch["graph"]
+    if key is None or not (config.drop_edge or config.drop_node):
+        return g.edges
+    kept = jnp.ones(len(g.edges), bool)
+    edge_key, node_key = jax.random.split(key)
+    if config.drop_edge:
+        edge_key = parallel.fold_axis(edge_key, axis_name)  # edges differ by device
+        kept &= keep_mask(edge_key, kept.shape, config.drop_edge)[0]
+    if config.drop_node:
+        nodes, _ = keep_mask(node_key, (graph.size(g.nodes),), config.drop_node)
+        kept &= nodes[g.senders] & nodes[g.receivers]
+    return jnp.where(kept | (g.senders == g.receivers), g.edges, 0.0)
+
+
+def prepare(config: Config, data, *, devices: int = 1, normalise: bool = True) -> dict:
+    """A batch without labels from a graph, ready for the device.
+
+    Args:
+      data: `jraph.GraphsTuple` on the host, without self loops.
+      devices: on several, edges are divided and summed without a plan.
+      normalise: rows of the features are scaled to sum 1, as the paper's code does.
+    """
+    nodes = graph.normalise_rows(data.nodes) if normalise else data.nodes
+    data = data._replace(nodes=nodes)
+    if config.self_loops:
+        data = graph.add_loops(data)
+    plan = graph.plan(data) if devices == 1 else None
+    if devices > 1:
+        data = graph.pad_edges(data, devices)
+    return {"graph": data, "plan": plan}
+
+
+def axes(batch) -> dict:
+    """`BATCH_AXES` for the entries that a batch really has."""
+    return {name: BATCH_AXES.get(name) for name in batch}
+
+
+def init(config: Config, key: jax.Array, batch) -> State:
+    """Fresh state; the batch gives the number of nodes and features."""
+    return train.start(config, key, Network(config).init(key, batch))
+
+
+def forward(config: Config, params, batch, key=None, *, axis_name=None):
+    """`((logits, outputs, inner), new stats)`."""
+    variables = {"params": params["weights"], "stats": params["stats"]}
+    network = Network(config, axis_name)
+    found, changed = network.apply(variables, batch, key, mutable=["stats"])
+    if key is not None and config.drop_logits:
+        logits = drop(jax.random.fold_in(key, 1), found[0], config.dropout)
+        found = (logits, *found[1:])
+    return found, changed.get("stats", {})
+
+
+def apply(config: Config, params, inputs, *, key=None):
+    """Logits `[n, classes]` of a batch (its graph and plan are used)."""
+    return forward(config, params, inputs, key)[0][0]
+
+
+def handover(config: Config, params, batch, kind: str = "logits"):
+    """What the student learns from, `[n, e]`, without dropout (section 2.3).
+
+    Args:
+      kind: `logits`, `embeddings` (the paper's other choice: logits beside every x W +
+        E), or `layers` (released code: every layer's output before ReLU).
+    """
+    logits, outputs, inner = forward(config, params, batch)[0]
+    parts = {"logits": [logits], "embeddings": [*inner, logits], "layers": outputs}
+    return jnp.concatenate(parts[kind], axis=1)
+
+
+def loss(config: Config, params, batch, *, key=None, axis_name=None):
+    """Summed loss of equation 3 and sums of what is reported; see `train`."""
+    (logits, *_), _ = forward(config, params, batch, key, axis_name=axis_name)
+    return _with_penalty(config, params["weights"], logits, batch)
+
+
+def _with_penalty(config, weights, logits, batch):
+    total, sums = train.losses(config.objective, logits, batch)
+    penalty = sum(
+        jnp.sum(layer["embedding"] ** 2)
+        for layer in weights.values()
+        if "embedding" in layer
+    )
+    return total + config.embedding_penalty * penalty * sums["weight"], sums
+
+
+def train_step(config: Config, state: State, batch, *, axis_name=None):
+    """One update on the whole graph; `(State, {"loss", "accuracy"})`."""
+
+    def objective(weights, key):
+        params = {"weights": weights, "stats": state.params["stats"]}
+        (logits, *_), stats = forward(config, params, batch, key, axis_name=axis_name)
+        total, sums = _with_penalty(config, weights, logits, batch)
+        return total, (sums, stats)
+
+    return train.update(config, state, objective, axis_name)
+
+
+def evaluate(config: Config, params, batch, *, axis_name=None):
+    """Sums of loss, accuracy (times 100) and weight over the weighted nodes."""
+    sums = loss(config, params, batch, axis_name=axis_name)[1]
+    return parallel.reduce(sums, axis_name)
+
+
+def example(size: int = 32, seed: int = 0):
+    """Smallest configuration and a graph of `size` nodes in three classes."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(size, dtype=np.int32) % 3
+    x = np.eye(3, 6)[y] + 0.3 * rng.random((size, 6))
+    senders = np.arange(size).repeat(4)
+    data = graph.build(
+        x.astype(np.float32),
+        senders,
+        (senders + 3 * rng.integers(1, 9, len(senders))) % size,
+    )
+    config = Config(classes=3, hidden=8, dropout=0.0, norm="node", residual="jumping")
+    config = config._replace(learning_rate=0.05)
+    batch = prepare(config, data, devices=jax.device_count())
+    return config, batch | labels(y, np.ones(size))
+
+
+def labels(y, weight, *, target=None, soft=0.0) -> dict:
+    """The entries of a batch that say what is wanted of its nodes (see `train`)."""
+    n = len(y)
+    weight = np.asarray(weight, np.float32)
+    return {
+        "y": np.asarray(y, np.int32),
+        "target": np.zeros((n, 0), np.float32)
+        if target is None
+        else np.asarray(target),
+        "hard": np.ones(n, np.float32),
+        "soft": np.broadcast_to(np.float32(soft), n).copy(),
+        "weight": weight,
+    }
+
+
+def pad(batch, extra: int) -> dict:
+    """The batch with `extra` edges of weight 0, for the shared tests."""
+    g = batch["graph"]
+    return batch | {"graph": graph.pad_edges(g, len(g.senders) + extra), "plan": None}
