@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,14 +39,15 @@ class Info(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Arrays by split.
+    """Examples by split as `Splits`, or one graph as `graph.NodeData`.
 
-    `load(data_dir)` gives the real ones; `synthetic(rng, size)` gives learnable ones of
-    the same keys, dtypes and trailing shapes, for tests and `--quick`.
+    `load(data_dir)` gives the real one; `synthetic(rng, size)` gives a learnable one for
+    tests and `--quick`: `Splits` of the same keys, dtypes and trailing shapes, or a graph
+    of `size` nodes with features and classes of its own.
     """
 
-    load: Callable[[str | None], Splits]
-    synthetic: Callable[[np.random.Generator, int], Splits]
+    load: Callable[[str | None], Any]
+    synthetic: Callable[[np.random.Generator, int], Any]
     info: Info
 
 

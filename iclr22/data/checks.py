@@ -1,0 +1,123 @@
+"""Tables and arrays of the user, checked: errors say what is wrong and where."""
+
+import csv
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from iclr22 import errors
+
+ROWS = 4096  # in a block
+
+
+def read_table(path, required: tuple[str, ...]) -> Iterator[tuple[tuple, dict]]:
+    """A comma-separated table, some rows at a time: line numbers, cells by column.
+
+    Args:
+      path: of a file in UTF-8 whose first line names the columns; empty lines are skipped.
+      required: columns that must be there.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            reader = csv.reader(stream)
+            header = [name.strip() for name in next(reader, [])]
+            _check_header(path, header, required)
+            rows = ((reader.line_num, row) for row in reader if row)
+            while block := list(itertools.islice(rows, ROWS)):
+                for line, row in block:
+                    if len(row) != len(header):
+                        raise errors.InputError(
+                            f"{path}, line {line}: expected {len(header)} cells as in "
+                            f"the header; found {len(row)}."
+                        )
+                lines, cells = zip(*block, strict=True)
+                columns = zip(*cells, strict=True)
+                yield lines, dict(zip(header, columns, strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise errors.InputError(
+            f"{path}: expected a comma-separated table in UTF-8; found {error}."
+        ) from error
+
+
+def _check_header(path, header, required):
+    found = ", ".join(header) or "nothing"
+    for name in required:
+        if name not in header:
+            raise errors.InputError(
+                f"{path}, line 1: expected a header with the column {name}, separated "
+                f"by commas; found {found}."
+            )
+    if len(set(header)) < len(header):
+        raise errors.InputError(
+            f"{path}, line 1: expected columns of different names; found {found}."
+        )
+
+
+def strip(cells) -> list[str]:
+    """Cells without white space around them."""
+    return [cell.strip() for cell in cells]
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a finite number."""
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+def numbers(path, lines, columns: dict, least: float = -math.inf) -> np.ndarray:
+    """The cells of a block as float32 `[rows, columns]`, `least` or more."""
+    block = np.empty((len(lines), len(columns)), np.float32)
+    for j, (name, cells) in enumerate(columns.items()):
+        try:
+            with np.errstate(over="ignore"):
+                block[:, j] = np.fromiter(map(float, cells), np.float64, len(cells))
+            bad = ~(np.isfinite(block[:, j]) & (block[:, j] >= least))
+        except ValueError:
+            bad = np.array([not is_number(cell) for cell in cells])
+        if bad.any():
+            place = bad.argmax()
+            kind = "a finite number" + f" of at least {least}" * math.isfinite(least)
+            raise errors.InputError(
+                f"{path}, line {lines[place]}, column {name}: expected {kind}; found "
+                f"{cells[place]!r}. Correct it, or remove the row or the column."
+            )
+    return block
+
+
+def shaped(path, found: dict, key: str, axes: str, **sizes: int) -> np.ndarray:
+    """The array `key`, if it has these axes; their sizes are given, digits, or free."""
+    wanted = [int(a) if a.isdigit() else sizes.get(a) for a in axes.split()]
+    shape = found[key].shape
+    if len(shape) != len(wanted) or any(
+        size not in (None, there) for size, there in zip(wanted, shape, strict=True)
+    ):
+        given = "".join(f", with {axis} = {size}" for axis, size in sizes.items())
+        raise errors.InputError(
+            f"{path}: expected {key} of shape [{axes.replace(' ', ', ')}]{given}; found "
+            f"{list(shape)}."
+        )
+    array = found[key]
+    return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+
+
+def real(path, key: str, array, least: float = -math.inf) -> np.ndarray:
+    """The array as float32, if it holds finite numbers of `least` or more."""
+    if array.dtype.kind not in "biuf":
+        raise errors.InputError(
+            f"{path}: expected {key} of real numbers; found type {array.dtype}."
+        )
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
+    bad = np.argwhere(~(np.isfinite(array) & (array >= least)))
+    if len(bad):
+        kind = "finite numbers" + f" of at least {least}" * math.isfinite(least)
+        place = tuple(map(int, bad[0]))
+        raise errors.InputError(
+            f"{path}: expected {kind} in {key}; found {array[place]} in place "
+            f"{', '.join(map(str, place))}. Correct or remove it."
+        )
+    return array
