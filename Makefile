@@ -22,8 +22,10 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/installed ## time and memory at 1x, 4x, 16x: about a quarter of an hour
+bench: $(VENV)/installed ## time and memory at 1x, 4x, 16x: about half an hour
 	$(BIN)/python -m experiments.benchmarks.diva
+	$(BIN)/python -m experiments.benchmarks.message_passing
+	$(BIN)/python -m experiments.benchmarks.message_passing --small
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -396,5 +396,5 @@ if __name__ == "__main__":
         settings=Settings(),
         datasets=("digits", "cifar10", "mnist", "fashion_mnist"),
         presets=PRESETS,
-        own_data=True,
+        own_data="dataset",
     )

@@ -154,7 +154,8 @@ def main(
     settings,
     datasets: Iterable[str],
     presets: dict[str, dict] | None = None,
-    own_data: bool = False,
+    own_data: str = "",
+    seeds: int = 5,
 ) -> None:
     """Define the flags, parse them, run the study. Call under `__main__` only.
 
@@ -166,10 +167,12 @@ def main(
       datasets: registered names that the study knows; the first is the default.
       presets: data set name (`own` for paths) to `{field: value}` for fields of `config`
         or `settings` that differ there; flags win over them.
-      own_data: `--dataset` may also be a path.
+      own_data: name of the flag that may hold a path to the user's own data: `dataset`,
+        or a field of `settings` that is empty otherwise.
+      seeds: default number of them.
     """
     datasets = list(datasets)
-    define_flags(config, settings, datasets, own_data)
+    define_flags(config, settings, datasets, own_data, seeds)
 
     def start(argv):
         if len(argv) > 1:
@@ -184,9 +187,11 @@ def main(
     app.run(start)
 
 
-def define_flags(config, settings, datasets: list[str], own_data: bool) -> None:
+def define_flags(
+    config, settings, datasets: list[str], own_data: str = "", seeds: int = 5
+) -> None:
     """Run-level flags, then one per field of `settings` and `config`."""
-    own = ", or a path to your own (format: README)" if own_data else ""
+    own = ", or a path to your own (format: README)" if own_data == "dataset" else ""
     flags.DEFINE_string("dataset", datasets[0], f"one of {', '.join(datasets)}{own}")
     flags.DEFINE_string(
         "data_dir",
@@ -197,7 +202,9 @@ def define_flags(config, settings, datasets: list[str], own_data: bool) -> None:
     flags.DEFINE_string(
         "workdir", None, "where results go; default runs/<method>/<data set>-<hash>"
     )
-    flags.DEFINE_integer("seeds", 5, "number of seeds to repeat over", lower_bound=1)
+    flags.DEFINE_integer(
+        "seeds", seeds, "number of seeds to repeat over", lower_bound=1
+    )
     flags.DEFINE_enum("mode", "jit", parallel.MODES, "how steps are compiled")
     flags.DEFINE_bool("quick", False, "tiny synthetic data: seconds on a CPU")
     flags.DEFINE_bool("resume", True, "continue what is in the work directory")
@@ -214,7 +221,7 @@ def define_flags(config, settings, datasets: list[str], own_data: bool) -> None:
 def launch(study, method, config, settings, datasets, presets, own_data) -> None:
     """One run from parsed flags."""
     began = time.monotonic()
-    dataset = known_dataset(FLAGS.dataset, datasets, own_data)
+    dataset = known_dataset(datasets, own_data)
     own = dataset not in datasets
     preset = presets.get("own" if own else dataset, {})
     settings, config = (
@@ -246,15 +253,18 @@ def launch(study, method, config, settings, datasets, presets, own_data) -> None
         print(line)
 
 
-def known_dataset(name: str, datasets: list[str], own_data: bool) -> str:
-    """`name` if it can be loaded, else an error that lists the nearest names."""
-    if name in datasets:
+def known_dataset(datasets: list[str], own_data: str) -> str:
+    """What the flags name, if it can be loaded, else an error with the nearest names."""
+    path = FLAGS[own_data].value if own_data not in ("", "dataset") else ""
+    name = path or FLAGS.dataset
+    if name in datasets and not path:
         return name
-    if own_data and (os.path.exists(name) or name.endswith(".npz") or "/" in name):
-        if not os.path.exists(name):
-            raise errors.InputError(f"no such file or folder: {name}")
-        return name
-    raise errors.nearest(name, datasets, "data set")
+    looks_like_path = os.path.exists(name) or name.endswith(".npz") or "/" in name
+    if not path and not (own_data == "dataset" and looks_like_path):
+        raise errors.nearest(name, datasets, "data set")
+    if not os.path.exists(name):
+        raise errors.InputError(f"no such file or folder: {name}")
+    return name
 
 
 def _fields(config, preset):

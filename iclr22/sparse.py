@@ -78,9 +78,9 @@ def take(matrix: Sparse, index) -> Sparse:
 
 
 def to_dense(matrix: Sparse) -> np.ndarray:
-    """The matrix as `[n, m]`, on the host."""
+    """The matrix as `[n, m]`, on the host; entries are unique."""
     dense = np.zeros(matrix.shape, np.float32)
-    np.add.at(dense, (matrix.plan.rows, matrix.plan.columns), matrix.values)
+    dense[matrix.plan.rows, matrix.plan.columns] = matrix.values
     return dense
 
 

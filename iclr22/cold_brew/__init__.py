@@ -1,7 +1,31 @@
 """Cold Brew: node representations for nodes with few or no edges (arXiv:2111.04840).
 
 Stages: `teacher` (graph network with structural embeddings), `perceptron` (the student's
-two MLPs and the simple MLP), `graph_mlp` (a baseline).
+two MLPs and the simple MLP), `graph_mlp` (a baseline); `pipeline` trains them one after
+the other. `splits` says who is isolated, `screening` how hard that will be, `discovery`
+finds virtual neighbours, `student` predicts for new nodes, `link` is link prediction.
 """
+
+from iclr22.cold_brew.discovery import Neighbors, discover_neighbors
+from iclr22.cold_brew.pipeline import (
+    Recipe,
+    Task,
+    Trainer,
+    train_student,
+    train_teacher,
+)
+from iclr22.cold_brew.screening import (
+    feature_contribution_ratio,
+    label_propagation,
+    reading,
+    search_label_propagation,
+)
+from iclr22.cold_brew.splits import (
+    Groups,
+    split_by_degree,
+    training_nodes,
+    validation_part,
+)
+from iclr22.cold_brew.student import Lookup, Prediction, Student, load, predict, save
 
 STAGES = ("teacher", "perceptron", "graph_mlp")

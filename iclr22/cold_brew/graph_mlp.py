@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import parallel
+from iclr22 import graph, parallel
 from iclr22.cold_brew import train
 from iclr22.cold_brew.layers import Linear
 from iclr22.cold_brew.train import State
@@ -111,14 +111,31 @@ def evaluate(config: Config, params, batch, *, axis_name=None):
     return parallel.reduce(loss(config, params, batch)[1], axis_name)
 
 
-def closeness(power, rows) -> np.ndarray:
-    """`[b, b]` of a SciPy sparse power of the adjacency; -1 marks the node itself.
+class Closeness:
+    """Powers of the normalised adjacency (with self loops) between sampled nodes.
 
-    A node that was drawn twice is itself in both places.
+    Rows are multiplied out for the sample only, so the power itself is never held.
     """
-    found = power[rows][:, rows].toarray().astype(np.float32)
-    found[rows[:, None] == rows[None, :]] = -1
-    return found
+
+    def __init__(self, training, hops: int):
+        from scipy import sparse
+
+        looped = graph.add_loops(training)
+        weights = np.asarray(graph.normalise(looped, looped.edges))
+        n = graph.size(training.nodes)
+        pairs = (looped.receivers, looped.senders)
+        self._matrix = sparse.csr_matrix((weights, pairs), shape=(n, n))
+        self._hops = hops
+
+    def __call__(self, rows) -> np.ndarray:
+        """`[b, b]` float32 for node numbers `[b]`; -1 marks the node itself."""
+        left = self._matrix[rows]
+        for _ in range(self._hops - 2):
+            left = left @ self._matrix
+        right = self._matrix[:, rows]
+        found = (left @ right if self._hops > 1 else left[:, rows]).toarray()
+        found[rows[:, None] == rows[None, :]] = -1
+        return found.astype(np.float32)
 
 
 def example(size: int = 32, seed: int = 0):

@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import parallel
@@ -30,7 +29,9 @@ class Config(NamedTuple):
     activation: Literal["relu", "gelu"] = "relu"  # after every hidden linear map
     dropout: float = 0.5  # after every hidden layer
     input_dropout: float = 0.0  # of the features
-    scale_extra: bool = False  # learned factors on extra inputs, as the released code has
+    scale_extra: bool = (
+        False  # learned factors on extra inputs, as the released code has
+    )
     objective: Literal["cross_entropy", "mse", "link"] = "cross_entropy"  # see train
     temperature: float = 1.0  # of the teacher's soft labels
     optimizer: Literal["adam", "sgd"] = "adam"  # update rule

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from iclr22 import parallel
+from iclr22.cold_brew import link
 
 
 class State(NamedTuple):
@@ -102,9 +103,8 @@ def divergence(outputs, target, temperature: float):
 
 def _link(outputs, batch):
     """Binary cross-entropy on dot products of the two ends' embeddings."""
-    left, right = (outputs[batch["pairs"][:, side]] for side in (0, 1))
-    logits = jnp.sum(left * right, axis=1)
-    values = optax.sigmoid_binary_cross_entropy(logits, batch["linked"])
+    logits = link.score(outputs, batch["pairs"])
+    values = link.bce(logits, batch["linked"])
     weight = batch["pair_weight"]
     total = jnp.sum(weight * values)
     correct = (logits > 0) == (batch["linked"] > 0)

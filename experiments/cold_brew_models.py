@@ -1,0 +1,267 @@
+"""The models of the Cold Brew experiment: one seed's problem, and who predicts what."""
+
+import functools
+from typing import NamedTuple
+
+import jraph
+import numpy as np
+from absl import logging
+
+from experiments import run as runner
+from iclr22 import cold_brew, data, errors, graph
+from iclr22.cold_brew import graph_mlp, perceptron, pipeline, student, teacher
+
+GROUPS = ("isolation", "tail", "head", "overall")
+VALIDATION = 0.2  # share of the training nodes that choose
+
+
+class Problem(NamedTuple):
+    """A graph, who is isolated in it, and one seed's training and test nodes."""
+
+    data: graph.NodeData
+    groups: cold_brew.Groups
+    judged: dict  # test nodes by group, bool [n]
+    task: pipeline.Task
+    full: jraph.GraphsTuple  # unmodified
+
+    @property
+    def seed(self) -> int:
+        """Of everything random."""
+        return self.task.seed
+
+    @property
+    def unmodified(self) -> pipeline.Task:
+        """The same nodes and labels with all edges."""
+        return self.task._replace(graph=self.full)
+
+
+def load(run: runner.Run) -> graph.NodeData:
+    """The graph that was asked for."""
+    if run.own:
+        edges = run.settings.edges
+        return data.load_own_graph(run.dataset, edges, run.settings.directed)
+    entry = data.get(run.dataset)
+    if run.quick:
+        return entry.synthetic(np.random.default_rng(0), 300)
+    return entry.load(run.data_dir)
+
+
+def make_problem(run: runner.Run, found: graph.NodeData, seed: int) -> Problem:
+    """Groups by degree, their edges removed; masks of this seed."""
+    settings = run.settings
+    if not len(found.graph.senders):
+        raise errors.InputError("expected a graph with edges; found none")
+    groups = cold_brew.split_by_degree(found.graph, settings.split)
+    name = "" if run.quick else run.dataset_name
+    index = (
+        (settings.split_index + seed) if settings.vary_split else settings.split_index
+    )
+    split = cold_brew.training_nodes(found, name, index, seed=seed)
+    parts = cold_brew.validation_part(split.train, found.labels, VALIDATION, seed)
+    names = {"isolation": groups.isolation, "tail": groups.tail, "head": groups.head}
+    judged = {k: mask & split.test for k, mask in names.items()} | {
+        "overall": split.test
+    }
+    for group, mask in judged.items():
+        if not mask.any():
+            logging.warning("no test node in %s: no such rows", group)
+    task = pipeline.Task(
+        seed=seed,
+        graph=graph.isolate(found.graph, groups.isolation),
+        x=graph.normalise_rows(found.graph.nodes)
+        if settings.normalise
+        else found.graph.nodes,
+        labels=found.labels,
+        classes=len(found.class_names),
+        connected=~groups.isolation,
+        fit=parts.fit,
+        valid=parts.valid,
+        train=split.train,
+    )
+    judged = {group: mask for group, mask in judged.items() if mask.any()}
+    return Problem(found, groups, judged, task, found.graph)
+
+
+class Models:
+    """Everything that is trained on one problem; what several need is trained once."""
+
+    def __init__(self, run: runner.Run, problem: Problem):
+        self.run, self.problem, self.task = run, problem, problem.task
+        self.config = run.config._replace(classes=problem.task.classes)
+        settings = run.settings
+        self.trainer = pipeline.Trainer(
+            run.workdir / "training",
+            seed=problem.seed,
+            mode=run.mode,
+            choose=settings.selection == "validation",
+        )
+        self.watch = problem.judged if settings.selection == "test_max" else None
+
+    def graph_network(self, name: str, *, unmodified=False, **changes) -> np.ndarray:
+        """Logits of a graph network, a baseline unless `changes` say otherwise."""
+        config = self.config._replace(**{"embeddings": "000", **changes})
+        task = self.problem.unmodified if unmodified else self.task
+        found, prepared = pipeline.train_teacher(
+            self.trainer, task, config, name, watch=self.watch
+        )
+        return np.asarray(teacher.apply(config, found["final"], prepared))
+
+    @functools.cached_property
+    def taught(self):
+        """The teacher: `(params by round, prepared batch)`."""
+        return pipeline.train_teacher(
+            self.trainer, self.task, self.config, "teacher", watch=self.watch
+        )
+
+    def teacher_logits(self) -> np.ndarray:
+        """What the teacher says, with the training graph."""
+        found, prepared = self.taught
+        return np.asarray(teacher.apply(self.config, found["final"], prepared))
+
+    def feature_logits(self) -> np.ndarray:
+        """What the teacher says when nobody has an edge."""
+        return pipeline.without_edges(self.config, self.taught[0]["final"], self.task)
+
+    def table(self, kind: str) -> dict[str, np.ndarray]:
+        """What the teacher hands over, by round."""
+        found, prepared = self.taught
+        return {
+            round_: np.asarray(teacher.handover(self.config, params, prepared, kind))
+            for round_, params in found.items()
+        }
+
+    def simple_mlp(self) -> np.ndarray:
+        """The simple MLP."""
+        config = perceptron.Config(
+            outputs=self.task.classes,
+            layers=2,
+            width=128,
+            dropout=0.5,
+            steps=self.run.settings.mlp_steps,
+        )
+        mlp = pipeline.train_mlp(
+            self.trainer, self.task, config, "mlp", watch=self.watch
+        )
+        return student.outputs(mlp, self.task.x)
+
+    def graph_mlp(self) -> np.ndarray:
+        """GraphMLP."""
+        config = graph_mlp.Config(
+            outputs=self.task.classes, steps=self.run.settings.mlp_steps
+        )
+        config, params = pipeline.train_graph_mlp(
+            self.trainer, self.task, config, "graphmlp", watch=self.watch
+        )
+        return np.asarray(graph_mlp.apply(config, params, {"x": self.task.x}))
+
+    def label_propagation(self, *, unmodified=False) -> np.ndarray:
+        """Label propagation with the paper's numbers."""
+        whole = self.problem.full if unmodified else self.task.graph
+        return cold_brew.label_propagation(whole, self.task.labels, self.task.train)
+
+    def student(self, name: str, recipe: pipeline.Recipe):
+        """`(pieces, guesses, logits)` of a student by recipe."""
+        tables = self.table(recipe.handover)
+        return pipeline.train_student(
+            self.trainer, self.task, recipe, tables, name, watch=self.watch
+        )
+
+    @functools.cached_property
+    def own_student(self):
+        """The student of the settings."""
+        return self.student("student", recipe(self.run.settings))
+
+    def bundle(self) -> cold_brew.Student:
+        """The student of the settings, complete, for `cold_brew.save`."""
+        mlp1, mlp2, table, known = self.own_student[0]
+        rows = np.flatnonzero(known)
+        return cold_brew.Student(
+            mlp1,
+            mlp2,
+            table[rows],
+            self.problem.data.node_names[rows],
+            recipe(self.run.settings).lookup,
+            tuple(self.problem.data.class_names),
+            self.run.settings.normalise,
+        )
+
+
+def recipe(settings) -> pipeline.Recipe:
+    """The student that the flags describe."""
+    mlp = perceptron.Config(
+        layers=settings.mlp_layers,
+        width=settings.mlp_width,
+        dropout=settings.mlp_dropout,
+        input_dropout=settings.mlp_input_dropout,
+        learning_rate=settings.mlp_learning_rate,
+        temperature=settings.soft_temperature,
+        steps=settings.mlp_steps,
+    )
+    lookup = student.Lookup(
+        settings.similarity,
+        settings.neighbors,
+        settings.lookup_temperature,
+        settings.guess,
+        settings.approximate,
+    )
+    return pipeline.Recipe(
+        settings.handover,
+        settings.imitation,
+        settings.student_nodes,
+        settings.soft,
+        lookup,
+        mlp,
+        mlp,
+    )
+
+
+def paper_recipe(settings, handover="logits") -> pipeline.Recipe:
+    """The paper's student: squared error, dot product, K = 3, labels only."""
+    mlp = perceptron.Config(width=256, layers=1, layer_norm=True, activation="gelu")
+    mlp = mlp._replace(steps=settings.mlp_steps)
+    return pipeline.Recipe(
+        handover, "mse", "connected", 0.0, pipeline.PAPER_LOOKUP, mlp, mlp
+    )
+
+
+def released_recipe(settings) -> pipeline.Recipe:
+    """The released code's: MLP1 on training nodes, all layers, scaled extra inputs."""
+    found = paper_recipe(settings, "layers")
+    return found._replace(
+        nodes="train",
+        lookup=found.lookup._replace(guess=True),
+        mlp2=found.mlp2._replace(scale_extra=True),
+    )
+
+
+# Variant: what it says about every node, [n, classes].
+VARIANTS = {
+    "gcn": lambda m: m.graph_network("gcn", self_loops=True),
+    "gcn_no_loops": lambda m: m.graph_network("gcn_no_loops", self_loops=False),
+    "sage": lambda m: m.graph_network("sage", convolution="sage"),
+    "mlp": Models.simple_mlp,
+    "graphmlp": Models.graph_mlp,
+    "label_propagation": Models.label_propagation,
+    "teacher": Models.teacher_logits,
+    "teacher_features": Models.feature_logits,
+    "mlp1": lambda m: m.own_student[1],
+    "student": lambda m: m.own_student[2],
+    "student_paper": lambda m: m.student("student_paper", paper_recipe(m.run.settings))[
+        2
+    ],
+    "student_released": lambda m: m.student(
+        "student_released", released_recipe(m.run.settings)
+    )[2],
+}
+WATCHED = {  # the model whose last stage is looked at with --selection=test_max
+    name: name for name in ("gcn", "gcn_no_loops", "sage", "mlp", "graphmlp", "teacher")
+} | {name: f"{name}_mlp2" for name in VARIANTS if name.startswith("student")}
+
+
+def accuracies(problem: Problem, scores) -> dict[str, float]:
+    """Test accuracy in percent by group."""
+    correct = np.argmax(np.asarray(scores), axis=1) == problem.task.labels
+    return {
+        group: 100 * float(np.mean(correct[mask]))
+        for group, mask in problem.judged.items()
+    }

@@ -1,0 +1,341 @@
+"""Training in two rounds, and the chain from teacher to student.
+
+First every model trains on a part of the training nodes while the rest of them choose how
+many updates are used; then it trains on all training nodes for that long. Test labels
+are in neither. In the first round the validation nodes are to the student what isolated
+nodes will be: it never saw their teacher embedding.
+"""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jraph
+import numpy as np
+
+from iclr22 import graph, loop, record, sparse
+from iclr22.cold_brew import graph_mlp, perceptron, student, teacher
+from iclr22.data import batching
+
+EVERY = 10  # updates between two looks at the validation nodes
+SMOOTH = 3  # looks averaged, because validation parts are small
+ROUNDS = ("choose", "final")
+
+
+class Task(NamedTuple):
+    """One seed of node classification; masks are bool `[n]` on the host."""
+
+    seed: int
+    graph: jraph.GraphsTuple  # of training: no edge touches an isolated node
+    x: object  # features `[n, d]`, dense or Sparse, rows scaled
+    labels: np.ndarray
+    classes: int
+    connected: np.ndarray  # nodes that the teacher may pass on
+    fit: np.ndarray  # labelled in the first round
+    valid: np.ndarray  # chosen on in the first round
+    train: np.ndarray  # labelled in the second round
+
+    def labelled(self, round_: str) -> np.ndarray:
+        """Whose labels a round may use."""
+        return self.fit if round_ == "choose" else self.train
+
+    def known(self, round_: str) -> np.ndarray:
+        """Whose teacher embedding a round may use."""
+        return self.connected & ~self.valid if round_ == "choose" else self.connected
+
+
+class Recipe(NamedTuple):
+    """Choices that make a student; the paper's in comments."""
+
+    handover: Literal["logits", "embeddings", "layers"] = (
+        "logits"  # see teacher.handover
+    )
+    imitation: Literal["soft_labels", "mse"] = "soft_labels"  # paper: mse
+    nodes: Literal["connected", "train"] = "connected"  # whom MLP1 imitates
+    soft: float = 1.0  # weight of the teacher's soft labels in MLP2; paper: 0
+    lookup: student.Lookup = student.Lookup()
+    mlp1: perceptron.Config = perceptron.Config()
+    mlp2: perceptron.Config = perceptron.Config()
+
+
+PAPER_LOOKUP = student.Lookup("dot", 3, 1.0, guess=False)
+
+
+class Trainer:
+    """Trains models in both rounds; remembers how many updates the first one chose."""
+
+    def __init__(self, directory, *, seed: int, mode: str = "jit", choose: bool = True):
+        self._directory, self.seed, self._mode = directory, seed, mode
+        self.rounds = ROUNDS if choose else ROUNDS[1:]
+        self.steps: dict[str, int] = {}
+
+    def train(
+        self, round_, name, stage, config, steps, batches, valid=None, watch=None
+    ):
+        """Parameters after one round.
+
+        Args:
+          round_: `choose` or `final`.
+          name: of the model; unique in the work directory.
+          steps: updates at most.
+          batches: for `loop.fit`.
+          valid: `Whole` batch to choose on, in the first round.
+          watch: dict of `Whole` batches, looked at in the final round (only to compare
+            with numbers that were chosen on test nodes).
+        """
+        looks = {"valid": valid} if round_ == "choose" else watch
+        steps = self.steps.get(name, steps) if round_ == "final" else steps
+        folder = self._directory / f"{name}-{round_}-{self.seed}"
+        plan = loop.Schedule(
+            steps,
+            log_every=EVERY * 5,
+            save_every=max(steps, 1),
+            evaluate_every=EVERY if looks else 0,
+            scan=EVERY,
+        )
+        state = loop.fit(
+            stage,
+            config,
+            batches,
+            plan,
+            seed=self.seed,
+            mode=self._mode,
+            directory=folder,
+            valid=looks,
+            name=name,
+        )
+        if round_ == "choose":
+            self.steps[name] = best_step(record.read_metrics(folder / "metrics.jsonl"))
+        return jax.device_get(state.params)
+
+    def chosen(self, name) -> float:
+        """Validation accuracy at the step that the first round chose."""
+        folder = self._directory / f"{name}-choose-{self.seed}"
+        lines = record.read_metrics(folder / "metrics.jsonl")
+        return next(
+            x["valid/accuracy"]
+            for x in lines
+            if x["step"] == self.steps[name] and "valid/accuracy" in x
+        )
+
+    def watched(self, name) -> dict[str, float]:
+        """Largest value of everything that `watch` looked at."""
+        folder = self._directory / f"{name}-final-{self.seed}"
+        found: dict[str, float] = {}
+        for line in record.read_metrics(folder / "metrics.jsonl"):
+            for key, value in line.items():
+                found[key] = max(value, found.get(key, value))
+        return found
+
+
+def best_step(metrics: list[dict]) -> int:
+    """Where smoothed validation accuracy (else minus the loss) is highest; of equals the
+    last, as more training is what a second round with more labels needs."""
+    lines = [x for x in metrics if "valid/loss" in x]
+    values = np.array([x.get("valid/accuracy", -x["valid/loss"]) for x in lines])
+    padded = np.pad(values, SMOOTH // 2, mode="edge")
+    smooth = np.convolve(padded, np.full(SMOOTH, 1 / SMOOTH), "valid")
+    best = len(smooth) - 1 - int(np.argmax(np.round(smooth, 6)[::-1]))
+    return int(lines[best]["step"])
+
+
+# Batches.
+
+
+def graph_batch(config, prepared: dict, task: Task, weight) -> batching.Whole:
+    """The whole graph with `weight` `[n]` on the nodes that count."""
+    batch = prepared | teacher.labels(task.labels, weight)
+    return batching.Whole(batch, teacher.axes(batch))
+
+
+def row_batch(x, labels: dict, extra=None) -> batching.Whole:
+    """Rows of features that count, as one batch for a perceptron.
+
+    Few rows become dense and divide over devices; of many sparse ones all stay, so that
+    shapes do not depend on which are used.
+    """
+    n = len(labels["y"])
+    extra = np.zeros((n, 0, 0), np.float32) if extra is None else extra
+    batch = labels | {"extra": extra}
+    rows = np.flatnonzero(labels["weight"])
+    if isinstance(x, sparse.Sparse):
+        if 4 * len(rows) > n:
+            return batching.Whole(batch | {"x": x})
+        x = sparse.to_dense(sparse.take(x, rows))
+    else:
+        x = x[rows]
+    batch = {name: value[rows] for name, value in batch.items()} | {"x": x}
+    missing = -len(rows) % jax.device_count()
+    batch = {k: np.concatenate([v, v[:1].repeat(missing, 0)]) for k, v in batch.items()}
+    batch["weight"][len(rows) :] = 0
+    return batching.Whole(batch, 0)
+
+
+# Models. Each returns what it says about every node, `[n, classes]`, by round.
+
+
+def train_teacher(
+    trainer: Trainer, task: Task, config, name, *, whole=None, watch=None
+):
+    """`(params, prepared batch)` by round, of a graph network.
+
+    Args:
+      whole: train on this graph instead of the task's (the unmodified one).
+    """
+    prepared = teacher.prepare(
+        config,
+        (whole or task.graph)._replace(nodes=task.x),
+        devices=jax.device_count(),
+        normalise=False,
+    )
+    found = {}
+    for round_ in trainer.rounds:
+        found[round_] = trainer.train(
+            round_,
+            name,
+            teacher,
+            config,
+            config.epochs,
+            graph_batch(config, prepared, task, task.labelled(round_)),
+            graph_batch(config, prepared, task, task.valid),
+            {
+                k: graph_batch(config, prepared, task, m)
+                for k, m in (watch or {}).items()
+            },
+        )
+    return found, prepared
+
+
+def without_edges(config, params, task: Task) -> np.ndarray:
+    """What a graph network says about every node from its features alone."""
+    nobody = np.zeros(len(task.graph.senders), bool)
+    bare = graph.select_edges(task.graph, nobody)._replace(nodes=task.x)
+    prepared = teacher.prepare(config, bare, normalise=False)
+    return np.asarray(
+        jax.jit(teacher.apply, static_argnums=0)(config, params, prepared)
+    )
+
+
+def train_mlp(trainer: Trainer, task: Task, config, name, *, watch=None):
+    """`(config, params)` of the simple MLP after the last round."""
+    mark = lambda mask: row_batch(task.x, teacher.labels(task.labels, mask))  # noqa: E731
+    for round_ in trainer.rounds:
+        params = trainer.train(
+            round_,
+            name,
+            perceptron,
+            config,
+            config.steps,
+            mark(task.labelled(round_)),
+            mark(task.valid),
+            {k: mark(m) for k, m in (watch or {}).items()},
+        )
+    return config, params
+
+
+def train_graph_mlp(trainer: Trainer, task: Task, config, name, *, watch=None):
+    """`(config, params)` of GraphMLP after the last round."""
+    close = graph_mlp.Closeness(task.graph, config.hops)
+
+    def sampled(labelled, pool):
+        size = min(config.batch_size, int(pool.sum()))
+        size -= size % jax.device_count()
+
+        def batch(step):
+            rng = np.random.default_rng((trainer.seed, step))
+            rows = rng.choice(np.flatnonzero(pool), size, replace=False)
+            marks = teacher.labels(task.labels[rows], np.ones(size))
+            marks["hard"] *= labelled[rows] * size / max(labelled[rows].sum(), 1)
+            return marks | {"x": _dense(task.x, rows), "closeness": close(rows)}
+
+        return batch
+
+    mark = lambda mask: row_batch(task.x, teacher.labels(task.labels, mask))  # noqa: E731
+    for round_ in trainer.rounds:
+        labelled = task.labelled(round_)
+        params = trainer.train(
+            round_,
+            name,
+            graph_mlp,
+            config,
+            config.steps,
+            sampled(labelled, task.known(round_) | labelled),
+            mark(task.valid),
+            {k: mark(m) for k, m in (watch or {}).items()},
+        )
+    return config, params
+
+
+def _dense(x, rows):
+    sparse_x = isinstance(x, sparse.Sparse)
+    return sparse.to_dense(sparse.take(x, rows)) if sparse_x else x[rows]
+
+
+def train_student(
+    trainer: Trainer, task: Task, recipe: Recipe, tables: dict, name, *, watch=None
+):
+    """`(student pieces, MLP1's guesses [n, e], logits [n, classes])` after both rounds.
+
+    Args:
+      tables: by round, what the teacher hands over, `[n, e]` (`teacher.handover`).
+    """
+    for round_ in trainer.rounds:
+        known, table = task.known(round_), tables[round_]
+        mlp1, guesses = _imitate(trainer, task, recipe, round_, table, name)
+        rows = np.where(known, np.arange(len(known)), -1)
+        _, extra = student.look_up(
+            recipe.lookup, guesses, table, exclude=rows, allowed=known
+        )
+        mlp2 = _classify(trainer, task, recipe, round_, table, extra, name, watch)
+    logits = student.outputs(mlp2, task.x, extra)
+    return (mlp1, mlp2, table, known), guesses, logits
+
+
+def _imitate(trainer, task, recipe, round_, table, name):
+    """MLP1: guess the teacher's row of a node from its features."""
+    config = recipe.mlp1._replace(outputs=table.shape[1])
+    if recipe.imitation == "mse":
+        config = config._replace(objective="mse")
+    imitated = task.known(round_)
+    if recipe.nodes == "train":
+        imitated = task.labelled(round_)
+    marks = teacher.labels(task.labels, imitated, target=table, soft=1.0)
+    valid = teacher.labels(task.labels, task.valid, target=table)
+    if recipe.imitation == "soft_labels":
+        marks["hard"] *= 0  # this step sees no labels
+    params = trainer.train(
+        round_,
+        f"{name}_mlp1",
+        perceptron,
+        config,
+        config.steps,
+        row_batch(task.x, marks),
+        row_batch(task.x, valid),
+    )
+    return (config, params), student.outputs((config, params), task.x)
+
+
+def _classify(trainer, task, recipe, round_, table, extra, name, watch):
+    """MLP2: class from features, virtual neighbours and guess."""
+    config = recipe.mlp2._replace(outputs=task.classes)
+    labelled = task.labelled(round_)
+    if recipe.soft and recipe.handover == "logits":
+        used = labelled | task.known(round_)
+        marks = teacher.labels(task.labels, used, target=table, soft=recipe.soft)
+        marks["soft"] *= task.known(round_)
+        marks["hard"] *= labelled
+    else:
+        marks = teacher.labels(task.labels, labelled)
+    plain = lambda mask: row_batch(  # noqa: E731
+        task.x, teacher.labels(task.labels, mask, target=marks["target"]), extra
+    )
+    params = trainer.train(
+        round_,
+        f"{name}_mlp2",
+        perceptron,
+        config,
+        config.steps,
+        row_batch(task.x, marks, extra),
+        plain(task.valid),
+        {k: plain(m) for k, m in (watch or {}).items()},
+    )
+    return config, params

@@ -1,0 +1,62 @@
+"""Benchmarks, on sizes that take no time."""
+
+import csv
+
+import helpers
+import numpy as np
+import pytest
+
+from experiments.benchmarks import message_passing
+
+
+def dense(p):
+    matrix = np.zeros((len(p.x), len(p.x)))
+    np.add.at(matrix, (p.rows, p.columns), p.values)
+    return matrix
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("name", message_passing.FORMULATIONS)
+def test_formulations_compute_the_same(name, steps, monkeypatch):
+    monkeypatch.setattr(message_passing, "WIDTH", 4)  # some rows in several pieces
+    p = message_passing.problem(40, 200, 3)
+    matrix = dense(p)
+    assert np.max(np.sum(matrix > 0, axis=1)) > 8 and not matrix.any(1).all()
+    assert not np.allclose(matrix, matrix.T)
+    *_, found = message_passing.measure(name, p, steps=steps, runs=1)
+    power = np.linalg.matrix_power
+    expected = power(matrix, steps) @ p.x, power(matrix.T @ matrix, steps) @ p.x
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert message_passing.difference(found, np.stack(expected)) < 1e-3
+    assert message_passing.difference(found + 0.1, np.stack(expected)) > 1e-3
+
+
+def run(*options, expect=0):
+    """What the program prints."""
+    tiny = ("--nodes=40", "--edges=200", "--features=3", "--runs=1")
+    module = "experiments.benchmarks.message_passing"
+    process = helpers.start("-m", module, *tiny, *options)
+    return helpers.finish(process, expect=expect)
+
+
+def test_message_passing_prints_and_writes_a_table(tmp_path):
+    path = tmp_path / "found.csv"
+    options = ("--formulations=product", "--scales=1", f"--csv={path}")
+    out, _ = run(*options)
+    table = [[x.strip() for x in line.split("|")[1:-1]] for line in out.splitlines()]
+    assert [row[:2] for row in table[2:]] == [["1x", "scipy"], ["1x", "product"]]
+    assert {len(row) for row in table} == {7}
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, (_, name, forward, *_) in zip(rows, table[2:], strict=True):
+        assert (row["formulation"], row["nodes"]) == (name, "40")
+        assert float(row["forward_ms"]) == pytest.approx(float(forward), rel=0.01)
+        assert float(row["difference"]) < 1e-3 and row["device"] and row["date"]
+
+
+def test_message_passing_says_what_it_leaves_out(tmp_path):
+    out, _ = run("--memory_gib=0", f"--csv={tmp_path / 'found.csv'}")
+    lines = out.splitlines()[2:]
+    assert len(lines) == 3 and all("skipped: needs 0.0 GiB" in x for x in lines)
+    _, err = run("--formulations=produkt", expect=1)
+    assert "Did you mean 'product'" in err
