@@ -1,6 +1,6 @@
 """Weighted sums over neighbours, sparse `[n, n]` times dense `[n, k]`, in several ways.
 
-  python -m experiments.benchmarks.message_passing           # 1x, 4x, 16x, minutes
+  python -m experiments.benchmarks.message_passing           # 1x, 4x, 16x, ten minutes
   python -m experiments.benchmarks.message_passing --small   # as large as Cora, seconds
 
 Times are medians, forward and forward with backward (the gradient of the dense operand);
@@ -345,7 +345,9 @@ def line(row) -> str:
     """A row of a Markdown table."""
     texts = [row["size"], row["formulation"]]
     for part in ("forward", "both"):
-        texts += [f"{row[f'{part}_ms']:.3g}", f"{row[f'{part}_ratio']:.2f}"]
+        milliseconds = row[f"{part}_ms"]
+        digits = ".0f" if milliseconds >= 100 else ".3g"
+        texts += [f"{milliseconds:{digits}}", f"{row[f'{part}_ratio']:.2f}"]
     return f"| {' | '.join(texts)} | {row['gib']:.2f} |"
 
 
