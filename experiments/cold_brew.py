@@ -17,6 +17,7 @@ valid, test), every other column is a number and a feature; edges.csv has `sourc
 
 from typing import Literal, NamedTuple
 
+from experiments import cold_brew_link
 from experiments import cold_brew_studies as studies
 from experiments import run as runner
 from iclr22.cold_brew import teacher
@@ -54,6 +55,7 @@ class Settings(NamedTuple):
     )
     soft: float = 1.0  # weight of the teacher's soft labels in MLP2; paper: 0
     soft_temperature: float = 1.0  # of soft labels
+    bare: bool = True  # the teacher without edges makes a second guess and searches
     similarity: Literal["cosine", "dot"] = "cosine"  # of virtual neighbours; paper: dot
     neighbors: int = 16  # K, virtual neighbours; paper: 3
     lookup_temperature: float = 0.1  # similarities are divided by it; paper: 1
@@ -66,6 +68,11 @@ class Settings(NamedTuple):
     mlp_learning_rate: float = 5e-3  # Adam
     mlp_steps: int = 300  # updates of every MLP, at most
     variants: tuple[str, ...] = tuple(studies.VARIANTS)  # models in the table
+    link_nodes: Literal["connected", "train"] = (
+        "connected"  # ends of the edges that --task=link trains on; paper: train
+    )
+    link_pairs: int = 4000  # such edges, and as many pairs without one; paper: 200
+    link_rate: float = 1e-3  # learning rate of --task=link
     deep_layers: int = 64  # of --task=deep
     screen_layers: tuple[int, ...] = (2, 4)  # grid of --task=screen; paper: 2 to 64
     screen_norms: tuple[str, ...] = ("none", "pair", "batch")  # paper: all five, none
@@ -77,7 +84,7 @@ class Settings(NamedTuple):
 
 STUDIES = {
     "classify": studies.classify,
-    "link": studies.link,
+    "link": cold_brew_link.study,
     "screen": studies.screen,
     "deep": studies.deep,
     "predict": studies.predict,

@@ -120,15 +120,8 @@ class Models:
 
     def feature_logits(self) -> np.ndarray:
         """What the teacher says when nobody has an edge."""
-        return pipeline.without_edges(self.config, self.taught[0]["final"], self.task)
-
-    def table(self, kind: str) -> dict[str, np.ndarray]:
-        """What the teacher hands over, by round."""
-        found, prepared = self.taught
-        return {
-            round_: np.asarray(teacher.handover(self.config, params, prepared, kind))
-            for round_, params in found.items()
-        }
+        params = self.taught[0]["final"]
+        return teacher.from_features(self.config, params, self.task.x)
 
     def simple_mlp(self) -> np.ndarray:
         """The simple MLP."""
@@ -160,11 +153,15 @@ class Models:
         return cold_brew.label_propagation(whole, self.task.labels, self.task.train)
 
     def student(self, name: str, recipe: pipeline.Recipe):
-        """`(pieces, guesses, logits)` of a student by recipe."""
-        tables = self.table(recipe.handover)
+        """A student by recipe; see `pipeline.train_student`."""
+        taught = (self.config, *self.taught)
         return pipeline.train_student(
-            self.trainer, self.task, recipe, tables, name, watch=self.watch
+            self.trainer, self.task, recipe, taught, name, watch=self.watch
         )
+
+    def logits(self, name: str, make) -> np.ndarray:
+        """What a student by another recipe says."""
+        return self.student(name, make(self.run.settings)).logits
 
     @functools.cached_property
     def own_student(self):
@@ -173,14 +170,12 @@ class Models:
 
     def bundle(self) -> cold_brew.Student:
         """The student of the settings, complete, for `cold_brew.save`."""
-        mlp1, mlp2, table, known = self.own_student[0]
-        rows = np.flatnonzero(known)
+        chain, mlp2, _, _ = self.own_student
+        rows = np.flatnonzero(self.task.connected)
         return cold_brew.Student(
-            mlp1,
+            chain._replace(dictionary=chain.dictionary[rows]),
             mlp2,
-            table[rows],
             self.problem.data.node_names[rows],
-            recipe(self.run.settings).lookup,
             tuple(self.problem.data.class_names),
             self.run.settings.normalise,
         )
@@ -209,6 +204,7 @@ def recipe(settings) -> pipeline.Recipe:
         settings.imitation,
         settings.student_nodes,
         settings.soft,
+        settings.bare,
         lookup,
         mlp,
         mlp,
@@ -220,7 +216,7 @@ def paper_recipe(settings, handover="logits") -> pipeline.Recipe:
     mlp = perceptron.Config(width=256, layers=1, layer_norm=True, activation="gelu")
     mlp = mlp._replace(steps=settings.mlp_steps)
     return pipeline.Recipe(
-        handover, "mse", "connected", 0.0, pipeline.PAPER_LOOKUP, mlp, mlp
+        handover, "mse", "connected", 0.0, False, pipeline.PAPER_LOOKUP, mlp, mlp
     )
 
 
@@ -244,14 +240,10 @@ VARIANTS = {
     "label_propagation": Models.label_propagation,
     "teacher": Models.teacher_logits,
     "teacher_features": Models.feature_logits,
-    "mlp1": lambda m: m.own_student[1],
-    "student": lambda m: m.own_student[2],
-    "student_paper": lambda m: m.student("student_paper", paper_recipe(m.run.settings))[
-        2
-    ],
-    "student_released": lambda m: m.student(
-        "student_released", released_recipe(m.run.settings)
-    )[2],
+    "mlp1": lambda m: m.own_student.guesses[0],
+    "student": lambda m: m.own_student.logits,
+    "student_paper": lambda m: m.logits("student_paper", paper_recipe),
+    "student_released": lambda m: m.logits("student_released", released_recipe),
 }
 WATCHED = {  # the model whose last stage is looked at with --selection=test_max
     name: name for name in ("gcn", "gcn_no_loops", "sage", "mlp", "graphmlp", "teacher")

@@ -47,9 +47,7 @@ _PUBLISHED = {
 }
 _SAME_AS = {"student_paper": "student", "student_released": "student"}
 _FCR = {"cora": 32.86, "citeseer": 63.39, "pubmed": 76.91, "chameleon": 73.61}
-_MRR = {"cora": (34.10, 44.59), "citeseer": (50.41, 55.14), "pubmed": (51.52, 54.82)}
 _DEEP = {"cora": (40.04, 74.23), "citeseer": (23.66, 46.80), "pubmed": (75.65, 78.12)}
-LINK_WIDTH = 64  # of embeddings whose dot product scores a link
 
 
 def published(dataset: str, variant: str, metric: str):
@@ -146,8 +144,8 @@ def _keep(run, models: Models) -> None:
     problem = models.problem
     bundle = models.bundle()
     cold_brew.save(run.workdir / "student.npz", bundle)
-    guesses, logits = models.own_student[1:]
-    table = bundle_table(models)
+    chain, _, guesses, logits = models.own_student
+    table = chain.dictionary
     groups = np.full(len(table), "other", "U9")
     for name, mask in problem.groups._asdict().items():
         groups[mask] = name
@@ -157,7 +155,7 @@ def _keep(run, models: Models) -> None:
         groups=groups,
         labels=problem.data.labels,
         teacher=table,
-        student=guesses,
+        student=guesses[0],
     )
     _write_predictions(run, models, groups, logits)
     path = run.figure(
@@ -165,12 +163,7 @@ def _keep(run, models: Models) -> None:
         "First two principal components of what the student guesses for every node (one "
         "seed); colour is the class, crosses are isolated, triangles tail nodes.",
     )
-    figures.embeddings(path, guesses, problem.data.labels, problem.groups)
-
-
-def bundle_table(models: Models) -> np.ndarray:
-    """The teacher's rows of all nodes, as handed over."""
-    return models.own_student[0][2]
+    figures.embeddings(path, guesses[0], problem.data.labels, problem.groups)
 
 
 def _write_predictions(run, models, groups, logits):
@@ -404,10 +397,3 @@ def predict(run: runner.Run) -> None:
     }
     _write_csv(run.workdir / "predictions.csv", columns)
     run.summary = f"{len(names)} nodes are in {run.workdir / 'predictions.csv'}."
-
-
-# Link prediction.
-
-
-def link(run: runner.Run) -> None:
-    """placeholder"""

@@ -180,11 +180,17 @@ def main(
                 f"unexpected arguments {argv[1:]}; flags start with --"
             )
         logging.set_verbosity(logging.INFO)
+        logging.get_absl_handler().addFilter(_ours)
         with parallel.joined(FLAGS.distributed), _plain_errors():
             launch(study, method, config, settings, datasets, presets or {}, own_data)
 
     jax.config.parse_flags_with_absl()
     app.run(start)
+
+
+def _ours(entry) -> bool:
+    """Orbax tells at length, in our log, what it does well."""
+    return entry.levelname != "INFO" or "orbax" not in entry.pathname
 
 
 def define_flags(

@@ -61,12 +61,17 @@ def contrast(z, closeness, counted, temperature, others=None):
     Nodes without anyone close give 0.
     """
     others = z if others is None else others
-    unit = lambda x: x / jnp.maximum(jnp.linalg.norm(x, axis=1, keepdims=True), 1e-9)  # noqa: E731
-    similar = jnp.exp(unit(z) @ unit(others).T / temperature)
+    similar = jnp.exp(_unit(z) @ _unit(others).T / temperature)
     similar = jnp.where(closeness < 0, 0.0, similar) * counted
     close = jnp.sum(jnp.maximum(closeness, 0) * similar, axis=1)
     share = close / jnp.maximum(jnp.sum(similar, axis=1), 1e-12)
     return jnp.where(close > 0, -jnp.log(jnp.where(close > 0, share, 1.0)), 0.0)
+
+
+def _unit(x):
+    """Rows of length 1; a row of zeros (empty features) stays, with a gradient of 0."""
+    squares = jnp.sum(x**2, axis=1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.maximum(squares, 1e-18))
 
 
 def init(config: Config, key: jax.Array, batch) -> State:

@@ -12,7 +12,7 @@ import jax
 import jraph
 import numpy as np
 
-from iclr22 import graph, loop, record, sparse
+from iclr22 import loop, record, sparse
 from iclr22.cold_brew import graph_mlp, perceptron, student, teacher
 from iclr22.data import batching
 
@@ -52,12 +52,24 @@ class Recipe(NamedTuple):
     imitation: Literal["soft_labels", "mse"] = "soft_labels"  # paper: mse
     nodes: Literal["connected", "train"] = "connected"  # whom MLP1 imitates
     soft: float = 1.0  # weight of the teacher's soft labels in MLP2; paper: 0
+    bare: bool = (
+        True  # the teacher without edges makes a second guess; not in the paper
+    )
     lookup: student.Lookup = student.Lookup()
     mlp1: perceptron.Config = perceptron.Config()
     mlp2: perceptron.Config = perceptron.Config()
 
 
 PAPER_LOOKUP = student.Lookup("dot", 3, 1.0, guess=False)
+
+
+class Trained(NamedTuple):
+    """A student, and what it says about the nodes of its graph."""
+
+    chain: student.Chain  # its dictionary is the whole table
+    mlp2: tuple  # (perceptron.Config, params)
+    guesses: list  # [n, e] each: MLP1's, the bare teacher's
+    logits: np.ndarray  # [n, classes]
 
 
 class Trainer:
@@ -104,7 +116,10 @@ class Trainer:
             name=name,
         )
         if round_ == "choose":
-            self.steps[name] = best_step(record.read_metrics(folder / "metrics.jsonl"))
+            marks = valid.batch
+            count = np.count_nonzero(marks.get("pair_weight", marks["weight"]))
+            metrics = record.read_metrics(folder / "metrics.jsonl")
+            self.steps[name] = best_step(metrics, count)
         return jax.device_get(state.params)
 
     def chosen(self, name) -> float:
@@ -127,15 +142,23 @@ class Trainer:
         return found
 
 
-def best_step(metrics: list[dict]) -> int:
-    """Where smoothed validation accuracy (else minus the loss) is highest; of equals the
-    last, as more training is what a second round with more labels needs."""
+def best_step(metrics: list[dict], count: int) -> int:
+    """The last step whose validation accuracy is the best but for chance.
+
+    Smoothed accuracy may be one standard error (of `count` nodes) below its maximum: on
+    small validation parts the maximum itself is often an accident of the first steps.
+    Without accuracy, the step of the smallest smoothed loss.
+    """
     lines = [x for x in metrics if "valid/loss" in x]
     values = np.array([x.get("valid/accuracy", -x["valid/loss"]) for x in lines])
-    padded = np.pad(values, SMOOTH // 2, mode="edge")
-    smooth = np.convolve(padded, np.full(SMOOTH, 1 / SMOOTH), "valid")
-    best = len(smooth) - 1 - int(np.argmax(np.round(smooth, 6)[::-1]))
-    return int(lines[best]["step"])
+    smooth = np.convolve(
+        np.pad(values, SMOOTH // 2, mode="edge"), np.ones(SMOOTH), "valid"
+    )
+    smooth, slack = smooth / SMOOTH, 0.0
+    if "valid/accuracy" in lines[0]:
+        best = smooth.max()
+        slack = np.sqrt(max(best * (100 - best), 0) / max(count, 1))
+    return int(lines[np.flatnonzero(smooth >= smooth.max() - slack - 1e-6)[-1]]["step"])
 
 
 # Batches.
@@ -205,16 +228,6 @@ def train_teacher(
     return found, prepared
 
 
-def without_edges(config, params, task: Task) -> np.ndarray:
-    """What a graph network says about every node from its features alone."""
-    nobody = np.zeros(len(task.graph.senders), bool)
-    bare = graph.select_edges(task.graph, nobody)._replace(nodes=task.x)
-    prepared = teacher.prepare(config, bare, normalise=False)
-    return np.asarray(
-        jax.jit(teacher.apply, static_argnums=0)(config, params, prepared)
-    )
-
-
 def train_mlp(trainer: Trainer, task: Task, config, name, *, watch=None):
     """`(config, params)` of the simple MLP after the last round."""
     mark = lambda mask: row_batch(task.x, teacher.labels(task.labels, mask))  # noqa: E731
@@ -271,23 +284,32 @@ def _dense(x, rows):
 
 
 def train_student(
-    trainer: Trainer, task: Task, recipe: Recipe, tables: dict, name, *, watch=None
-):
-    """`(student pieces, MLP1's guesses [n, e], logits [n, classes])` after both rounds.
+    trainer: Trainer, task: Task, recipe: Recipe, taught, name, *, watch=None
+) -> Trained:
+    """A student after both rounds.
 
     Args:
-      tables: by round, what the teacher hands over, `[n, e]` (`teacher.handover`).
+      taught: `(teacher's config, its params by round, prepared batch)`.
     """
+    config, params, prepared = taught
     for round_ in trainer.rounds:
-        known, table = task.known(round_), tables[round_]
-        mlp1, guesses = _imitate(trainer, task, recipe, round_, table, name)
-        rows = np.where(known, np.arange(len(known)), -1)
-        _, extra = student.look_up(
-            recipe.lookup, guesses, table, exclude=rows, allowed=known
+        known = task.known(round_)
+        table = teacher.handover(config, params[round_], prepared, recipe.handover)
+        table = np.asarray(table)
+        chain = student.Chain(
+            _imitate(trainer, task, recipe, round_, table, name),
+            (config, teacher.without_embeddings(params[round_]))
+            if recipe.bare
+            else None,
+            recipe.handover,
+            recipe.lookup,
+            table,
         )
+        guesses = student.guess(chain, task.x)
+        rows = np.where(known, np.arange(len(known)), -1)
+        _, extra = student.look_up(chain, guesses, exclude=rows, allowed=known)
         mlp2 = _classify(trainer, task, recipe, round_, table, extra, name, watch)
-    logits = student.outputs(mlp2, task.x, extra)
-    return (mlp1, mlp2, table, known), guesses, logits
+    return Trained(chain, mlp2, guesses, student.outputs(mlp2, task.x, extra))
 
 
 def _imitate(trainer, task, recipe, round_, table, name):
@@ -311,7 +333,7 @@ def _imitate(trainer, task, recipe, round_, table, name):
         row_batch(task.x, marks),
         row_batch(task.x, valid),
     )
-    return (config, params), student.outputs((config, params), task.x)
+    return config, params
 
 
 def _classify(trainer, task, recipe, round_, table, extra, name, watch):

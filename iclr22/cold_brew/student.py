@@ -1,11 +1,14 @@
 """Student: what predicts for a node from its features alone (section 2.4).
 
 MLP1 guesses the node's teacher embedding, the guess finds virtual neighbours among the
-teacher's rows, MLP2 classifies from features, neighbours and guess.
+teacher's rows, MLP2 classifies from features, neighbours and guess. By default there is a
+second guess, which is not in the paper: the teacher itself, run without edges; it then
+does the search.
 """
 
 import functools
 import json
+import pathlib
 from typing import NamedTuple
 
 import jax
@@ -13,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import checkpoint, errors, graph, sparse
-from iclr22.cold_brew import perceptron
+from iclr22.cold_brew import perceptron, teacher
 from iclr22.cold_brew.discovery import discover_neighbors
 
 VERSION = 1  # of the file that `save` writes
@@ -29,22 +32,37 @@ class Lookup(NamedTuple):
     approximate: bool = False  # lax.approx_max_k, for accelerators
 
 
+class Chain(NamedTuple):
+    """From features to what MLP2 gets besides them.
+
+    Attributes:
+      mlp1: `(perceptron.Config, params)`.
+      bare: `(teacher.Config, params)` without embeddings, or None: the second guess.
+      handover: what both guess, see `teacher.handover`.
+      lookup: how the dictionary is searched.
+      dictionary: `[m, e]`, the teacher's rows.
+    """
+
+    mlp1: tuple
+    bare: tuple | None
+    handover: str
+    lookup: Lookup
+    dictionary: np.ndarray
+
+
 class Student(NamedTuple):
     """A trained student, complete: needs no graph and no training data.
 
     Attributes:
-      mlp1, mlp2: `(perceptron.Config, params)`.
-      dictionary: `[m, e]`, the teacher's rows; names: `[m]`, which nodes they are.
-      lookup: how they are searched.
+      chain: with the rows that may be found as its dictionary; names: `[m]`, whose rows.
+      mlp2: `(perceptron.Config, params)`.
       class_names: by output.
       normalised: rows of features are scaled to sum 1 first.
     """
 
-    mlp1: tuple
+    chain: Chain
     mlp2: tuple
-    dictionary: np.ndarray
     names: np.ndarray
-    lookup: Lookup
     class_names: tuple
     normalised: bool = True
 
@@ -77,11 +95,21 @@ def outputs(mlp, x, extra=None) -> np.ndarray:
     return np.asarray(_forward(config)(params, {"x": x, "extra": extra}))
 
 
-def look_up(lookup: Lookup, guesses, keys, *, exclude=None, allowed=None):
-    """`(neighbours, extra input of MLP2 [q, parts, e])` for guesses `[q, e]`."""
+def guess(chain: Chain, x) -> list[np.ndarray]:
+    """Guesses of the teacher's rows, `[n, e]` each; the last one does the search."""
+    guesses = [outputs(chain.mlp1, x)]
+    if chain.bare:
+        config, params = chain.bare
+        guesses.append(teacher.from_features(config, params, x, chain.handover))
+    return guesses
+
+
+def look_up(chain: Chain, guesses, *, exclude=None, allowed=None):
+    """`(neighbours, extra input of MLP2 [q, parts, e])` from `guess`."""
+    lookup = chain.lookup
     found = discover_neighbors(
-        guesses,
-        keys,
+        guesses[-1],
+        chain.dictionary,
         lookup.neighbors,
         lookup.similarity,
         temperature=lookup.temperature,
@@ -89,7 +117,7 @@ def look_up(lookup: Lookup, guesses, keys, *, exclude=None, allowed=None):
         allowed=allowed,
         approximate=lookup.approximate,
     )
-    parts = [found.values, guesses] if lookup.guess else [found.values]
+    parts = [found.values, *guesses] if lookup.guess else [found.values]
     return found, np.asarray(jnp.stack(parts, axis=1), np.float32)
 
 
@@ -99,7 +127,7 @@ def predict(student: Student, x, *, chunk: int = 65536) -> Prediction:
     Raises:
       errors.InputError: wrong width, or values that are not finite.
     """
-    width = student.mlp1[1]["weights"]["input"]["kernel"].shape[0]
+    width = student.chain.mlp1[1]["weights"]["input"]["kernel"].shape[0]
     dense = not isinstance(x, sparse.Sparse)
     x = np.asarray(x, np.float32) if dense else x
     if len(x.shape) != 2 or x.shape[1] != width:
@@ -119,28 +147,31 @@ def predict(student: Student, x, *, chunk: int = 65536) -> Prediction:
 
 def _predict(student, x):
     x = graph.normalise_rows(x) if student.normalised else x
-    guesses = outputs(student.mlp1, x)
-    found, extra = look_up(student.lookup, guesses, student.dictionary)
-    logits = outputs(student.mlp2, x, extra)
-    probabilities = np.asarray(jax.nn.softmax(logits, axis=1))
-    return probabilities, np.asarray(found.indices), np.asarray(found.weights), guesses
+    guesses = guess(student.chain, x)
+    found, extra = look_up(student.chain, guesses)
+    probabilities = np.asarray(jax.nn.softmax(outputs(student.mlp2, x, extra), axis=1))
+    neighbors = np.asarray(found.indices), np.asarray(found.weights)
+    return probabilities, *neighbors, guesses[0]
 
 
 def save(path, student: Student) -> None:
     """Write a student as one `.npz` of plain arrays."""
+    chain = student.chain
+    models = {"mlp1": chain.mlp1, "mlp2": student.mlp2, "bare": chain.bare}
     arrays, described = {}, {"version": VERSION}
-    for name in ("mlp1", "mlp2"):
-        config, params = getattr(student, name)
+    for name, (config, params) in ((k, v) for k, v in models.items() if v):
         described[name] = config._asdict()
-        flat = jax.tree_util.tree_flatten_with_path(params["weights"])[0]
-        for keys, value in flat:
-            arrays["/".join([name, *(k.key for k in keys)])] = np.asarray(value)
-    described["lookup"] = student.lookup._asdict()
-    described["class_names"] = list(student.class_names)
-    described["normalised"] = student.normalised
+        for path_, value in jax.tree_util.tree_flatten_with_path(params)[0]:
+            arrays["/".join([name, *(k.key for k in path_)])] = np.asarray(value)
+    described |= {
+        "handover": chain.handover,
+        "lookup": chain.lookup._asdict(),
+        "class_names": list(student.class_names),
+        "normalised": student.normalised,
+    }
     checkpoint.write_npz(
         path,
-        dictionary=np.asarray(student.dictionary),
+        dictionary=np.asarray(chain.dictionary),
         names=np.asarray(student.names).astype(str),
         description=np.asarray(json.dumps(described)),
         **arrays,
@@ -155,34 +186,40 @@ def load(path) -> Student:
     """
     from iclr22.data.images import read_npz
 
-    arrays = read_npz(path)
+    arrays = read_npz(pathlib.Path(path))
     try:
         described = json.loads(str(arrays["description"]))
         if described["version"] != VERSION:
             raise KeyError(f"version {described['version']}, this is {VERSION}")
-        mlps = [_read_mlp(arrays, described[n], n) for n in ("mlp1", "mlp2")]
+        bare = described.get("bare")
+        chain = Chain(
+            _model(perceptron, arrays, described["mlp1"], "mlp1"),
+            _model(teacher, arrays, bare, "bare") if bare else None,
+            described["handover"],
+            Lookup(**described["lookup"]),
+            arrays["dictionary"],
+        )
+        return Student(
+            chain,
+            _model(perceptron, arrays, described["mlp2"], "mlp2"),
+            arrays["names"],
+            tuple(described["class_names"]),
+            described["normalised"],
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise errors.InputError(
             f"{path}: expected a student.npz as experiments.cold_brew writes it; found "
             f"{error}"
         ) from error
-    return Student(
-        *mlps,
-        arrays["dictionary"],
-        arrays["names"],
-        Lookup(**described["lookup"]),
-        tuple(described["class_names"]),
-        described["normalised"],
-    )
 
 
-def _read_mlp(arrays, config, name):
-    weights: dict = {}
+def _model(stage, arrays, config, name):
+    params: dict = {"weights": {}, "stats": {}}
     for key, value in arrays.items():
         parts = key.split("/")
         if parts[0] == name:
-            place = weights
+            place = params
             for part in parts[1:-1]:
                 place = place.setdefault(part, {})
             place[parts[-1]] = value
-    return perceptron.Config(**config), {"weights": weights, "stats": {}}
+    return stage.Config(**config), params

@@ -4,6 +4,7 @@ Also the baselines GCN (no embeddings) and GraphSAGE (`convolution="sage"`). The
 trained whole; edges are divided over devices, nodes are on each.
 """
 
+import functools
 from typing import Literal, NamedTuple
 
 import flax.linen as nn
@@ -207,6 +208,46 @@ def handover(config: Config, params, batch, kind: str = "logits"):
     logits, outputs, inner = forward(config, params, batch)[0]
     parts = {"logits": [logits], "embeddings": [*inner, logits], "layers": outputs}
     return jnp.concatenate(parts[kind], axis=1)
+
+
+def from_features(config: Config, params, x, kind: str = "logits") -> np.ndarray:
+    """`handover` for nodes nobody has seen, `[q, e]`: no edges, no embeddings.
+
+    Only for networks whose normalization looks at one node at a time in evaluation
+    (`none`, `batch`, `node`, `group`); with `pair` and `mean` rows depend on each other.
+
+    Args:
+      x: features `[q, d]`, dense or Sparse, scaled as in training.
+    """
+    bare = graph.build(x, [], [])
+    batch = prepare(config, bare, normalise=False)
+    return np.asarray(_from_features(config, kind)(without_embeddings(params), batch))
+
+
+@functools.lru_cache(maxsize=32)
+def _from_features(config, kind):
+    def call(params, batch):
+        n = graph.size(batch["graph"].nodes)
+        weights = {
+            name: layer | {"embedding": jnp.zeros((n, layer["embedding"].shape[1]))}
+            if "embedding" in layer
+            else layer
+            for name, layer in params["weights"].items()
+        }
+        return handover(config, params | {"weights": weights}, batch, kind)
+
+    return jax.jit(call)
+
+
+def without_embeddings(params) -> dict:
+    """Parameters that new nodes need: embeddings keep their width only, `[0, k]`."""
+    weights = {
+        name: layer | {"embedding": layer["embedding"][:0]}
+        if "embedding" in layer
+        else layer
+        for name, layer in params["weights"].items()
+    }
+    return params | {"weights": weights}
 
 
 def loss(config: Config, params, batch, *, key=None, axis_name=None):

@@ -92,6 +92,26 @@ def from_npz(path: str | os.PathLike, directed: bool = False) -> graph.NodeData:
     return _checked(path, links, labels, class_names, names.astype(str), masks)
 
 
+def read_features(path: str | os.PathLike):
+    """Nodes without edges, to predict for: `(ids [n] str, features [n, d])`.
+
+    A table as `from_csv` takes it (label and split are passed over), or an npz with `x`
+    and if wanted `ids`. Columns in the order of the graph that was trained on.
+    """
+    path = _file(path)
+    if path.suffix.lower() != ".npz":
+        names, _, _, features = _read_nodes(path)
+        return np.array(names), features
+    found = images.read_npz(path)
+    n = len(found.get("x_indptr", found.get("x", np.zeros((1, 0))))) - (
+        "x" not in found
+    )
+    features = _features(path, found, n)
+    if features.shape[1] == 0:
+        raise errors.InputError(f"{path}: expected features x [n, d]; found none.")
+    return found.get("ids", np.arange(n)).astype(str), features
+
+
 def _file(path):
     path = pathlib.Path(path).expanduser()
     if not path.is_file():
