@@ -9,27 +9,33 @@ import numpy as np
 import pytest
 from helpers import assert_trees_close, central_differences
 
-from iclr22 import errors, graph, parallel, sparse
+from iclr22 import cold_brew, data, errors, graph, loop, parallel, record, sparse
 from iclr22.cold_brew import (
+    figures,
     graph_mlp,
     layers,
     perceptron,
+    pipeline,
     student,
     teacher,
     train,
 )
 
-close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
+close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
+same = np.testing.assert_array_equal
 PLAIN = teacher.Config(classes=3, hidden=4, dropout=0.0, embedding_std=1.0)
 RESIDUALS = typing.get_args(typing.get_type_hints(teacher.Config)["residual"])
 
 
-def small(n=12, edges=20, seed=0):
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed).normal(2, 3, shape).astype(np.float32)
+
+
+def small(n=12, edges=20):
     """A graph with weights; its last two nodes have no edge."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(n, 5)).astype(np.float32)
+    rng = np.random.default_rng(0)
     ends, weights = rng.integers(0, n - 2, (2, edges)), rng.uniform(0.5, 2, edges)
-    return graph.build(x, *ends, weights=weights)
+    return graph.build(numbers(n, 5) / 4, *ends, weights=weights)
 
 
 def as_sparse(x):
@@ -49,12 +55,10 @@ def started(stage, config, batch, seed=0):
     init = functools.partial(stage.init, config)
     params = jax.eval_shape(init, jax.random.key(0), batch).params
     rng = np.random.default_rng(seed)
-
-    def draw(x):
-        return rng.normal(0, 0.5, x.shape).astype(np.float32)
-
-    stats = jax.tree.map(lambda x: 1 + np.abs(draw(x)), params["stats"])
-    return {"weights": jax.tree.map(draw, params["weights"]), "stats": stats}
+    draw = lambda x: jnp.float32(rng.normal(0, 0.5, x.shape))  # noqa: E731
+    return jax.tree.map(draw, params) | {
+        "stats": jax.tree.map(lambda x: 1 + draw(x) ** 2, params["stats"])
+    }
 
 
 def gradient(stage, config, params, batch, key=None):
@@ -66,8 +70,8 @@ def gradient(stage, config, params, batch, key=None):
     return jax.grad(total)(params["weights"])
 
 
-def all_finite(tree):
-    return all(np.isfinite(x).all() for x in jax.tree.leaves(tree))
+def largest(tree):
+    return max(float(np.abs(x).max()) for x in jax.tree.leaves(tree))
 
 
 def adjacency(g, self_loops=True):
@@ -87,17 +91,13 @@ def by_hand(config, weights, g):
     near, x, outputs, inner = adjacency(g, config.self_loops), g.nodes, [], []
     for layer in (weights[f"layer{i}"] for i in range(config.layers)):
         inner.append(x @ layer["linear"]["kernel"] + layer.get("embedding", 0))
-        if config.convolution == "gcn":
-            h = symmetric(near) @ inner[-1]
-        else:
-            mean = near @ inner[-1] / np.maximum(near.sum(axis=1), 1e-9)[:, None]
-            h = x @ layer["own"]["kernel"] + mean
+        h = symmetric(near) @ inner[-1]
+        if config.convolution == "sage":
+            h = near @ inner[-1] / np.maximum(near.sum(axis=1), 1e-9)[:, None]
+            h += x @ layer["own"]["kernel"]
         outputs.append(h + layer["bias"])
         x = np.maximum(outputs[-1], 0)
     return outputs, inner
-
-
-# Teacher
 
 
 @pytest.mark.parametrize("devices", [1, 8])
@@ -111,31 +111,31 @@ def test_network_and_handover_equal_dense_formulas(convolution, self_loops, devi
     outputs, inner = by_hand(config, params["weights"], small())
     expected = {"logits": outputs[-1:], "layers": outputs}
     expected["embeddings"] = [*inner, outputs[-1]]
-    kinds = jax.jit(
-        lambda: [teacher.handover(config, params, batch, k) for k in expected]
-    )
-    for found, parts in zip(kinds(), expected.values(), strict=True):
-        close(found, np.concatenate(parts, axis=1))
+    tables = jax.jit(
+        lambda: {k: teacher.handover(config, params, batch, k) for k in expected}
+    )()
+    for kind, parts in expected.items():
+        close(tables[kind], np.concatenate(parts, axis=1))
     if not self_loops:  # the last two nodes have their own part and the bias
         layer, x = params["weights"]["layer1"], np.maximum(outputs[0][-2:], 0)
-        own = x @ layer["own"]["kernel"] if convolution == "sage" else np.zeros((2, 3))
-        close(kinds()[0][-2:], own + layer["bias"])
+        own = (
+            x @ layer["own"]["kernel"] if convolution == "sage" else 0 * outputs[1][-2:]
+        )
+        close(tables["logits"][-2:], own + layer["bias"])
 
 
 def test_zero_embeddings_give_gcn_and_a_constant_one_is_a_bias_before_the_sum():
     config = PLAIN._replace(layers=1)
     batch = batch_of(config, small())
     params = started(teacher, config, batch)
-    layer = params["weights"]["layer0"]
+    layer, shift = params["weights"]["layer0"], np.float32([1, -2, 0.5])
     layer["embedding"] *= 0
     zero = teacher.apply(config, params, batch)
-    shift = np.float32([1, -2, 0.5])
     layer["embedding"] += shift
     shifted = teacher.apply(config, params, batch)
     close(shifted - zero, np.outer(symmetric(adjacency(small())).sum(axis=1), shift))
     del layer["embedding"]
-    gcn = teacher.apply(config._replace(embeddings="000"), params, batch)
-    np.testing.assert_array_equal(zero, gcn)
+    same(zero, teacher.apply(config._replace(embeddings="000"), params, batch))
 
 
 def test_gradients_reach_embeddings_within_the_hops_of_a_label():
@@ -148,39 +148,33 @@ def test_gradients_reach_embeddings_within_the_hops_of_a_label():
     penalised = gradient(teacher, config, params, batch)
     for layer, hops in (("layer0", 2), ("layer1", 1)):
         rows = np.abs(found[layer]["embedding"]).max(axis=1)
-        assert np.flatnonzero(rows).tolist() == list(range(hops + 1))
+        same(np.flatnonzero(rows), np.arange(hops + 1))
         extra = penalised[layer]["embedding"] - found[layer]["embedding"]
         close(extra, 0.2 * params["weights"][layer]["embedding"])  # one node counts
         assert np.abs(extra).max(axis=1).min() > 0
 
 
-@pytest.mark.parametrize("residual", ["none", "initial"])
+@pytest.mark.parametrize("residual, last", [("none", 3), ("initial", 4)])
 @pytest.mark.parametrize(
     "flag, where",
     [("000", []), ("100", [0]), ("001", [3]), ("010", [1, 2]), ("111", [0, 1, 2, 3])],
 )
-def test_embeddings_are_in_the_layers_of_the_flag(flag, where, residual):
+def test_embeddings_are_in_the_layers_of_the_flag(flag, where, residual, last):
     config = PLAIN._replace(layers=4, embeddings=flag, residual=residual)
     weights = started(teacher, config, batch_of(config, small()))["weights"]
     found = {k: v["embedding"].shape for k, v in weights.items() if "embedding" in v}
-    last = 3 if residual == "none" else 4
     assert found == {f"layer{i}": (12, last if i == 3 else 4) for i in where}
 
 
 def test_sparse_features_equal_dense_ones():
-    g = small()
-    g = g._replace(nodes=g.nodes * (g.nodes > 0))
     config = PLAIN._replace(residual="initial", convolution="sage")
-    batch = batch_of(config, g)
-    params = started(teacher, config, batch)
-    other = batch | {"graph": batch["graph"]._replace(nodes=as_sparse(g.nodes))}
-    both = jax.jit(
-        lambda batch: (
-            teacher.apply(config, params, batch),
-            gradient(teacher, config, params, batch),
-        )
-    )
-    assert_trees_close(both(batch), both(other), rtol=1e-5, atol=1e-5)
+    batch = batch_of(config, small()._replace(nodes=np.maximum(small().nodes, 0)))
+    params, g = started(teacher, config, batch), batch["graph"]
+    other = batch | {"graph": g._replace(nodes=as_sparse(g.nodes))}
+    logits = [teacher.apply(config, params, x) for x in (batch, other)]
+    close(*logits, rtol=1e-5)
+    found = [gradient(teacher, config, params, x) for x in (batch, other)]
+    assert_trees_close(*found, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("norm", layers.NORMS)
@@ -192,9 +186,9 @@ def test_every_backbone_is_finite(residual, norm):
     batch = batch_of(config, small(8, 12))
     params = started(teacher, config, batch)
     logits = teacher.apply(config, params, batch)
-    assert logits.shape == (8, 3) and all_finite(logits)
+    assert logits.shape == (8, 3) and np.isfinite(logits).all()
     found = gradient(teacher, config, params, batch, jax.random.key(1))
-    assert all_finite(found) and np.abs(found["layer0"]["embedding"]).max() > 0
+    assert largest(found) < 1e3 and largest(found["layer0"]["embedding"]) > 0
 
 
 def test_64_layers_start_and_are_finite():
@@ -202,15 +196,8 @@ def test_64_layers_start_and_are_finite():
     batch = batch_of(config, small(8, 12))
     params = teacher.init(config, jax.random.key(0), batch).params
     logits = teacher.apply(config, params, batch)
-    assert len(params["weights"]) == 64 + 2
-    assert all_finite(logits) and np.std(logits, axis=0).min() > 0
-
-
-# Normalizations
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng(seed).normal(2, 3, shape).astype(np.float32)
+    assert len(params["weights"]) == 64 + 2 and np.std(logits, axis=0).min() > 0
+    assert np.isfinite(logits).all()
 
 
 def test_simple_norms_equal_their_closed_forms():
@@ -219,13 +206,13 @@ def test_simple_norms_equal_their_closed_forms():
     close(np.mean(pair, axis=0), np.zeros(6))
     assert np.mean(np.sum(pair**2, axis=1)) == pytest.approx(1, abs=1e-5)
     close(np.mean(node, axis=1), np.zeros(20))
-    close(np.std(node, axis=1), np.ones(20), atol=1e-4)
-    close(node * x.std(axis=1)[:, None], x - x.mean(axis=1)[:, None], atol=1e-4)
+    close(np.std(node, axis=1), np.ones(20))
+    close(node * x.std(axis=1)[:, None], x - x.mean(axis=1)[:, None], atol=1e-3)
     close(mean, x - x.mean(axis=0))
     close(pair * np.sqrt(np.mean(np.sum(mean**2, axis=1))), mean)
 
 
-def normed(x, training, kind, weight=0.1, given=None):
+def normed(x, training, kind, weight=1.0, given=None):
     """`(output, variables)` of one of the learned norms."""
     norm = layers.Norm(kind, 3, weight)
     given = given or norm.init(jax.random.key(0), x, False)
@@ -233,34 +220,28 @@ def normed(x, training, kind, weight=0.1, given=None):
     return np.asarray(found), {**given, **changed}
 
 
-def test_group_norm_equals_its_formula_and_without_weight_nothing():
-    x = numbers(20, 6)
-    found, variables = normed(x, True, "group")
-    assign = variables["params"]["norm"]["assign"]
-    share = jax.nn.softmax(x @ assign["kernel"] + assign["bias"], axis=1)
-    expected = x.copy()
-    for g in range(3):
-        copy = np.asarray(share[:, g, None] * x)
-        expected += 0.1 * (copy - copy.mean(axis=0)) / np.sqrt(copy.var(axis=0) + 1e-5)
-    close(found, expected, rtol=1e-4, atol=1e-4)
-    np.testing.assert_array_equal(normed(x, True, "group", 0.0)[0], x)
-
-
 @pytest.mark.parametrize("kind", ["batch", "group"])
-def test_evaluation_uses_remembered_moments(kind):
+def test_learned_norms_equal_their_formulas_and_remember_moments(kind):
     x = numbers(20, 6)
-    trained, variables = normed(x, True, kind, 1.0)
-    if kind == "batch":
-        moments = variables["stats"]["norm"]
-        close(moments["mean"], 0.1 * x.mean(axis=0))
-        close(moments["var"], 0.9 + 0.1 * x.var(axis=0))
-    found, after = normed(x, False, kind, 1.0, variables)
-    close(normed(x[:1], False, kind, 1.0, variables)[0], found[:1])  # each by itself
+    found, variables = normed(x, True, kind)
+    stats, expected, share = variables["stats"]["norm"], 0, np.ones((20, 1))
+    if kind == "group":
+        same(normed(x, True, kind, 0.0)[0], x)
+        assign = variables["params"]["norm"]["assign"]
+        share = np.asarray(
+            jax.nn.softmax(x @ assign["kernel"] + assign["bias"], axis=1)
+        )
+        expected, stats = x, stats["norm"]
+    new = 0.3 if kind == "group" else 0.1
+    copies = (share[:, :, None] * x[:, None]).reshape(20, -1)
+    close(stats["mean"], new * copies.mean(axis=0))
+    close(stats["var"], 1 - new + new * copies.var(axis=0))
+    copies = (copies - copies.mean(axis=0)) / np.sqrt(copies.var(axis=0) + 1e-5)
+    close(found, expected + copies.reshape(20, -1, 6).sum(axis=1), atol=1e-3)
+    evaluated, after = normed(x, False, kind, given=variables)
     assert_trees_close(after, variables, rtol=0)
-    assert np.abs(found - trained).max() > 0.01
-
-
-# What is dropped
+    close(normed(x[:1], False, kind, given=variables)[0], evaluated[:1])
+    assert np.abs(found - evaluated).max() > 0.01
 
 
 @pytest.mark.parametrize(
@@ -269,37 +250,16 @@ def test_evaluation_uses_remembered_moments(kind):
 )
 def test_edges_are_dropped_at_the_rate_and_loops_are_not(edge, node, kept):
     config = PLAIN._replace(drop_edge=edge, drop_node=node)
-    batch = batch_of(config, small(60, 2000))
+    batch = batch_of(config, small(60, 2000), devices=1)
     g = batch["graph"]
-    real, loops = g.edges > 0, g.senders == g.receivers
     drop = jax.vmap(lambda key: teacher.drop_edges(config, batch, key, None))
     found = np.asarray(drop(jax.random.split(jax.random.key(0), 50)))
-    assert (loops & real).sum() == 60 and (found[:, loops & real] == 1).all()
+    loops = g.senders == g.receivers
+    assert loops.sum() == 60 and (found[:, loops] == 1).all()
     assert ((found == 0) | (found == g.edges)).all()
     assert np.mean(found[:, ~loops] > 0) == pytest.approx(kept, abs=0.02)
     assert np.std(found[:, ~loops] > 0, axis=0).min() > 0  # others every time
     assert teacher.drop_edges(config, batch, None, None) is g.edges
-
-
-def test_dropped_edges_do_not_count_in_degrees():
-    config = PLAIN._replace(drop_edge=0.5, layers=1, embeddings="000")
-    batch, key = batch_of(config, small()), jax.random.key(3)
-    params = started(teacher, config, batch)
-    kept = teacher.drop_edges(config, batch, jax.random.split(key, 4)[-1], None)
-    g = batch["graph"]
-    bare = graph.select_edges(g, (np.asarray(kept) > 0) & (g.senders != g.receivers))
-    assert 0 < len(bare.edges) < len(small().edges)
-    found = teacher.apply(config, params, batch, key=key)
-    close(found, by_hand(config, params["weights"], bare)[0][0])
-
-
-def test_dropout_of_sparse_features_touches_entries_only():
-    x = as_sparse(numbers(60, 5))
-    found = layers.drop(jax.random.key(0), x, 0.5)
-    assert found.plan is x.plan
-    ratio = found.values / x.values
-    close(ratio, np.where(ratio > 0, 2, 0))
-    assert 0.4 < np.mean(ratio > 0) < 0.6
 
 
 @pytest.mark.parametrize("logits_too", [False, True])
@@ -308,15 +268,19 @@ def test_evaluation_is_deterministic_and_training_is_not(logits_too):
     config = quiet._replace(dropout=0.5, drop_edge=0.5, drop_node=0.5)
     batch = batch_of(config, small())
     params = started(teacher, config, batch)
-    first = teacher.apply(config, params, batch)
-    np.testing.assert_array_equal(first, teacher.apply(quiet, params, batch))
+    expected = teacher.apply(quiet, params, batch)
+    same(teacher.apply(config, params, batch), expected)
     keys = jax.random.split(jax.random.key(0))
     a, b = (np.asarray(teacher.apply(config, params, batch, key=key)) for key in keys)
-    assert np.abs(a - b).max() > 0.01
-    assert ((a == 0).mean() > 0.2) == logits_too
+    assert np.abs(a - b).max() > 0.01 and ((a == 0).mean() > 0.2) == logits_too
 
 
-# Several devices
+def test_dropout_of_sparse_features_touches_entries_only():
+    x = as_sparse(numbers(60, 5))
+    found = layers.drop(jax.random.key(0), x, 0.5)
+    ratio = found.values / x.values
+    close(ratio, np.where(ratio > 0, 2, 0))
+    assert found.plan is x.plan and 0.4 < np.mean(ratio > 0) < 0.6
 
 
 @pytest.mark.parametrize(
@@ -343,23 +307,18 @@ def test_divided_edges_equal_one_device(changes):
     expected = jax.jit(step)(state, one)
     for mode in parallel.MODES:
         on = parallel.devices(mode, teacher.axes(many))
-        placed = parallel.shard(on, many)
-        found = parallel.compile_step(on, step)(
-            parallel.place(on, lambda: state), placed
-        )
+        compiled, placed = parallel.compile_step(on, step), parallel.shard(on, many)
+        found = compiled(parallel.place(on, lambda: state), placed)
         assert_trees_close(expected, found, rtol=1e-5, atol=1e-5)
         if mode == "jit":
             assert not placed["graph"].edges.sharding.is_fully_replicated
-            close(apply(params, placed), apply(params, one))
-
-
-# Losses
+            close(apply(params, placed), apply(params, one), rtol=1e-5)
 
 
 def targets(y, target=None, hard=1.0, soft=0.0, weight=1.0):
-    batch = teacher.labels(y, np.ones(len(y)), target=target)
     given = {"hard": hard, "soft": soft, "weight": weight}
-    return batch | {k: np.broadcast_to(np.float32(v), len(y)) for k, v in given.items()}
+    given = {k: np.broadcast_to(np.float32(v), len(y)) for k, v in given.items()}
+    return teacher.labels(y, np.ones(len(y)), target=target) | given
 
 
 def test_losses_have_their_literal_values():
@@ -391,18 +350,12 @@ def test_gradients_of_losses_equal_differences_and_ignore_weight_zero(objective)
     batch = targets([0, 2, 1, 0], target, hard=0.4, soft=0.7, weight=[1, 0, 2, 0.5])
     batch |= {"pairs": np.array([[0, 2], [2, 3], [1, 1]]), "linked": np.eye(3)[1]}
     batch["pair_weight"] = np.array([1, 0.5, 0])
+    total = lambda x: train.losses(objective, x.reshape(4, 3), batch, 2.0)[0]  # noqa: E731
     with jax.enable_x64(True):
-        total = jax.jit(
-            lambda x: train.losses(objective, x.reshape(4, 3), batch, 2.0)[0]
-        )
         found = np.asarray(jax.jit(jax.grad(total))(outputs))
-        expected = central_differences(total, outputs)
+        expected = central_differences(jax.jit(total), outputs)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
-    rows = np.abs(found.reshape(4, 3)).max(axis=1)
-    assert (rows > 0).tolist() == [True, False, True, True]
-
-
-# GraphMLP
+    same(np.abs(found.reshape(4, 3)).max(axis=1) > 0, [True, False, True, True])
 
 
 def test_contrast_equals_a_loop():
@@ -410,18 +363,14 @@ def test_contrast_equals_a_loop():
     z = rng.normal(size=(6, 3))
     near = rng.uniform(0.1, 1, (6, 6)) * (rng.random((6, 6)) > 0.5)
     near[2], near[3] = np.eye(6)[5], 0  # only padding is close; nobody is
-    near[np.arange(6), np.arange(6)] = -1
-    cosine = z @ z.T / np.outer(*[np.linalg.norm(z, axis=1)] * 2)
-    expected = []
-    for i in range(6):
+    np.fill_diagonal(near, -1)
+    similar = np.exp(z @ z.T / np.outer(*[np.linalg.norm(z, axis=1)] * 2) / 0.5)
+    found = graph_mlp.contrast(jnp.asarray(z), near, np.array([1] * 5 + [0]), 0.5)
+    assert found[2] == found[3] == 0 and np.count_nonzero(found) == 4
+    for i in (0, 1, 4, 5):
         others = [j for j in range(5) if j != i]
-        close_ones = sum(near[i, j] * np.exp(cosine[i, j] / 0.5) for j in others)
-        everyone = sum(np.exp(cosine[i, j] / 0.5) for j in others)
-        expected.append(-np.log(close_ones / everyone) if close_ones else 0.0)
-    counted = np.array([1, 1, 1, 1, 1, 0])
-    found = graph_mlp.contrast(jnp.asarray(z), near, counted, 0.5)
-    close(found, expected)
-    assert found[2] == found[3] == 0 and np.count_nonzero(expected) >= 3
+        share = similar[i, others] @ near[i, others] / similar[i, others].sum()
+        assert found[i] == pytest.approx(-np.log(share), rel=1e-5)
     near = np.array([[-1, 0.25], [0.5, -1]])  # alone, so the closeness is the share
     close(graph_mlp.contrast(jnp.eye(2), near, np.ones(2), 1.0), np.log([4.0, 2.0]))
 
@@ -430,20 +379,15 @@ def test_contrast_has_a_gradient_where_features_are_empty():
     config, batch = graph_mlp.example(8)
     batch["x"][2] = 0
     params = graph_mlp.init(config, jax.random.key(0), batch).params
-    assert all_finite(gradient(graph_mlp, config, params, batch, jax.random.key(1)))
+    assert largest(gradient(graph_mlp, config, params, batch, jax.random.key(1))) < 100
 
 
 @pytest.mark.parametrize("hops", [1, 2, 3])
 def test_closeness_is_a_power_of_the_normalised_adjacency(hops):
-    rows = np.array([3, 0, 7, 3, 11])
+    rows = np.array([3, 0, 7, 3, 11])  # node 3 is there twice
     power = np.linalg.matrix_power(symmetric(adjacency(small())), hops)
     expected = np.where(rows[:, None] == rows, -1, power[np.ix_(rows, rows)])
-    found = graph_mlp.Closeness(small(), hops)(rows)
-    close(found, expected)
-    assert (found == -1).sum() == 7  # node 3 is there twice
-
-
-# Perceptrons
+    close(graph_mlp.Closeness(small(), hops)(rows), expected)
 
 
 def inputs(n=10, parts=2, width=4):
@@ -455,6 +399,7 @@ def mlp_by_hand(config, params, x, extra):
     weights = params["weights"]
     h = x @ weights["input"]["kernel"] + weights["input"]["bias"]
     if extra.size:
+        extra = extra * weights.get("scale", 1)
         h = h + extra.reshape(len(x), -1) @ weights["extra"]["kernel"]
     for i in range(config.layers):
         layer = weights[f"layer{i + 1}" if i + 1 < config.layers else "output"]
@@ -465,12 +410,14 @@ def mlp_by_hand(config, params, x, extra):
 @pytest.mark.parametrize("depth", [0, 1, 3])
 @pytest.mark.parametrize("parts, width", [(0, 4), (2, 0), (2, 4)])
 def test_perceptron_equals_its_formula(depth, parts, width):
-    config = perceptron.Config(outputs=3, layers=depth, width=6)
+    config = perceptron.Config(outputs=3, layers=depth, width=6, scale_extra=True)
     batch = inputs(parts=parts, width=width)
     params = started(perceptron, config, batch)
-    assert ("extra" in params["weights"]) == (parts * width > 0)
-    found = perceptron.apply(config, params, batch)
-    close(found, mlp_by_hand(config, params, **batch), rtol=1e-4)
+    close(perceptron.apply(config, params, batch), mlp_by_hand(config, params, **batch))
+    start = perceptron.init(config, jax.random.key(0), batch).params["weights"]
+    assert ("extra" in start) == (parts * width > 0) == ("scale" in start)
+    if "scale" in start:
+        close(start["scale"], np.full((2, 1), 1e-4), atol=0)
 
 
 def test_residual_blocks_have_their_shapes_and_can_be_skipped():
@@ -484,102 +431,238 @@ def test_residual_blocks_have_their_shapes_and_can_be_skipped():
     for block in ("block0_out", "block1_out"):
         weights[block] = jax.tree.map(np.zeros_like, weights[block])
     skipped = perceptron.apply(config, params, inputs())
-    linear = {"weights": {k: weights[k] for k in ("input", "extra")}}
-    h = mlp_by_hand(config, linear, **inputs())
-    close(
-        skipped, h @ weights["output"]["kernel"] + weights["output"]["bias"], rtol=1e-4
-    )
+    h, output = mlp_by_hand(config, params, **inputs()), weights["output"]
+    close(skipped, h @ output["kernel"] + output["bias"])
     assert min(np.abs(x - first).max() for x in (noisy, skipped)) > 0.01
 
 
-def test_factors_of_extra_inputs_are_per_part_and_start_small():
-    config = perceptron.Config(outputs=3, layers=0, scale_extra=True)
-    batch = inputs()
-    params = perceptron.init(config, jax.random.key(0), batch).params
-    close(params["weights"]["scale"], np.full((2, 1), 1e-4), atol=0)
-    params["weights"]["scale"] = np.float32([[1], [-2]])
-    found = perceptron.apply(config, params, batch)
-    batch["extra"] *= np.float32([[1], [-2]])
-    close(found, mlp_by_hand(config, params, **batch))
-
-
-# Student
-
-
-def some_student(guess=True):
+def some_student(guess=True, bare=False):
     """A student with random parameters: 5 features, rows of width 4, 3 classes."""
     one = perceptron.Config(outputs=4, layers=1, width=6)
     two = perceptron.Config(outputs=3, layers=2, width=6)
-    params = started(perceptron, one, inputs(parts=0))
-    mlp2 = started(perceptron, two, inputs(parts=1 + guess), seed=1)
-    names, lookup = np.arange(9).astype(str), student.Lookup("cosine", 3, 0.5, guess)
-    rows = numbers(9, 4, seed=5)
-    return student.Student(
-        (one, params), (two, mlp2), rows, names, lookup, tuple("abc")
+    graph_config = PLAIN._replace(classes=4)
+    params = started(teacher, graph_config, batch_of(graph_config, small()))
+    chain = student.Chain(
+        (one, started(perceptron, one, inputs(parts=0))),
+        (graph_config, teacher.without_embeddings(params)) if bare else None,
+        "logits",
+        student.Lookup("cosine", 3, 0.5, guess),
+        numbers(9, 4, seed=5),
     )
+    mlp2 = started(perceptron, two, inputs(parts=1 + guess * (1 + bare)), seed=1)
+    return student.Student(chain, (two, mlp2), np.arange(9).astype(str), tuple("abc"))
 
 
-@pytest.mark.parametrize("guess", [True, False])
-def test_prediction_equals_the_chain_by_hand(guess):
-    given, x = some_student(guess), numbers(10, 5, seed=3)
+@pytest.mark.parametrize("guess, bare", [(True, False), (False, False), (True, True)])
+def test_prediction_equals_the_chain_by_hand(guess, bare):
+    given, x = some_student(guess, bare), numbers(10, 5, seed=3)
     rows = x / np.abs(x).sum(axis=1, keepdims=True)
-    guesses = mlp_by_hand(*given.mlp1, rows, np.zeros(0))
-    table = given.dictionary
-    unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (guesses, table)]
+    guesses = [mlp_by_hand(*given.chain.mlp1, rows, np.zeros(0))]
+    if bare:
+        config, params = given.chain.bare
+        weights = {k: dict(v, embedding=0) for k, v in params["weights"].items()}
+        alone = by_hand(config, weights, graph.build(rows, [], []))
+        guesses.append(alone[0][-1])
+    table = given.chain.dictionary
+    unit = [v / np.linalg.norm(v, axis=1)[:, None] for v in (guesses[-1], table)]
     cosine = unit[0] @ unit[1].T
     best = np.argsort(-cosine, axis=1)[:, :3]
     weights = jax.nn.softmax(np.take_along_axis(cosine, best, axis=1) / 0.5, axis=1)
-    found_rows = np.einsum("qk,qke->qe", weights, table[best])
-    extra = np.concatenate([found_rows, guesses][: 1 + guess], axis=1)
-    logits = mlp_by_hand(*given.mlp2, rows, extra)
+    extra = [np.einsum("qk,qke->qe", weights, table[best]), *guesses * guess]
+    logits = mlp_by_hand(*given.mlp2, rows, np.concatenate(extra, axis=1))
     found = student.predict(given, x)
-    np.testing.assert_array_equal(found.neighbors, best)
+    same(found.neighbors, best)
     close(found.weights, weights)
-    close(found.embeddings, guesses)
+    close(found.embeddings, guesses[0])
     close(found.probabilities, jax.nn.softmax(logits, axis=1))
-    for other in (
-        student.predict(given, x, chunk=4),
-        student.predict(given, as_sparse(x)),
-    ):
-        assert_trees_close(tuple(other), tuple(found), rtol=1e-5, atol=1e-6)
+    in_chunks = student.predict(given, x, chunk=4)
+    for other in (in_chunks, student.predict(given, as_sparse(x), chunk=7)):
+        assert_trees_close(tuple(other), tuple(found), rtol=1e-5, atol=1e-5)
     assert student.predict(given, x[:0]).probabilities.shape == (0, 3)
 
 
-def test_saved_student_predicts_the_same(tmp_path):
-    given, x = some_student(), numbers(10, 5, seed=3)
-    student.save(tmp_path / "student.npz", given)
-    for path in (tmp_path / "student.npz", str(tmp_path / "student.npz")):
-        found = student.load(path)
-        assert_trees_close(
-            tuple(student.predict(found, x)), tuple(student.predict(given, x)), rtol=0
-        )
-    assert found.lookup == given.lookup and found.class_names == given.class_names
-    assert (found.names == given.names).all() and found.normalised
+@pytest.mark.parametrize("bare", [False, True])
+def test_saved_student_predicts_the_same(bare, tmp_path):
+    given, path = some_student(bare=bare), tmp_path / "student.npz"
+    student.save(path, given)
+    for found in (student.load(path), student.load(str(path))):
+        expected = student.predict(given, numbers(10, 5))
+        assert_trees_close(student.predict(found, numbers(10, 5)), expected, rtol=0)
+        assert found.chain.lookup == given.chain.lookup
+        assert found.class_names == given.class_names and found.normalised
+        same(found.names, given.names)
 
 
 def test_student_refuses_wrong_features_and_files(tmp_path):
     given, x = some_student(), numbers(10, 5)
-    for bad, message in ((x[:, :4], "[nodes, 5]"), (x[0], "[nodes, 5]")):
-        with pytest.raises(errors.InputError, match=message.replace("[", r"\[")):
+    for bad in (x[:, :4], x[0]):
+        with pytest.raises(errors.InputError, match=r"\[nodes, 5\]"):
             student.predict(given, bad)
-    x[3, 2] = np.nan
-    for bad in (x, as_sparse(x), np.where(np.isnan(x), np.inf, x)):
-        with pytest.raises(errors.InputError, match="finite"):
-            student.predict(given, bad)
+    for value in (np.nan, np.inf):
+        x[3, 2] = value
+        for bad in (x, as_sparse(x)):
+            with pytest.raises(errors.InputError, match="finite"):
+                student.predict(given, bad)
     path = tmp_path / "student.npz"
     student.save(path, given)
     arrays = dict(np.load(path))
+    text = str(arrays["description"])
+    for changes in (
+        {"description": text.replace('"version": ', '"version": -')},
+        {"description": text.replace('"neighbors"', '"neighbours"')},
+        {"description": "no json"},
+        {"description": "[]"},
+    ):
+        np.savez(path, **arrays | changes)
+        with pytest.raises(errors.InputError, match="expected a student.npz"):
+            student.load(path)
+    np.savez(path, x=x)
+    with pytest.raises(errors.InputError, match="expected a student.npz"):
+        student.load(path)
     path.write_bytes(b"not an archive")
     with pytest.raises(errors.InputError, match="student.npz"):
         student.load(path)
-    text = str(arrays["description"])
-    for changes in (
-        {"description": text.replace('"version": 1', '"version": 0')},
-        {"description": text.replace('"neighbors"', '"neighbours"')},
-        {"description": "no json"},
-        {"x": np.ones(3)},
-    ):
-        whole = changes if "x" in changes else arrays | changes
-        np.savez(path, **whole)
-        with pytest.raises(errors.InputError, match="expected a student.npz"):
-            student.load(path)
+
+
+MLP = perceptron.Config(outputs=3, width=8, steps=20)
+
+
+def problem():
+    """`(task, features, test nodes, isolated nodes)`."""
+    found = data.degree_corrected_sbm(np.random.default_rng(0), 150, 3, features=8)
+    groups, split = cold_brew.split_by_degree(found.graph), found.masks
+    split = cold_brew.training_nodes(found, "")
+    fit, valid = cold_brew.validation_part(split.train, found.labels)
+    training, x = graph.isolate(found.graph, groups.isolation), found.graph.nodes
+    rest = (~groups.isolation, fit, valid, split.train)
+    task = pipeline.Task(0, training, graph.normalise_rows(x), found.labels, 3, *rest)
+    return task, x, split.test, groups.isolation
+
+
+def train_all(task, folder):
+    """`(student, everything that was trained or chosen)`."""
+    trainer = pipeline.Trainer(folder, seed=0)
+    config = PLAIN._replace(epochs=20, dropout=0.5)
+    taught = (config, *pipeline.train_teacher(trainer, task, config, "teacher"))
+    mlp = pipeline.train_mlp(trainer, task, MLP, "mlp")
+    other = graph_mlp.Config(outputs=3, width=8, batch_size=32, steps=20)
+    other = pipeline.train_graph_mlp(trainer, task, other, "graphmlp")
+    recipe = pipeline.Recipe(lookup=student.Lookup(neighbors=3), mlp1=MLP, mlp2=MLP)
+    found = pipeline.train_student(trainer, task, recipe, taught, "student")
+    every = (taught[1], mlp[1], other[1], found.chain.mlp1[1], found.mlp2[1])
+    return found, (every, trainer.steps)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    task = problem()[0]
+    return task, *train_all(task, tmp_path_factory.mktemp("whole"))
+
+
+def test_student_says_the_same_without_the_graph(trained):
+    (task, found, _), (_, x, _, isolated) = trained, problem()
+    known = task.known("final")
+    assert not (known & isolated).any() and known.sum() == (~isolated).sum()
+    assert not (task.known("choose") & (isolated | task.valid)).any()
+    chain = found.chain._replace(dictionary=found.chain.dictionary[known])
+    alone = student.Student(chain, found.mlp2, np.flatnonzero(known), tuple("abc"))
+    expected = jax.nn.softmax(found.logits[isolated], axis=1)
+    close(student.predict(alone, x[isolated]).probabilities, expected)
+    before = [a.copy() for a in (task.graph.senders, task.graph.edges)]
+    task.graph.senders[:], task.graph.edges[:] = 0, 9  # other edges altogether
+    close(student.predict(alone, x[isolated]).probabilities, expected)
+    task.graph.senders[:], task.graph.edges[:] = before
+
+
+@pytest.mark.parametrize("who", ["test", "isolated test", "training"])
+def test_labels_of_test_nodes_have_no_influence(who, trained, tmp_path):
+    task, _, test, isolated = problem()
+    changed = {"test": test, "isolated test": test & isolated, "training": task.train}
+    assert changed[who].sum() > 5
+    labels = np.where(changed[who], (task.labels + 1) % 3, task.labels)
+    _, found = train_all(task._replace(labels=labels), tmp_path)
+    if who == "training":
+        assert largest(found[0][3]) != largest(trained[2][0][3])
+    else:
+        assert_trees_close(found, trained[2], rtol=0)
+
+
+def test_interrupted_training_ends_with_the_same_numbers(
+    trained, tmp_path, monkeypatch
+):
+    ask, calls = loop._crossed, []
+
+    def cut(*arguments):
+        calls.append(arguments)
+        if len(calls) == 22:
+            raise KeyboardInterrupt
+        return ask(*arguments)
+
+    monkeypatch.setattr(loop, "_crossed", cut)
+    with pytest.raises(KeyboardInterrupt):
+        train_all(problem()[0], tmp_path)
+    monkeypatch.undo()
+    done = {path.name for path in tmp_path.iterdir()}
+    assert "student_mlp1-final-0" in done and "student_mlp2-final-0" not in done
+    assert_trees_close(train_all(problem()[0], tmp_path)[1], trained[2], rtol=0)
+
+
+def test_best_step_is_the_last_of_the_smoothed_best():
+    def best(values, key="valid/accuracy"):
+        rows = [
+            {"step": 10 * i, "valid/loss": 1.0, key: v} for i, v in enumerate(values)
+        ]
+        return pipeline.best_step([{"step": 5, "train/loss": 0.0}, *rows])
+
+    assert best([50, 60, 60, 60, 50]) == 20
+    assert best([50, 60, 60, 60, 60, 50]) == 30
+    assert best([0, 90, 0, 50, 60, 60, 55]) == 50  # not the peak at 10
+    assert best([3, 1, 1, 1, 2], "valid/loss") == 20
+
+
+@pytest.mark.slow
+def test_published_numbers_of_gcn_on_cora():
+    cora = data.get("cora").load()
+    groups = cold_brew.split_by_degree(cora.graph)
+    split = cold_brew.training_nodes(cora, "cora")
+    training = graph.isolate(cora.graph, groups.isolation)
+    found = {}
+    for loops in (True, False):
+        config = teacher.Config(embeddings="000", self_loops=loops)
+        batch = teacher.prepare(config, training)
+        batch |= teacher.labels(cora.labels, split.train)
+        state = teacher.init(config, jax.random.key(0), batch)
+        step = jax.jit(functools.partial(teacher.train_step, config))
+        for _ in range(200):
+            state, _ = step(state, batch)
+        correct = (
+            np.argmax(teacher.apply(config, state.params, batch), 1) == cora.labels
+        )
+        for name, mask in (("isolated", groups.isolation), ("all", split.test)):
+            found[name, loops] = 100 * correct[mask & split.test].mean()
+    assert 83 < found["all", True] < 87
+    assert 72 < found["isolated", True] < 77
+    assert 39 < found["isolated", False] < 41
+
+
+def test_figures_are_written(tmp_path):
+    task, x, test, isolated = problem()
+    rows = [
+        record.Result("cold_brew", "sbm", variant, "", seed, metric, 60.0 + seed, paper)
+        for variant, seeds in (("gcn", (0, 1)), ("student", (0,)))
+        for seed in seeds
+        for metric, paper in (("isolation/accuracy", "58.02"), ("overall/accuracy", ""))
+    ]
+    bars, lines, points = (
+        tmp_path / f"{name}.png" for name in ("bars", "lines", "points")
+    )
+    figures.accuracy_by_group(bars, record.summarise(rows))
+    right = {"all": np.ones(150, bool), "even": task.labels % 2 == 0}
+    degrees = graph.degrees(task.graph)
+    table = figures.accuracy_by_degree(lines, degrees, right, test)
+    assert sum(table["nodes"]) == test.sum() and set(table["all"]) == {100}
+    even = np.dot(table["even"], table["nodes"]) / test.sum()
+    assert even == pytest.approx(100 * right["even"][test].mean(), abs=0.01)
+    groups = cold_brew.split_by_degree(problem()[0].graph)
+    figures.embeddings(points, x, task.labels, groups, most=100)
+    assert all(p.read_bytes().startswith(b"\x89PNG") for p in (bars, lines, points))

@@ -71,7 +71,8 @@ def contrast(z, closeness, counted, temperature, others=None):
 def _unit(x):
     """Rows of length 1; a row of zeros (empty features) stays, with a gradient of 0."""
     squares = jnp.sum(x**2, axis=1, keepdims=True)
-    return x * jax.lax.rsqrt(jnp.maximum(squares, 1e-18))
+    some = squares > 1e-18
+    return x * jnp.where(some, jax.lax.rsqrt(jnp.where(some, squares, 1.0)), 0.0)
 
 
 def init(config: Config, key: jax.Array, batch) -> State:
