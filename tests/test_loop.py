@@ -239,3 +239,50 @@ def test_killed_process_resumes_to_the_same_bits(tmp_path):
     lines = [(x / "metrics.jsonl").read_text() for x in (cut, whole)]
     assert lines[0] == lines[1]
     assert json.loads(lines[0].splitlines()[-1])["step"] == 60
+
+
+def whole_data(n=16):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 2)).astype(np.float32)
+    return {"x": x, "y": x.sum(1), "weight": np.ones(n, np.float32)}
+
+
+@pytest.mark.parametrize("mode", parallel.MODES)
+@pytest.mark.parametrize("axes", [0, None])
+def test_whole_batch_is_a_batch_in_every_step(mode, axes):
+    batch = whole_data()
+    plan = loop.Schedule(steps=7, scan=3)
+    given = lambda step: batch  # noqa: E731
+    stacked = loop.fit(TOY, Config(), given, plan, mode=mode)
+    whole = loop.fit(TOY, Config(), batching.Whole(batch, axes), plan, mode=mode)
+    helpers.assert_trees_close(stacked, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_several_validation_sets_are_logged_by_name(tmp_path):
+    batch = whole_data()
+    half = batch | {"weight": (np.arange(16) < 8).astype(np.float32)}
+    valid = {"valid": batching.Whole(half, 0), "other": lambda: [batch]}
+    plan = loop.Schedule(steps=6, scan=2, evaluate_every=2)
+    source = batching.Whole(batch, 0)
+    state = loop.fit(TOY, Config(), source, plan, directory=tmp_path, valid=valid)
+    lines = record.read_metrics(tmp_path / "metrics.jsonl")
+    found = {k: [x["step"] for x in lines if k in x] for k in lines[0] | lines[-1]}
+    assert found["valid/loss"] == found["other/loss"] == [2, 4, 6]
+    for name, given in (("valid", half), ("other", batch)):
+        sums = evaluate(Config(), state.params, given)
+        last = [x[f"{name}/loss"] for x in lines if f"{name}/loss" in x][-1]
+        np.testing.assert_allclose(last, sums["loss"] / sums["weight"], rtol=1e-5)
+
+
+def test_second_run_does_not_trace_again():
+    traces = []
+
+    def counted(config, state, batch, *, axis_name=None):
+        traces.append(axis_name)
+        return train_step(config, state, batch, axis_name=axis_name)
+
+    method = types.SimpleNamespace(init=init, train_step=counted, evaluate=evaluate)
+    for seed in range(3):
+        source, plan = batching.Whole(whole_data(), 0), loop.Schedule(steps=4, scan=2)
+        loop.fit(method, Config(), source, plan, seed=seed)
+    assert len(traces) == 1

@@ -193,20 +193,14 @@ def row_batch(x, labels: dict, extra=None) -> batching.Whole:
     return batching.Whole(batch, 0)
 
 
-# Models. Each returns what it says about every node, `[n, classes]`, by round.
+# Models.
 
 
-def train_teacher(
-    trainer: Trainer, task: Task, config, name, *, whole=None, watch=None
-):
-    """`(params, prepared batch)` by round, of a graph network.
-
-    Args:
-      whole: train on this graph instead of the task's (the unmodified one).
-    """
+def train_teacher(trainer: Trainer, task: Task, config, name, *, watch=None):
+    """`(params by round, prepared batch)` of a graph network."""
     prepared = teacher.prepare(
         config,
-        (whole or task.graph)._replace(nodes=task.x),
+        task.graph._replace(nodes=task.x),
         devices=jax.device_count(),
         normalise=False,
     )
