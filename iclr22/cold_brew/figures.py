@@ -5,6 +5,7 @@ import numpy as np
 from iclr22 import plots
 
 GROUPS = ("isolation", "tail", "head", "overall")
+FEWEST = 20  # test nodes in a bucket of degrees
 BUCKETS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 1024)
 
 
@@ -53,7 +54,17 @@ def accuracy_by_degree(path, degrees, correct: dict, judged) -> dict:
     Args:
       degrees: `[n]`; correct: variant to bool `[n]`; judged: bool `[n]`, test nodes.
     """
-    edges = [b for b in BUCKETS if b <= max(int(degrees.max()), 1)]
+    edges = [BUCKETS[0]]
+    for low in BUCKETS[1:]:  # a bucket of a few nodes joins the one below
+        inside = judged & (degrees >= edges[-1])
+        below, above = (
+            np.sum(inside & (degrees < low)),
+            np.sum(inside & (degrees >= low)),
+        )
+        if above >= FEWEST and below >= FEWEST:
+            edges.append(low)
+        elif above >= FEWEST and len(edges) == 1 and not below:
+            edges = [low]
     bucket = np.digitize(degrees, edges) - 1
     kept = [i for i in range(len(edges)) if np.any(judged & (bucket == i))]
     masks = [judged & (bucket == i) for i in kept]

@@ -74,46 +74,44 @@ class Network(nn.Module):
 
     @nn.compact
     def __call__(self, batch, key=None):
-        config, training = self.config, key is not None
-        keys = (
-            jax.random.split(key, config.layers + 3)
-            if training
-            else [None] * (config.layers + 3)
-        )
-        edges = Edges(
-            batch, drop_edges(config, batch, keys[-1], self.axis_name), self.axis_name
-        )
+        config = self.config
+        keys = [None] * (config.layers + 3)
+        if key is not None:
+            keys = list(jax.random.split(key, len(keys)))
+        kept = drop_edges(config, batch, keys.pop(), self.axis_name)
+        edges = Edges(batch, kept, self.axis_name)
         x, outputs, inner = batch["graph"].nodes, [], []
-        plain = config.residual == "none"
-        if not plain:
-            x = nn.relu(
-                Linear(config.hidden, name="input")(drop(keys[-2], x, config.dropout))
-            )
+        framed = config.residual != "none"  # by linear maps, all layers equally wide
+        if framed:
+            x = drop(keys.pop(), x, config.dropout)
+            x = nn.relu(Linear(config.hidden, name="input")(x))
         earlier = [x]
         for i in range(config.layers):
-            last = plain and i == config.layers - 1
-            h, before = Convolution(
-                config.convolution,
-                config.classes if last else config.hidden,
-                has_embedding(config, i),
-                config.embedding_std,
-                name=f"layer{i}",
-            )(drop(keys[i], x, config.dropout), edges)
-            outputs.append(h)
+            last = not framed and i == config.layers - 1
+            width = config.classes if last else config.hidden
+            x = drop(keys.pop(), x, config.dropout)
+            x, before = self._convolve(x, edges, width, i)
+            outputs.append(x)
             inner.append(before)
             if last:
-                x = h
-                break
-            h = Norm(config.norm, config.groups, config.group_weight, name=f"norm{i}")(
-                h, training
-            )
-            x = self._residual(nn.relu(h), earlier, i)
+                return x, outputs, inner
+            x = self._normalise(x, i, training=key is not None)
+            x = self._residual(nn.relu(x), earlier, i)
             earlier.append(x)
-        if not plain:
-            x = self._join(x, earlier)
-            x = Linear(config.classes, name="output")(drop(keys[-3], x, config.dropout))
-            outputs.append(x)
-        return x, outputs, inner
+        x = drop(keys.pop(), self._join(x, earlier), config.dropout)
+        outputs.append(Linear(config.classes, name="output")(x))
+        return outputs[-1], outputs, inner
+
+    def _convolve(self, x, edges, width, i):
+        config = self.config
+        embedding = has_embedding(config, i)
+        kind, std = config.convolution, config.embedding_std
+        return Convolution(kind, width, embedding, std, name=f"layer{i}")(x, edges)
+
+    def _normalise(self, x, i, *, training):
+        config = self.config
+        norm = Norm(config.norm, config.groups, config.group_weight, name=f"norm{i}")
+        return norm(x, training)
 
     def _residual(self, x, earlier, i):
         config = self.config
