@@ -78,9 +78,9 @@ def take(matrix: Sparse, index) -> Sparse:
 
 
 def to_dense(matrix: Sparse) -> np.ndarray:
-    """The matrix as `[n, m]`, on the host; entries are unique."""
+    """The matrix as `[n, m]`, on the host; entries in one place add up."""
     dense = np.zeros(matrix.shape, np.float32)
-    dense[matrix.plan.rows, matrix.plan.columns] = matrix.values
+    np.add.at(dense, (matrix.plan.rows, matrix.plan.columns), matrix.values)
     return dense
 
 

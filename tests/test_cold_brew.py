@@ -479,13 +479,12 @@ def test_student_refuses_wrong_features_and_files(tmp_path):
     path = tmp_path / "student.npz"
     student.save(path, given)
     arrays = dict(np.load(path))
-    text = str(arrays.pop("description"))
-    for text in (
-        text.replace('"version": ', '"version": -'),
-        text.replace('"neighbors"', '"neighbours"'),
-        "no json",
-        None,
-    ):
+    good = str(arrays.pop("description"))
+    old, renamed = (
+        good.replace('"version": ', '"version": -'),
+        good.replace("ghb", "gb"),
+    )
+    for text in (old, renamed, "no json", None):
         np.savez(path, **arrays, **({"description": text} if text else {}))
         with pytest.raises(errors.InputError, match="expected a student.npz"):
             student.load(path)
@@ -552,12 +551,10 @@ def test_saved_student_says_the_same_without_the_graph(trained, tmp_path):
     same(loaded.names, names)
 
 
-@pytest.mark.parametrize("only_isolated", [False, True])
-def test_labels_of_test_nodes_have_no_influence(only_isolated, trained, tmp_path):
-    task, _, groups, changed = problem()
-    changed &= groups.isolation | (not only_isolated)
-    assert changed.sum() > 5 and (changed & groups.isolation).any()
-    labels = np.where(changed, (task.labels + 1) % 3, task.labels)
+def test_labels_of_test_nodes_have_no_influence(trained, tmp_path):
+    task, _, groups, test = problem()
+    assert (test & groups.isolation).sum() > 5
+    labels = np.where(test, (task.labels + 1) % 3, task.labels)
     _, found = train_all(task._replace(labels=labels), tmp_path)
     assert_trees_close(found, trained[2], rtol=0)
 
@@ -592,7 +589,7 @@ def test_best_step_is_the_last_of_the_smoothed_best():
     assert best([50, 60, 60, 60, 50]) == 20
     assert best([50, 60, 60, 60, 60, 50]) == 30
     assert best([0, 90, 0, 50, 60, 60, 55]) == 50  # not the peak at 10
-    assert best([50, 60, 60, 60, 56, 55, 10], count=100) == 50  # error of 60: 4.9
+    assert best([50, 60, 60, 60, 56, 55, 10], count=100) == 40  # error of 60: 4.9
     assert best([3, 1, 1, 1, 2], "valid/loss", count=1) == 20
 
 

@@ -71,7 +71,7 @@ class Network(nn.Module):
             start = nn.initializers.constant(1e-4)
             scale = self.param("scale", start, (extra.shape[1], 1))
             extra = scale * extra
-        return extra.reshape(len(extra), -1)
+        return extra.reshape(len(extra), extra.shape[1] * extra.shape[2])
 
     def _activate(self, h, i):
         if self.config.layer_norm:

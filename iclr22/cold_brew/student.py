@@ -139,7 +139,7 @@ def predict(student: Student, x, *, chunk: int = 65536) -> Prediction:
         raise errors.InputError("expected finite features; found NaN or infinity")
     parts = [
         _predict(student, x[low : low + chunk] if dense else sparse.take(x, rows))
-        for low in range(0, x.shape[0], chunk)
+        for low in range(0, max(x.shape[0], 1), chunk)
         for rows in [np.arange(low, min(low + chunk, x.shape[0]))]
     ]
     return Prediction(*(np.concatenate(column) for column in zip(*parts, strict=True)))
