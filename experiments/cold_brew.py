@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple
 from experiments import cold_brew_link
 from experiments import cold_brew_studies as studies
 from experiments import run as runner
+from iclr22 import errors
 from iclr22.cold_brew import teacher
 
 
@@ -84,7 +85,7 @@ class Settings(NamedTuple):
 
 STUDIES = {
     "classify": studies.classify,
-    "link": cold_brew_link.study,
+    "link": cold_brew_link.rank_links,
     "screen": studies.screen,
     "deep": studies.deep,
     "predict": studies.predict,
@@ -122,6 +123,8 @@ HEADLINES = list(_headlines())
 
 def study(run: runner.Run) -> None:
     """One of the tasks."""
+    if run.settings.edges and not run.settings.nodes:
+        raise errors.InputError("--edges needs --nodes, the table of their ends")
     STUDIES[run.settings.task](run)
 
 

@@ -6,7 +6,14 @@ import jax
 import numpy as np
 
 from experiments import run as runner
-from experiments.cold_brew_models import Models, load, make_problem, recipe
+from experiments.cold_brew_models import (
+    Models,
+    check_neighbors,
+    load,
+    make_problem,
+    published_name,
+    recipe,
+)
 from iclr22 import plots, progress, record, sparse
 from iclr22.cold_brew import link, perceptron, student, teacher
 from iclr22.data import batching
@@ -21,7 +28,7 @@ VARIANTS = ("features", "gcn", "teacher", "mlp", "mlp1", "student")
 VALIDATION = 0.2  # share of the training pairs that choose
 
 
-def study(run: runner.Run) -> None:
+def rank_links(run: runner.Run) -> None:
     """Mean reciprocal rank of hidden edges, each among 20 pairs that are none."""
     found = load(run)
     for seed in progress.track(run.seeds, "seeds"):
@@ -41,6 +48,7 @@ class Linker:
     def __init__(self, run: runner.Run, found, seed: int):
         self.run = run
         self.models = Models(run, make_problem(run, found, seed))
+        check_neighbors(run, self.models.problem)
         self.problem, self.trainer = self.models.problem, self.models.trainer
         # Scaled rows make dot products so small that the penalty wins: raw ones, none.
         self.x = found.graph.nodes
@@ -67,7 +75,7 @@ class Linker:
     def rows(self) -> dict:
         """One row per variant."""
         embeddings = dict(zip(VARIANTS, self.embeddings(), strict=True))
-        given = PUBLISHED.get(self.run.dataset_name)
+        given = PUBLISHED.get(published_name(self.run))
         paper = {"gcn": given[0], "student": given[1]} if given else {}
         return {
             "rows": [
@@ -77,7 +85,7 @@ class Linker:
                     self.problem.seed,
                     "isolation/mrr",
                     self.reciprocal_rank(z),
-                    paper.get(variant, "") if not self.run.quick else "",
+                    paper.get(variant, ""),
                 )
                 for variant, z in embeddings.items()
             ]
@@ -101,7 +109,7 @@ class Linker:
 
     def cosine(self) -> np.ndarray:
         """Features scaled to length 1: what no training at all would do."""
-        x = self.problem.self.x
+        x = self.x
         x = sparse.to_dense(x) if isinstance(x, sparse.Sparse) else x
         return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 

@@ -46,18 +46,24 @@ def load(run: runner.Run) -> graph.NodeData:
     return entry.load(run.data_dir)
 
 
+def published_name(run: runner.Run) -> str:
+    """The data set, if it is one that the paper may have numbers for, else ''."""
+    return "" if run.quick or run.own else run.dataset_name
+
+
 def make_problem(run: runner.Run, found: graph.NodeData, seed: int) -> Problem:
     """Groups by degree, their edges removed; masks of this seed."""
     settings = run.settings
     if not len(found.graph.senders):
         raise errors.InputError("expected a graph with edges; found none")
     groups = cold_brew.split_by_degree(found.graph, settings.split)
-    name = "" if run.quick else run.dataset_name
+    name = published_name(run) or "the graph"
     index = (
         (settings.split_index + seed) if settings.vary_split else settings.split_index
     )
     split = cold_brew.training_nodes(found, name, index, seed=seed)
     parts = cold_brew.validation_part(split.train, found.labels, VALIDATION, seed)
+    _check_split(split, parts, settings.selection)
     names = {"isolation": groups.isolation, "tail": groups.tail, "head": groups.head}
     judged = {k: mask & split.test for k, mask in names.items()} | {
         "overall": split.test
@@ -80,6 +86,37 @@ def make_problem(run: runner.Run, found: graph.NodeData, seed: int) -> Problem:
     )
     judged = {group: mask for group, mask in judged.items() if mask.any()}
     return Problem(found, groups, judged, task, found.graph)
+
+
+def _check_split(split, parts, selection):
+    """Somebody is left to test on, and to choose on."""
+    if not split.test.any():
+        raise errors.InputError(
+            "expected labelled nodes to test on; found none. Mark some as test, or "
+            "leave out the split: 40 % are then drawn."
+        )
+    if selection == "validation" and not parts.valid.any():
+        raise errors.InputError(
+            "expected training nodes to choose on, so two or more of some class; found "
+            f"{np.count_nonzero(split.train)}, all of different classes. Label more, or "
+            "use --selection=last."
+        )
+
+
+def check_neighbors(run: runner.Run, problem: Problem) -> None:
+    """There are as many nodes as virtual neighbours are looked for.
+
+    Raises:
+      errors.InputError: K above the size of the dictionary, before anything is trained.
+    """
+    task, wanted = problem.task, run.settings.neighbors
+    choosing = run.settings.selection == "validation"
+    least = np.count_nonzero(task.known("choose" if choosing else "final")) - 1
+    if not 1 <= wanted <= least:
+        raise errors.InputError(
+            f"expected --neighbors in 1..{least}, the nodes that may be found besides "
+            f"the one itself; found {wanted}"
+        )
 
 
 class Models:

@@ -12,8 +12,10 @@ from experiments.cold_brew_models import (
     WATCHED,
     Models,
     accuracies,
+    check_neighbors,
     load,
     make_problem,
+    published_name,
 )
 from iclr22 import checkpoint, cold_brew, errors, graph, plots, progress, record
 from iclr22.cold_brew import figures, perceptron, pipeline, student
@@ -82,6 +84,7 @@ def classify(run: runner.Run) -> None:
     _describe(run, found)
     for seed in progress.track(run.seeds, "seeds"):
         problem = make_problem(run, found, seed)
+        check_neighbors(run, problem)
         models = Models(run, problem)
         for variant in run.settings.variants:
             run.cell(
@@ -90,7 +93,13 @@ def classify(run: runner.Run) -> None:
             )
         run.cell(f"unmodified-{seed}", lambda m=models: _unmodified(run, m))
         if seed == run.seeds[0]:
-            _keep(run, models)
+            path = run.figure(
+                "embeddings",
+                "First two principal components of what the student guesses for every "
+                "node (one seed); colour is the class, crosses are isolated, triangles "
+                "tail nodes.",
+            )
+            run.cell(f"kept-{seed}", lambda m=models, p=path: _keep(run, m, p))
     _draw(run)
     run.summary = _conclusions(run)
 
@@ -121,9 +130,8 @@ def _score(run, models: Models, variant: str) -> dict:
 
 
 def _paper(run, variant, metric):
-    if run.quick or run.own:
-        return ""
-    return published(run.dataset_name, variant, metric.removesuffix("_test_max"))
+    name = published_name(run)
+    return published(name, variant, metric.removesuffix("_test_max"))
 
 
 def _unmodified(run, models: Models) -> dict:
@@ -146,13 +154,13 @@ def _unmodified(run, models: Models) -> dict:
         overall["mlp"], overall["label_propagation"], overall["gcn"]
     )
     if np.isfinite(ratio):
-        paper = _FCR.get(run.dataset_name, "") if not run.own else ""
+        paper = _FCR.get(published_name(run), "")
         rows.append(("fcr", "unmodified", problem.seed, "overall/fcr", ratio, paper))
     return {"rows": rows, "fcr": str(ratio)}
 
 
-def _keep(run, models: Models) -> None:
-    """Student, embeddings, predictions and figures of the first seed."""
+def _keep(run, models: Models, path) -> dict:
+    """Student, embeddings, predictions and a figure of the first seed."""
     problem = models.problem
     bundle = models.bundle()
     cold_brew.save(run.workdir / "student.npz", bundle)
@@ -170,12 +178,8 @@ def _keep(run, models: Models) -> None:
         student=guesses[0],
     )
     _write_predictions(run, models, groups, logits)
-    path = run.figure(
-        "embeddings",
-        "First two principal components of what the student guesses for every node (one "
-        "seed); colour is the class, crosses are isolated, triangles tail nodes.",
-    )
     figures.embeddings(path, guesses[0], problem.data.labels, problem.groups)
+    return {}
 
 
 def _write_predictions(run, models, groups, logits):
@@ -331,7 +335,7 @@ def _screen_rows(run, models, best):
         for family, value in values.items()
     ]
     if np.isfinite(ratio):
-        paper = _FCR.get(run.dataset_name, "")
+        paper = _FCR.get(published_name(run), "")
         rows.append(("fcr", "searched", problem.seed, "overall/fcr", ratio, paper))
     names = {family: name for family, (*_, name) in best.items()}
     names["label_propagation"] = f"{chosen.steps} {chosen.matrix} {chosen.alpha}"
@@ -369,7 +373,8 @@ def _deep(run, models: Models, variant: str) -> dict:
     layers = run.settings.deep_layers
     changes = {"layers": layers, "embeddings": DEEP[variant]}
     logits = models.graph_network(f"deep_{variant}", **changes, **DEEP_TRAINING)
-    paper = _PUBLISHED_DEEP.get((run.dataset_name, variant), "") if layers == 64 else ""
+    known = (published_name(run), variant)
+    paper = _PUBLISHED_DEEP.get(known, "") if layers == 64 else ""
     rows = [
         (
             variant,
