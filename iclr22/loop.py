@@ -59,8 +59,8 @@ def fit(
       NonFiniteLoss: checked before every save, so the newest checkpoint is good.
     """
     on = parallel.devices(mode, _axes(method, batches))
-    init = functools.partial(method.init, config)
-    state = parallel.place(on, init, jax.random.key(seed), batches(0))
+    init = _compiled_init(method.init, config, *_key(on))
+    state = init(jax.random.key(seed), batches(0))
     saved = checkpoint.Checkpoints(f"{directory}/checkpoints") if directory else None
     start = parallel.agree(saved.latest() or 0) if saved else 0
     if start:
@@ -194,6 +194,12 @@ def _key(on):
 
 
 # Kept, so that the next seed does not compile again.
+@functools.lru_cache(maxsize=64)
+def _compiled_init(init, config, mode, leaves, structure):
+    on = parallel.devices(mode, structure.unflatten(leaves))
+    return parallel.compile_init(on, functools.partial(init, config))
+
+
 @functools.lru_cache(maxsize=64)
 def _compiled_step(step, config, mode, leaves, structure, count, stacked):
     on = parallel.devices(mode, structure.unflatten(leaves))

@@ -99,7 +99,12 @@ def place(on: Devices, init: Callable, *args):
 
     Without this pmap compiles twice, and donation fails with several processes.
     """
-    return jax.jit(init, out_shardings=NamedSharding(on.mesh, P()))(*args)
+    return compile_init(on, init)(*args)
+
+
+def compile_init(on: Devices, init: Callable) -> Callable:
+    """The compiled function behind `place`, for who calls it again."""
+    return jax.jit(init, out_shardings=NamedSharding(on.mesh, P()))
 
 
 def replicate(on: Devices, tree):

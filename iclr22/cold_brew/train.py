@@ -89,8 +89,12 @@ def losses(objective: str, outputs, batch, temperature: float = 1.0):
     total = jnp.sum(weight * values)
     sums = {"loss": total, "weight": jnp.sum(weight)}
     if objective != "mse":
+        counted = weight * (
+            batch["hard"] > 0
+        )  # whose label is used; reported per weight
+        share = sums["weight"] / jnp.maximum(jnp.sum(counted), 1e-9)
         correct = jnp.argmax(outputs, axis=1) == batch["y"]
-        sums["accuracy"] = 100 * jnp.sum(weight * correct)
+        sums["accuracy"] = 100 * jnp.sum(counted * correct) * share
     return total, sums
 
 
