@@ -125,6 +125,11 @@ def study(run: runner.Run) -> None:
     """One of the tasks."""
     if run.settings.edges and not run.settings.nodes:
         raise errors.InputError("--edges needs --nodes, the table of their ends")
+    if run.settings.bare and run.config.norm in ("pair", "mean"):
+        raise errors.InputError(
+            f"--norm={run.config.norm} makes a node's prediction depend on the others of "
+            "the call, so the teacher cannot guess for one node: add --nobare"
+        )
     STUDIES[run.settings.task](run)
 
 
