@@ -60,3 +60,13 @@ def test_message_passing_says_what_it_leaves_out(tmp_path):
     assert len(lines) == 3 and all("skipped: needs 0.0 GiB" in x for x in lines)
     _, err = run("--formulations=produkt", expect=1)
     assert "Did you mean 'product'" in err
+
+
+def test_cold_brew_times_every_model():
+    from experiments.benchmarks import cold_brew
+    from iclr22 import data
+
+    found = data.degree_corrected_sbm(np.random.default_rng(0), 80)
+    times = cold_brew.measure(found, "own", repeat=1)
+    assert set(times) == {"gcn", "teacher", "sage", "mlp", "mlp1", "mlp2", "top_k"}
+    assert all(value > 0 for value in times.values())

@@ -27,7 +27,7 @@ class Config(NamedTuple):
     contrast: float = 10.0  # weight of the contrastive loss
     temperature: float = 1.0  # tau of the contrastive loss
     hops: int = 3  # r: power of the normalised adjacency that says who is close
-    batch_size: int = 512  # nodes per update
+    batch_size: int = 256  # nodes per update
     optimizer: Literal["adam", "sgd"] = "adam"  # update rule
     learning_rate: float = 5e-3  # constant
     weight_decay: float = 5e-4  # L2 on all weights
