@@ -225,10 +225,13 @@ def test_new_nodes_are_predicted_from_either_file(finished, tmp_path):
 # In this process.
 
 
-@pytest.mark.parametrize("task", ["link", "screen", "deep"])
-def test_other_tasks_give_finite_rows(task, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("task", "selection"),
+    [("link", "validation"), ("screen", "validation"), ("deep", "last")],
+)
+def test_other_tasks_give_finite_rows(task, selection, tmp_path, monkeypatch):
     monkeypatch.setitem(studies.DEEP_TRAINING, "epochs", 10)
-    run = study(tmp_path, task=task)
+    run = study(tmp_path, task=task, selection=selection)
     rows = record.read_results(tmp_path / "results.csv")
     assert rows and all(np.isfinite(row.value) for row in rows)
     found = {(row.variant, row.metric) for row in rows}

@@ -68,7 +68,10 @@ def measure(found: graph.NodeData, name: str, repeat: int) -> dict[str, float]:
         "sage": config._replace(embeddings="000", convolution="sage"),
     }
     for variant, network in networks.items():
-        batch = teacher.prepare(network, training, normalise=False) | marks
+        batch = teacher.prepare(
+            network, training, devices=jax.device_count(), normalise=False
+        )
+        batch |= marks
         whole = batching.Whole(batch, teacher.axes(batch))
         times[variant] = update_time(teacher, network, whole, repeat)
     rng = np.random.default_rng(0)
