@@ -1,6 +1,6 @@
 r"""Cold Brew: nodes with few or no edges (ICLR 2022, arXiv:2111.04840).
 
-  python -m experiments.cold_brew                         # Cora, bundled, 3 minutes
+  python -m experiments.cold_brew                         # Cora, bundled, 2-3 minutes
   python -m experiments.cold_brew --quick                 # synthetic, seconds
   python -m experiments.cold_brew --dataset=citeseer      # downloads, or --data_dir
   python -m experiments.cold_brew --task=screen           # FCR with searched baselines
@@ -117,7 +117,7 @@ def _headlines():
         ("GCN with structural embeddings", "teacher", 74.23),
     ):
         key = ("cora", "64 layers", variant, "overall/accuracy")
-        yield f"64 layers, {name}, all test nodes, accuracy [%]", key, paper
+        yield f"64 layers (`--task=deep`), {name}, all test nodes [%]", key, paper
 
 
 HEADLINES = list(_headlines())
