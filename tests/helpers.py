@@ -1,6 +1,7 @@
 """Helpers of the tests: trees, differences, retraining by brute force, sub-processes."""
 
 import csv
+import functools
 import json
 import os
 import pathlib
@@ -9,7 +10,10 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+
+from iclr22 import sparse
 
 
 def assert_trees_close(a, b, **tolerance):
@@ -124,3 +128,25 @@ def check_outputs(folder, stdout, method):
         assert text in line
     for name in ("results.csv", "figures", "report.html"):
         assert str(folder / name) in line
+
+
+def numbers(*shape, seed=0):
+    """Normal numbers, float32."""
+    return np.random.default_rng(seed).normal(2, 3, shape).astype(np.float32)
+
+
+def as_sparse(x):
+    """A dense matrix as `iclr22.sparse.Sparse`."""
+    offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(x, axis=1))])
+    return sparse.from_rows(offsets, np.nonzero(x)[1], x[np.nonzero(x)], x.shape[1])
+
+
+def started(stage, config, batch, seed=0):
+    """Random parameters, so that nothing is zero that should not be."""
+    init = functools.partial(stage.init, config)
+    params = jax.eval_shape(init, jax.random.key(0), batch).params
+    rng = np.random.default_rng(seed)
+    draw = lambda x: jnp.float32(rng.normal(0, 0.5, x.shape))  # noqa: E731
+    return jax.tree.map(draw, params) | {
+        "stats": jax.tree.map(lambda x: 1 + draw(x) ** 2, params["stats"])
+    }
