@@ -123,6 +123,9 @@ def _headlines():
 HEADLINES = list(_headlines())
 
 
+QUICK = 40  # updates at most with --quick
+
+
 def study(run: runner.Run) -> None:
     """One of the tasks."""
     if run.settings.edges and not run.settings.nodes:
@@ -132,6 +135,10 @@ def study(run: runner.Run) -> None:
             f"--norm={run.config.norm} makes a node's prediction depend on the others of "
             "the call, so the teacher cannot guess for one node: add --nobare"
         )
+    if run.quick:
+        run.config = run.config._replace(epochs=min(run.config.epochs, QUICK))
+        steps = min(run.settings.mlp_steps, QUICK)
+        run.settings = run.settings._replace(mlp_steps=steps)
     STUDIES[run.settings.task](run)
 
 

@@ -19,6 +19,7 @@ class Settings(NamedTuple):
 
     size: int = 4  # numbers to draw
     names: tuple[str, ...] = ("a", "b")  # of nothing
+    label: str = ""  # may hold the path of own data
 
 
 class Config(NamedTuple):
@@ -54,7 +55,7 @@ class Toy:
         rows = [("ours", "plain", seed, "test/error", np.mean(values), "12.5")]
         return {"rows": rows, "values": values}
 
-    def launch(self, *arguments, own_data=True):
+    def launch(self, *arguments, own_data="dataset"):
         """As the command line does, in this process."""
         datasets = ["digits", "mnist"]
         with flagsaver.flagsaver():
@@ -207,9 +208,22 @@ def test_unknown_data_set_lists_the_nearest(toy, tmp_path):
     assert "Unknown data set 'digit'. Did you mean 'digits'" in text
     text = refused(toy, "--dataset=none/at/all.npz", workdir)
     assert "no such file or folder: none/at/all.npz" in text
-    text = refused(toy, "--dataset=none.npz", workdir, own_data=False)
+    text = refused(toy, "--dataset=none.npz", workdir, own_data="")
     assert "Unknown data set" in text
     assert not (tmp_path / "run").exists()
+
+
+def test_own_data_may_have_a_flag_of_its_own(toy, tmp_path):
+    own = {"own_data": "label"}
+    (tmp_path / "mine.csv").write_text("id")
+    toy.launch(
+        f"--label={tmp_path / 'mine.csv'}", f"--workdir={tmp_path / 'run'}", **own
+    )
+    assert toy.run.own and toy.run.dataset_name == "mine"
+    text = refused(toy, "--label=none.csv", f"--workdir={tmp_path / 'run'}", **own)
+    assert "no such file or folder: none.csv" in text
+    toy.launch("--label=", f"--workdir={tmp_path / 'plain'}", **own)
+    assert not toy.run.own and toy.run.dataset == "digits"
 
 
 @pytest.mark.parametrize("error", [loop.NonFiniteLoss("step 3"), OSError("disk full")])
