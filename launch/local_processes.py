@@ -25,7 +25,7 @@ from absl import app, flags
 FLAGS = flags.FLAGS
 GRACE = 2.0  # seconds between asking and killing; JAX itself does not heed the asking
 SETTLE = (
-    0.5  # seconds after a failure in which others may turn out to have failed first
+    1.5  # seconds after a failure in which others may turn out to have failed first
 )
 LAST_LINES = 15  # of the log of the process that failed
 
