@@ -4,12 +4,16 @@
     splits, class_names = data.from_file("mine.npz")
     found = data.get("cora").load(data_dir)          # graph.NodeData
     found = data.load_own_graph("nodes.csv", "edges.csv")
+    found = data.get("dg15").load(data_dir)          # data.DomainData
+    found = data.load_own_domains("samples.csv", "domains.csv")
 
 A new module of this folder joins the registry by defining `DATASETS`.
 """
 
+from iclr22.data.domains import DomainData, generate_domains
 from iclr22.data.download import DownloadError, converted, data_root, fetch, find
 from iclr22.data.graphs import degree_corrected_sbm
 from iclr22.data.own import from_file
+from iclr22.data.own_domains import load_own_domains
 from iclr22.data.own_graph import load_own as load_own_graph
 from iclr22.data.registry import Dataset, File, Info, Splits, datasets, get, names

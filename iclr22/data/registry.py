@@ -39,11 +39,12 @@ class Info(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Examples by split as `Splits`, or one graph as `graph.NodeData`.
+    """Examples by split as `Splits`, a graph as `graph.NodeData`, or `DomainData`.
 
     `load(data_dir)` gives the real one; `synthetic(rng, size)` gives a learnable one for
-    tests and `--quick`: `Splits` of the same keys, dtypes and trailing shapes, or a graph
-    of `size` nodes with features and classes of its own.
+    tests and `--quick`: `Splits` of the same keys, dtypes and trailing shapes, a graph
+    of `size` nodes with features and classes of its own, or `size` samples of fewer
+    domains.
     """
 
     load: Callable[[str | None], Any]
