@@ -161,8 +161,7 @@ def save(path, student: Student) -> None:
     arrays, described = {}, {"version": VERSION}
     for name, (config, params) in ((k, v) for k, v in models.items() if v):
         described[name] = config._asdict()
-        for path_, value in jax.tree_util.tree_flatten_with_path(params)[0]:
-            arrays["/".join([name, *(k.key for k in path_)])] = np.asarray(value)
+        arrays |= checkpoint.flatten(params, name)
     described |= {
         "handover": chain.handover,
         "lookup": chain.lookup._asdict(),
@@ -214,12 +213,5 @@ def load(path) -> Student:
 
 
 def _model(stage, arrays, config, name):
-    params: dict = {"weights": {}, "stats": {}}
-    for key, value in arrays.items():
-        parts = key.split("/")
-        if parts[0] == name:
-            place = params
-            for part in parts[1:-1]:
-                place = place.setdefault(part, {})
-            place[parts[-1]] = value
+    params = {"weights": {}, "stats": {}} | checkpoint.unflatten(arrays, name)
     return stage.Config(**config), params

@@ -1,0 +1,167 @@
+"""What plays against the encoder: GRDA's graph discriminator and those it is compared to.
+
+Every adversary is `build(config, domains) -> modules by name` and `play(...) -> loss
+[slots]`. The value is the adversary's own loss. Its gradient gives every player its own
+share: the adversary always the whole of it, the encoder -lambda times it, the predictor
+nothing. The released code adds both into one accumulator, which leaves the adversary
+1 - lambda of its gradient: none at lambda = 1.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from iclr22.grda import networks, pairs
+
+hold = jax.lax.stop_gradient
+
+
+class Turn(NamedTuple):
+    """What an adversary sees of one step.
+
+    Attributes:
+      encodings: `[slots, N, hidden]`, of every domain one sample per slot.
+      outputs: of the predictor, `[slots, N, outputs]`.
+      batch: see `game`.
+      key: of the step, the same on all devices.
+      weight: `[slots]`, 0 on padding.
+      strength: lambda, what the encoder gets is multiplied by it.
+      axis_name: of the devices, under pmap.
+    """
+
+    encodings: jax.Array
+    outputs: jax.Array
+    batch: dict
+    key: jax.Array
+    weight: jax.Array
+    strength: jax.Array
+    axis_name: str | None = None
+
+
+class Adversary(NamedTuple):
+    """One way to play."""
+
+    build: Callable  # (config, domains) -> modules by name
+    inputs: Callable  # (config) -> widths of what a module gets beside encodings
+    play: Callable  # (config, modules' apply by name, Turn) -> (loss, weight) [slots]
+
+
+def reverse(x, strength):
+    """x itself; its gradient is multiplied by -strength (gradient reversal)."""
+    return hold(x) - strength * (x - hold(x))
+
+
+def _graph(config, call, turn):
+    """GRDA: reconstructs the edge between two samples' domains (equation of L_d)."""
+    adjacency = pairs.dense(turn.batch["graph"])
+    d = call["discriminator"](reverse(turn.encodings, turn.strength))
+    weight = turn.weight
+    if config.pairing == "pseudo_label":
+        guessed = jnp.argmax(turn.outputs, axis=-1)
+        known = turn.batch["labelled"] > 0
+        classes = jnp.where(known, turn.batch["y"], guessed)
+        shuffle = jax.random.fold_in(turn.key, 1)
+        d, weight = pairs.match(shuffle, classes, weight, d, turn.axis_name)
+    vertices = None
+    if 0 < config.sample_vertices < len(adjacency):
+        key = jax.random.fold_in(turn.key, 2)
+        vertices = pairs.sample_subgraph(key, adjacency, config.sample_vertices)
+    return pairs.discriminator_loss(d, adjacency, vertices), weight
+
+
+def _domain_loss(logits):
+    """Mean over domains of the cross-entropy of which domain it is, `[slots]`."""
+    own = jnp.arange(logits.shape[1])
+    return optax.softmax_cross_entropy_with_integer_labels(
+        logits, jnp.broadcast_to(own, logits.shape[:2])
+    ).mean(axis=1)
+
+
+def _dann(config, call, turn):
+    """DANN: tells which of the N domains a sample is from."""
+    del config
+    logits = call["discriminator"](reverse(turn.encodings, turn.strength))
+    return _domain_loss(logits), turn.weight
+
+
+def _cdann(config, call, turn):
+    """CDANN: so does this one, and it knows what the predictor says."""
+    del config
+    condition = hold(jax.nn.sigmoid(turn.outputs))
+    e = reverse(turn.encodings, turn.strength)
+    return _domain_loss(call["discriminator"](e, condition)), turn.weight
+
+
+def _mean(values, mask):
+    """Mean over the domains of a mask `[N]`, `[slots]`."""
+    return values @ mask / jnp.maximum(mask.sum(), 1)
+
+
+def _adda(config, call, turn):
+    """ADDA: sources from targets; the encoder moves targets to where sources are."""
+    del config
+    source = turn.batch["sources"]
+    said = call["discriminator"](hold(turn.encodings))[..., 0]
+    right = _mean(jax.nn.softplus(-said), source)
+    right += _mean(jax.nn.softplus(said), 1 - source)
+    fooled = call["discriminator.held"](turn.encodings)[..., 0]
+    moved = turn.strength * _mean(jax.nn.softplus(-fooled), 1 - source)
+    return right + moved - hold(moved), turn.weight
+
+
+def _mdd(config, call, turn):
+    """MDD: a second predictor agrees on sources and disagrees on targets."""
+    source = turn.batch["sources"]
+    second = call["second"](reverse(turn.encodings, turn.strength))
+    if config.regression:  # differs: the sheet has classes only; squared distance here
+        gap = jnp.mean((second - hold(turn.outputs)) ** 2, axis=-1)
+        agree, disagree = gap, jnp.exp(-gap)
+    else:
+        guessed = hold(jnp.argmax(turn.outputs, axis=-1))[..., None]
+        share = jnp.take_along_axis(jax.nn.softmax(second), guessed, axis=-1)[..., 0]
+        agree = -jnp.log(share + config.floor)
+        disagree = -jnp.log(1 - share + config.floor)
+    a, b = config.agree_weight, config.disagree_weight
+    loss = a * _mean(agree, source) + b * _mean(disagree, 1 - source)
+    return loss / (a + b), turn.weight
+
+
+def _discriminator(width):
+    def build(config, domains):
+        outputs = width(config, domains)
+        return {
+            "discriminator": networks.Discriminator(
+                config.hidden, outputs, config.start
+            )
+        }
+
+    return build
+
+
+def _conditional(config, domains):
+    module = networks.ConditionalDiscriminator(config.hidden, domains, config.start)
+    return {"discriminator": module}
+
+
+def _second(config, domains):
+    del domains
+    return {"second": networks.Predictor(config.hidden, config.outputs, config.start)}
+
+
+def _alone(config):
+    del config
+    return ()
+
+
+ADVERSARIES = {
+    "graph": Adversary(
+        _discriminator(lambda c, _: c.discriminator_outputs), _alone, _graph
+    ),
+    "dann": Adversary(_discriminator(lambda _, n: n), _alone, _dann),
+    "cdann": Adversary(_conditional, lambda c: (c.outputs,), _cdann),
+    "adda": Adversary(_discriminator(lambda *_: 1), _alone, _adda),
+    "mdd": Adversary(_second, _alone, _mdd),
+}

@@ -1,0 +1,266 @@
+"""Training of any of the methods on any data of related domains: one call."""
+
+import pathlib
+from types import ModuleType
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from absl import logging
+
+from iclr22 import errors, loop, record
+from iclr22.data.domains import DomainData
+from iclr22.grda import batches, embedding, game, plus, propagate, selection
+from iclr22.grda import model as models
+from iclr22.grda.model import Model
+
+METHODS = {
+    "source_only": "none",
+    "dann": "dann",
+    "cdann": "cdann",
+    "adda": "adda",
+    "mdd": "mdd",
+    "grda": "graph",
+    "propagate": "none",
+    "grda_plus": "none",
+}  # the adversary of each
+
+
+class Options(NamedTuple):
+    """What belongs to a run and not to one trainer."""
+
+    game: game.Config = game.Config()  # of all methods but grda_plus
+    plus: plus.Config = plus.Config()  # of grda_plus
+    plan: propagate.Plan = propagate.Plan()  # of propagate
+    embedding_size: int = 2  # t, of domain embeddings
+    snapshots: int = 3  # states in a run among which is chosen without target labels
+    select: bool = True  # otherwise the last state is taken
+
+
+class Fitted(NamedTuple):
+    """A trained model and how it was chosen."""
+
+    model: Model
+    scores: tuple[selection.Scores, ...]  # of the candidates
+    chosen: int
+    curves: list[dict]  # what was logged while training
+
+
+def train(
+    method: str,
+    data: DomainData,
+    options: Options | None = None,
+    *,
+    directory,
+    seed: int = 0,
+    mode: str = "jit",
+) -> Fitted:
+    """Train one method; labels of target domains are never looked at.
+
+    Args:
+      method: a key of `METHODS`.
+      data: as loaded, not scaled.
+      directory: for checkpoints and curves; a run that is started again continues there.
+
+    Raises:
+      errors.InputError: unknown method, or data that it cannot work with.
+    """
+    if method not in METHODS:
+        raise errors.nearest(method, METHODS, "method")
+    options = Options() if options is None else options
+    check(data)
+    if method == "grda_plus":
+        config = _sized(options.plus, data)
+        graph = data.graph._replace(nodes=np.eye(data.size, dtype=np.float32))
+        frame = _frame("plus", config, data, graph.nodes)
+    else:
+        config = _sized(options.game, data)._replace(adversary=METHODS[method])
+        z = embedding.fit_embedding(data.graph, options.embedding_size, seed=seed)
+        frame = _frame("game", config, data, z)
+        graph = data.graph._replace(nodes=frame.embedding_scale(z))
+    scaled = data._replace(x=frame.sample_scale(data.x))
+    if method == "propagate":
+        members, _ = propagate.propagate(config, scaled, graph, options.plan, seed)
+        found = frame._replace(members=members)
+        return Fitted(found, (score(found, data, [], seed),), 0, [])
+    shared = getattr(config, "pairing", "") == "shared_index"
+    source = batches.make(
+        scaled,
+        graph,
+        config.batch,
+        seed=seed,
+        shared=shared,
+        devices=jax.device_count(),
+    )
+    run = _Run(method, options, config, data, source, directory, seed, mode)
+    return run.plus(frame) if method == "grda_plus" else run.game(frame)
+
+
+def check(data: DomainData) -> None:
+    """Raise what would make training pointless; warn where the graph says nothing."""
+    if not data.sources.any():
+        raise errors.InputError("expected at least one source domain; found none")
+    if not np.isfinite(data.x).all():
+        raise errors.InputError("expected finite samples; found NaN or infinity")
+    if len(data.graph.senders) == 0:
+        logging.warning(
+            "the graph has no edge: GRDA then only asks that encodings of all domains "
+            "differ, and grda_plus learns nothing about targets"
+        )
+
+
+def _sized(config, data):
+    outputs = data.y.shape[1] if data.regression else len(data.class_names)
+    return config._replace(outputs=outputs, regression=data.regression)
+
+
+def _frame(stage, config, data, embeddings) -> Model:
+    """A model without parameters."""
+    width = data.x.shape[1]
+    scale = models.scale_of(data.x) if data.standardise else models.no_scale(width)
+    free = stage == "plus"
+    inner = models.no_scale(data.size) if free else models.scale_of(embeddings)
+    names = np.asarray(data.domain_names).astype(str)
+    return Model(
+        *(stage, config, (), embeddings, inner, scale, data.graph, names),
+        class_names=tuple(data.class_names),
+    )
+
+
+class _Run(NamedTuple):
+    """One training run of the loop."""
+
+    method: str
+    options: Options
+    config: NamedTuple
+    data: DomainData
+    source: batches.DomainBatches
+    directory: object
+    seed: int
+    mode: str
+
+    def fit(self, stage: ModuleType, steps: int, total: int):
+        """State after so many of all updates; continues where the last call ended."""
+        every = max(total // 30, 1)
+        plan = loop.Schedule(
+            steps, log_every=every, save_every=total, evaluate_every=every, scan=20
+        )
+        # One batch of all domains says how the adversary fares.
+        return loop.fit(
+            stage,
+            self.config,
+            self.source,
+            plan,
+            seed=self.seed,
+            mode=self.mode,
+            directory=self.directory,
+            valid=lambda: [self.source(0)],
+            name=f"{self.method} {self.seed}",
+        )
+
+    def curves(self):
+        """Lines logged so far."""
+        return record.read_metrics(pathlib.Path(self.directory) / "metrics.jsonl")
+
+    def game(self, frame: Model) -> Fitted:
+        """Candidates along the run; the best by `selection`."""
+        total = self.config.steps
+        count = self.options.snapshots if self.options.select else 1
+        found, scores = [], []
+        for i in range(count):
+            state = self.fit(game, round(total * (i + 1) / count), total)
+            params = jax.device_get(state.params)
+            found.append(frame._replace(members=(params,)))
+            losses = [
+                x["train/adversary"] for x in self.curves() if "train/adversary" in x
+            ]
+            scores.append(score(found[-1], self.data, losses, self.seed))
+        tolerance = selection.tolerance(self.data.regression)
+        chosen = selection.choose(scores, tolerance)
+        return Fitted(found[chosen], tuple(scores), chosen, self.curves())
+
+    def plus(self, frame: Model) -> Fitted:
+        """The last state; domains that no path reaches get the mean of all heads."""
+        total = plus.length(self.config, int((~self.data.sources).sum()))
+        params = jax.device_get(self.fit(plus, total, total).params)
+        known = params["progress"]["known"] > 0
+        heads = np.where(known[:, None], np.eye(len(known)), known / known.sum())
+        frame = frame._replace(embeddings=heads.astype(np.float32), members=(params,))
+        return Fitted(
+            frame, (score(frame, self.data, [], self.seed),), 0, self.curves()
+        )
+
+
+def score(model: Model, data: DomainData, losses, seed: int = 0) -> selection.Scores:
+    """What can be said of a model without target labels; see `selection.Scores`.
+
+    Args:
+      losses: the adversary's, over training.
+      seed: of the edges that agreement is taken over, if there are many.
+    """
+    said = models.predict(model, data.x, data.domain)
+    targets = np.flatnonzero(~data.sources)
+    of = [said[data.domain == u] for u in targets]
+    information = density = 0.0
+    if not data.regression and len(of):
+        information = np.mean([selection.mutual_information(p) for p in of])
+        density = np.mean([selection.neighborhood_density(p) for p in of])
+    return selection.Scores(
+        _source_score(data, said),
+        selection.movement(losses, data.size),
+        float(information),
+        float(density),
+        _agreement(model, data, said, seed),
+    )
+
+
+def _source_score(data, said):
+    rows = data.sources[data.domain]
+    if data.regression:
+        rows &= np.isfinite(data.y).all(axis=1)
+        return -float(np.mean((said[rows] - data.y[rows]) ** 2))
+    rows &= data.y >= 0
+    return 100 * float(np.mean(said[rows].argmax(1) == data.y[rows]))
+
+
+EDGES = 100  # at most, that agreement is taken over
+
+
+def _agreement(model, data, said, seed):
+    """Mean over edges into targets of how the sender's model agrees with the own one."""
+    ends = np.flatnonzero(~data.sources[data.graph.receivers])
+    if len(ends) == 0:
+        return 0.0
+    if len(ends) > EDGES:
+        ends = np.random.default_rng(seed).choice(ends, EDGES, replace=False)
+    rows, others = [], []
+    for end in ends:
+        mine = np.flatnonzero(data.domain == data.graph.receivers[end])
+        rows.append(mine)
+        others.append(np.full(len(mine), data.graph.senders[end]))
+    rows, others = np.concatenate(rows), np.concatenate(others)
+    theirs = models.predict(model, data.x[rows], others)
+    if data.regression:
+        return -float(np.mean((theirs - said[rows]) ** 2))
+    return float(np.mean(theirs.argmax(1) == said[rows].argmax(1)))
+
+
+def target_scores(model: Model, data: DomainData) -> np.ndarray:
+    """Accuracy in percent, or mean squared error, of every domain `[N]` over its labelled
+    samples; NaN without any. This looks at target labels: to report, not to choose."""
+    said = models.predict(model, data.x, data.domain)
+    return domain_scores(said, data)
+
+
+def domain_scores(said, data: DomainData) -> np.ndarray:
+    """`target_scores` of predictions `[n, outputs]`."""
+    if data.regression:
+        known = np.isfinite(data.y).all(axis=1)
+        value = np.mean((said - data.y) ** 2, axis=1)
+    else:
+        known = data.y >= 0
+        value = 100.0 * (said.argmax(1) == data.y)
+    count = np.bincount(data.domain[known], minlength=data.size)
+    total = np.bincount(data.domain[known], value[known], minlength=data.size)
+    with np.errstate(invalid="ignore"):
+        return total / count
