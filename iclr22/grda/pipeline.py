@@ -29,8 +29,8 @@ METHODS = {
 class Options(NamedTuple):
     """What belongs to a run and not to one trainer."""
 
-    game: game.Config = game.Config()  # of all methods but grda_plus
-    plus: plus.Config = plus.Config()  # of grda_plus
+    base: game.Config = game.Config()  # of all methods but grda_plus
+    heads: plus.Config = plus.Config()  # of grda_plus
     plan: propagate.Plan = propagate.Plan()  # of propagate
     embedding_size: int = 2  # t, of domain embeddings
     snapshots: int = 3  # states in a run among which is chosen without target labels
@@ -70,11 +70,11 @@ def train(
     options = Options() if options is None else options
     check(data)
     if method == "grda_plus":
-        config = _sized(options.plus, data)
+        config = _sized(options.heads, data)
         graph = data.graph._replace(nodes=np.eye(data.size, dtype=np.float32))
         frame = _frame("plus", config, data, graph.nodes)
     else:
-        config = _sized(options.game, data)._replace(adversary=METHODS[method])
+        config = _sized(options.base, data)._replace(adversary=METHODS[method])
         z = embedding.fit_embedding(data.graph, options.embedding_size, seed=seed)
         frame = _frame("game", config, data, z)
         graph = data.graph._replace(nodes=frame.embedding_scale(z))
@@ -93,7 +93,7 @@ def train(
         devices=jax.device_count(),
     )
     run = _Run(method, options, config, data, source, directory, seed, mode)
-    return run.plus(frame) if method == "grda_plus" else run.game(frame)
+    return run.last(frame) if method == "grda_plus" else run.best(frame)
 
 
 def check(data: DomainData) -> None:
@@ -162,7 +162,7 @@ class _Run(NamedTuple):
         """Lines logged so far."""
         return record.read_metrics(pathlib.Path(self.directory) / "metrics.jsonl")
 
-    def game(self, frame: Model) -> Fitted:
+    def best(self, frame: Model) -> Fitted:
         """Candidates along the run; the best by `selection`."""
         total = self.config.steps
         count = self.options.snapshots if self.options.select else 1
@@ -179,7 +179,7 @@ class _Run(NamedTuple):
         chosen = selection.choose(scores, tolerance)
         return Fitted(found[chosen], tuple(scores), chosen, self.curves())
 
-    def plus(self, frame: Model) -> Fitted:
+    def last(self, frame: Model) -> Fitted:
         """The last state; domains that no path reaches get the mean of all heads."""
         total = plus.length(self.config, int((~self.data.sources).sum()))
         params = jax.device_get(self.fit(plus, total, total).params)
