@@ -68,6 +68,25 @@ def load_own_domains(
     return DomainData(x, y, domain, links, chosen, class_names, np.array(names))
 
 
+def read_samples(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+    """Samples to predict for: features `[n, features]` and names of domains `[n]`.
+
+    Of a file as `load_own_domains` takes it; labels, which may be empty, are passed over.
+    """
+    read = _read_arrays if _suffix(path) == ".npz" else _read_samples
+    x, _, _, of, _ = read(_file(path), False)
+    return x, np.array(of)
+
+
+def read_neighbors(path: str | os.PathLike) -> dict[str, dict[str, float]]:
+    """Weights of every domain's neighbours, by name, from a table of edges."""
+    names, links = _read_edges(_file(path))
+    found: dict[str, dict[str, float]] = {name: {} for name in names}
+    for a, b, w in zip(links.senders, links.receivers, links.edges, strict=True):
+        found[names[b]][names[a]] = float(w)
+    return found
+
+
 def _suffix(path):
     return pathlib.Path(path).suffix.lower()
 
