@@ -36,7 +36,6 @@ class Settings(NamedTuple):
     samples: str = ""  # your own samples: .csv, or .npz
     domains: str = ""  # the graph of your domains: .csv, .npy or .npz
     sources: tuple[str, ...] = ()  # your labelled domains; all with labels if empty
-    regression: bool = False  # your labels are numbers to predict
     nearest: int = 4  # domains that coordinates link to each
     model: str = ""  # model.npz of an earlier run, for --task=predict
     selection: Literal["unlabelled", "last"] = (

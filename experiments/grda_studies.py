@@ -54,10 +54,10 @@ def load(run: runner.Run) -> domain_data.DomainData:
             settings.samples,
             settings.domains,
             sources=settings.sources,
-            regression=settings.regression,
+            regression=run.config.regression,
             neighbors=settings.nearest,
         )
-    if settings.sources or settings.regression:
+    if settings.sources or run.config.regression:
         raise errors.InputError("--sources and --regression are for --samples")
     known = data.get(run.dataset)
     if run.quick:
@@ -83,7 +83,7 @@ def options(run: runner.Run, pairing: str = "") -> grda.Options:
         heads=heads,
         plan=propagate.Plan(s.committee, *((30, 6) if quick else ())),
         embedding_size=s.embedding_size,
-        select=s.selection == "unlabelled",
+        select=s.selection == "unlabelled" and not quick,
     )
 
 
@@ -229,9 +229,8 @@ def _draw(run, found, hops, kept):
         )
         figures.training(path, curves, found.size)
     z = embedding.fit_embedding(found.graph, run.settings.embedding_size, seed=0)
-    run.facts["embedding"] = "cross-entropy %.3f, AUC %.3f" % embedding.quality(
-        found.graph, z
-    )
+    fit = embedding.quality(found.graph, z)
+    run.facts["embedding"] = f"cross-entropy {fit.cross_entropy:.3f}, AUC {fit.auc:.3f}"
     figures.embeddings(run.figure("embeddings", "Domain embeddings z."), found, z)
     if found.regression:
         _draw_levels(run)
