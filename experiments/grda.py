@@ -99,12 +99,9 @@ def study(run: runner.Run) -> None:
 _DG60 = {"hidden": 128, "learning_rate": 1e-4, "discriminator_rate": 1e-4}
 _DG60 |= {"adversary_weight": 0.5, "sample_vertices": 30, "steps": 3000}
 _DG60 |= {"embedding_size": 4}
-_TPT48 = {"adversary_weight": 0.01, "embedding_size": 4}
 PRESETS = {
     "dg60": _DG60,
     "dg60_drawn": _DG60,
-    "tpt48_east_west": _TPT48,
-    "tpt48_north_south": _TPT48,
 }
 DATASETS = ("dg15", "dg60", "dg60_drawn", "tpt48_east_west", "tpt48_north_south")
 

@@ -45,7 +45,7 @@ class Config(NamedTuple):
     settle: int = 60  # updates after these, before the next domain
     finish: int = 200  # updates at the end, all domains on their own
     again: float = 0.0  # times all targets are learned anew, the least agreeing first
-    learning_rate: float = 1e-3  # Adam
+    learning_rate: float = 1e-3  # Adam, of all but the teacher
     batch: int = 16  # samples of every domain per update
 
 
