@@ -79,3 +79,13 @@ def test_cold_brew_scales_and_says_what_failed():
     assert table[2][:2] == ["drawn", "80"] and len(table) == 4
     assert all(float(x.replace(",", "")) > 0 for x in table[2][1:])
     assert table[3][0] == "citeser" and "failed" in table[3][1]
+
+
+def test_grda_times_every_method():
+    from experiments.benchmarks import grda
+    from iclr22 import data
+
+    found = data.generate_domains(np.random.default_rng(0), 4, 12, sources=2)
+    times = grda.measure("own", found, hidden=8, repeat=1)
+    expected = {f"own {x}" for x in ("source_only", "grda", "dann", "grda_plus")}
+    assert set(times) == expected and all(value > 0 for value in times.values())

@@ -26,7 +26,11 @@ MODULES = {
     module.name: importlib.import_module(f"experiments.{module.name}")
     for module in pkgutil.iter_modules(experiments.__path__)
 }
-MISSPELT = {"diva": ("digitz", "digits"), "cold_brew": ("corra", "cora")}
+MISSPELT = {
+    "diva": ("digitz", "digits"),
+    "cold_brew": ("corra", "cora"),
+    "grda": ("dg51", "dg15"),
+}
 STUDIES = [name for name, module in MODULES.items() if hasattr(module, "study")]
 
 

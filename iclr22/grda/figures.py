@@ -24,14 +24,18 @@ def accuracy_on_graph(
     Args:
       data: `domains.DomainData` of N domains.
       values: variant to `[N]`; NaN is drawn grey.
-      low, high: ends of the colours; None for the smallest or largest value.
+      low, high: ends of the colours; the largest value where high is None.
     """
     values = {name: np.asarray(v, float) for name, v in values.items()}
-    low, high = _ends(values, low, high)
+    found = np.concatenate([[], *values.values()])
+    if high is None:
+        high = found[np.isfinite(found)].max(initial=low + 1e-6)
     where = _positions(data.graph)
+    wide, tall = np.maximum(np.ptp(where, axis=0), 1e-9)
     columns = min(max(len(values), 1), 4)
     rows = max(1, math.ceil(len(values) / columns))
-    with plots.figure(path, rows, columns, width=3.6, height=3.3) as axes:
+    height = 0.6 + np.clip(3 * tall / wide, 1.6, 3)
+    with plots.figure(path, rows, columns, width=3.6, height=height) as axes:
         panels = np.ravel(axes)
         for axis, (name, value) in zip(panels, values.items(), strict=False):
             drawn = _nodes(axis, data, where, value, vmin=low, vmax=high)
@@ -39,46 +43,37 @@ def accuracy_on_graph(
         for axis in panels:
             axis.axis("off")
         if values:
-            _bar(panels[columns - 1], drawn, values, _text(label))
-            _key(panels[0])
-
-
-def _ends(values, low, high):
-    """Finite ends `low < high` of a colour scale, found in the values where None."""
-    known = np.concatenate([[], *values.values()])
-    known = known[np.isfinite(known)]
-    low = known.min(initial=np.inf) if low is None else low
-    high = known.max(initial=-np.inf) if high is None else high
-    low = low if np.isfinite(low) else min(0, high) if np.isfinite(high) else 0
-    return low, high if np.isfinite(high) and high > low else low + 1
+            _bar(panels[columns - 1], drawn, found, _text(label))
+            _key(panels[-columns], 0.02, missing=not np.isfinite(found).all())
 
 
 def _positions(graph):
-    """Positions `[N, 2]` that the graph has, or else a layout by its edges."""
+    """Positions `[N, 2]` that the graph has, or else spectral ones, without overlaps."""
     nodes = np.asarray(graph.nodes, float)
     if nodes.shape[1:] == (2,) and np.isfinite(nodes).all():
-        return nodes
+        return _apart(nodes)
     linked = domains_lib.adjacency(graph).astype(float)
     n = len(linked)
     turn = 2 * np.pi * np.arange(n) / max(n, 1)
-    where = 0.1 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    scale = np.maximum(linked.sum(axis=0), 1e-9) ** -0.5
-    if linked.any() and n > 2:  # spectral layout
+    where = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    if linked.any() and n > 2:
+        linked += 0.01 * (1 - np.eye(n))  # holds parts without a path together
+        scale = linked.sum(axis=0) ** -0.5
         _, vectors = np.linalg.eigh(np.eye(n) - scale[:, None] * linked * scale)
-        where += vectors[:, 1:3]
-    return _spread(where, linked) if n <= 500 else where
+        where = vectors[:, 1:3] / np.ptp(vectors[:, 1:3], axis=0) + 0.02 * where
+    return _apart(where)
 
 
-def _spread(where, linked, steps: int = 150):
-    """Pushes nodes `[N, 2]` apart, holding neighbours together, by forces."""
-    length = len(where) ** -0.5  # wished of an edge, in a square of side 1
-    for step in range(steps):
-        apart = where[:, None] - where
-        distance = np.maximum(np.linalg.norm(apart, axis=2), 0.01 * length)
-        push = (length / distance) ** 2 - linked * distance / length
-        force = (push[..., None] * apart).sum(axis=1) - where
-        size = np.maximum(np.linalg.norm(force, axis=1, keepdims=True), 1e-9)
-        where = where + force / size * np.minimum(size, 0.1 * (1 - step / steps))
+def _apart(where, gap: float = 0.052, steps: int = 100):
+    """Moves nodes `[N, 2]` that overlap; the gap is in parts of the drawing's size."""
+    gap = gap * np.ptp(where, axis=0).max(initial=0)
+    angle = np.arange(len(where))[:, None]
+    where = where + 1e-3 * gap * np.hstack([np.cos(angle), np.sin(angle)])
+    for _ in range(steps if len(where) <= NAMED else 0):
+        away = where[:, None] - where
+        distance = np.maximum(np.linalg.norm(away, axis=2), 1e-9 + 1e-6 * gap)
+        missing = np.maximum(gap - distance, 0) / distance
+        where = where + 0.4 * (missing[..., None] * away).sum(axis=1)
     return where
 
 
@@ -90,21 +85,14 @@ def _nodes(axis, data, where, value, **scale):
     once = np.flatnonzero(np.asarray(graph.senders) < np.asarray(graph.receivers))
     ends = np.stack([where[graph.senders[once]], where[graph.receivers[once]]], axis=1)
     ends = ends[np.isfinite(ends).all(axis=(1, 2))]
-    axis.add_collection(
-        collections.LineCollection(ends, colors="0.7", lw=0.5, zorder=1)
-    )
-    area = 90 if data.size <= NAMED else 30
-    options = dict(cmap=cmap, plotnonfinite=True, s=area, zorder=2) | scale
-    sources = np.asarray(data.sources, bool)
-    for mask, marker, edge in ((~sources, "o", "0.5"), (sources, "s", "k")):
-        drawn = axis.scatter(
-            *where[mask].T,
-            c=value[mask],
-            marker=marker,
-            edgecolors=edge,
-            linewidths=1.2 if marker == "s" else 0.4,
-            **options,
-        )
+    lines = collections.LineCollection(ends, colors="0.7", lw=0.5, zorder=1)
+    axis.add_collection(lines)
+    options = {"cmap": cmap, "plotnonfinite": True, "zorder": 2} | scale
+    options["s"] = 90 if data.size <= NAMED else 30
+    kinds = ((~data.sources, "o", "0.5", 0.4), (data.sources, "s", "k", 1.2))
+    for mask, marker, edge, lw in kinds:
+        style = {"marker": marker, "edgecolors": edge, "linewidths": lw} | options
+        drawn = axis.scatter(*where[mask].T, c=value[mask], **style)
     axis.set_aspect("equal", adjustable="datalim")
     axis.margins(0.08)
     if data.size <= NAMED:
@@ -114,26 +102,18 @@ def _nodes(axis, data, where, value, **scale):
 
 def _names(axis, data, where, colours):
     """Names in the nodes where all are short, else above them; colours `[N, 4]`."""
-    names = [_text(name) for name in data.domain_names]
     inside = all(len(str(name)) <= 2 for name in data.domain_names)
-    dark = colours[:, :3] @ (0.3, 0.6, 0.1) < 0.45
+    style = {"ha": "center", "va": "center_baseline" if inside else "bottom"}
+    style |= {"xytext": (0, 0 if inside else 6), "textcoords": "offset points"}
+    dark = inside & (colours[:, :3] @ (0.3, 0.6, 0.1) < 0.45)
     for i in np.flatnonzero(np.isfinite(where).all(axis=1)):
-        axis.annotate(
-            names[i],
-            where[i],
-            xytext=(0, 0 if inside else 6),
-            textcoords="offset points",
-            fontsize=5,
-            color="w" if inside and dark[i] else "k",
-            ha="center",
-            va="center_baseline" if inside else "bottom",
-        )
+        ink, name = "w" if dark[i] else "k", _text(data.domain_names[i])
+        axis.annotate(name, where[i], fontsize=5, color=ink, **style)
 
 
 def _bar(axis, drawn, values, label):
     """The colour bar right of a panel, pointed where values lie beyond its ends."""
-    found = np.concatenate(list(values.values()))
-    ends = np.any(found < drawn.norm.vmin), np.any(found > drawn.norm.vmax)
+    ends = np.any(values < drawn.norm.vmin), np.any(values > drawn.norm.vmax)
     extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[ends]
     beside = axis.inset_axes((1.02, 0.05, 0.04, 0.9))
     bar = axis.figure.colorbar(drawn, cax=beside, extend=extend, label=label)
@@ -141,14 +121,11 @@ def _bar(axis, drawn, values, label):
     beside.grid(False)
 
 
-def _key(axis):
-    for name, marker, face, edge in (
-        ("source", "s", "w", "k"),
-        ("target", "o", "w", "0.5"),
-        ("no value", "o", GREY, "0.5"),
-    ):
+def _key(axis, height, *, missing):
+    marks = [("source", "s", "w", "k"), ("target", "o", "w", "0.5")]
+    for name, marker, face, edge in marks + [("no value", "o", GREY, "0.5")] * missing:
         axis.plot([], [], marker, mfc=face, mec=edge, label=name)
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.02)}
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, height)}
     axis.legend(fontsize=7, ncols=3, handletextpad=0.1, columnspacing=1, **place)
 
 
@@ -176,14 +153,14 @@ def score_by_hops(path, hops, values: dict, *, label: str) -> None:
             means = [g.mean() if len(g) else np.nan for g in groups]
             spread = [g.std() if len(g) else np.nan for g in groups]
             x = np.arange(len(levels)) + 0.3 * ((i + 0.5) / len(values) - 0.5)
-            (line,) = axis.plot(x[:reached], means[:reached], lw=1.3)
-            style = {"fmt": "o", "ms": 4, "lw": 0.8, "color": line.get_color()}
+            axis.plot(x[:reached], means[:reached], lw=1.3, color=f"C{i % 10}")
+            style = {"fmt": "o", "ms": 4, "lw": 0.8, "color": f"C{i % 10}"}
             axis.errorbar(x, means, spread, label=_text(name), **style)
         names = [f"{'none' if h < 0 else h}\n({np.sum(hops == h)})" for h in levels]
         axis.set_xticks(range(len(levels)), names)
         axis.set_xlim(-0.5, max(len(levels), 1) - 0.5)
-        axis.set_xlabel("edges to the nearest source (target domains)")
-        axis.set_ylabel(_text(label))
+        name = "edges to the nearest source (target domains)"
+        axis.set(xlabel=name, ylabel=_text(label))
         if values:
             axis.legend(**ASIDE)
 
@@ -207,10 +184,7 @@ def samples(path, data, predict, *, domains=None, classes=()) -> None:
             f"{data.x.shape[1]} features, y of type {data.y.dtype}. Leave the figure out."
         )
     hops = domains_lib.hops(data.graph, data.sources)
-    if domains is None:
-        order = np.argsort(np.where(hops < 0, data.size, hops), kind="stable")
-        kept = np.linspace(0, data.size - 1, min(data.size, SHOWN)).round().astype(int)
-        domains = order[kept]
+    domains = _some(hops) if domains is None else domains
     low, high = data.x.min(axis=0), data.x.max(axis=0)
     edge = np.where(high > low, 0.05 * (high - low), 1)
     sides = np.linspace(low - edge, high + edge, GRID).T
@@ -221,31 +195,39 @@ def samples(path, data, predict, *, domains=None, classes=()) -> None:
         for axis, u in zip(panels, domains, strict=False):
             _background(axis, sides, lambda x, u=u: predict(x, int(u)))
             _points(axis, data, u)
-            far = {0: "source", 1: "1 edge", -1: "no path"}.get(hops[u])
-            axis.set_title(
-                _text(f"{data.domain_names[u]}: {far or f'{hops[u]} edges'}")
-            )
+            h = hops[u]
+            far = {0: "source", 1: "1 edge", -1: "no path"}.get(h, f"{h} edges")
+            axis.set_title(_text(f"{data.domain_names[u]}: {far}"))
         for axis in panels[len(domains) :]:
             axis.axis("off")
         if len(domains):
             _class_key(panels[columns - 1], tuple(classes) or data.class_names, data.y)
 
 
+def _some(hops):
+    """At most 12 domains, by distance from sources and spread over it."""
+    order = np.argsort(np.where(hops < 0, len(hops), hops), kind="stable")
+    kept = np.linspace(0, len(hops) - 1, min(len(hops), SHOWN))
+    return order[kept.round().astype(int)]
+
+
 def _background(axis, sides, predict):
     """Colours of predicted classes and the lines between, on a grid of sides `[2, g]`."""
+    from matplotlib import colors
+
     mesh = np.meshgrid(*sides)
     points = np.stack([m.ravel() for m in mesh], axis=1).astype(np.float32)
     chance = np.nan_to_num(np.asarray(predict(points), float))
-    colours = np.clip(chance, 0, 1) @ _colours(np.arange(chance.shape[1]))
-    image = (1 - 0.4 * chance.sum(axis=1, keepdims=True) + 0.4 * colours).clip(0, 1)
+    classes = chance.shape[1]
+    tones = colors.to_rgba_array([CLASSES[k % len(CLASSES)] for k in range(classes)])
+    image = 1 - 0.4 * chance @ (1 - tones[:, :3])
+    image = image.clip(0, 1).reshape(*mesh[0].shape, 3)
     extent = (*sides[0][[0, -1]], *sides[1][[0, -1]])
-    shape = (len(sides[1]), len(sides[0]))
-    image = image.reshape(*shape, 3)
     axis.imshow(image, extent=extent, origin="lower", aspect="auto", zorder=0)
-    for k in range(chance.shape[1] if chance.shape[1] > 2 else chance.shape[1] - 1):
+    for k in range(classes if classes > 2 else classes - 1):
         lead = chance[:, k] - np.delete(chance, k, axis=1).max(axis=1)
         if lead.min() < 0 < lead.max():
-            lead = lead.reshape(shape)
+            lead = lead.reshape(mesh[0].shape)
             axis.contour(*mesh, lead, levels=[0], colors="k", linewidths=0.7)
     axis.grid(False)
     axis.tick_params(labelsize=6)
@@ -255,15 +237,8 @@ def _points(axis, data, domain):
     rows = data.domain == domain
     for k in np.unique(data.y[rows]):
         x = data.x[rows & (data.y == k)]
-        colour = _colours(np.array([k])) if k >= 0 else "0.5"
+        colour = CLASSES[k % len(CLASSES)] if k >= 0 else "0.5"
         axis.scatter(*x.T, c=colour, s=7, edgecolors="w", linewidths=0.3, zorder=3)
-
-
-def _colours(classes):
-    """Of class numbers `[k]`, `[k, 3]`."""
-    from matplotlib import colors
-
-    return np.array([colors.to_rgb(CLASSES[k % len(CLASSES)]) for k in classes])
 
 
 def _class_key(axis, names, y):
@@ -280,21 +255,20 @@ def error_by_level(path, levels, ours: dict, published: dict) -> None:
       levels: names of the levels.
       ours, published: variant to errors by level; NaN or None where there is none.
     """
-    ours, published = (
-        {name: np.array(v, float) for name, v in x.items()} for x in (ours, published)
-    )
     variants = list(dict.fromkeys([*ours, *published]))
     width = 0.85 / max(len(variants), 1)
-    missing = np.full(len(levels), np.nan)
+    missing = [np.nan] * len(levels)
+    found = []
     with plots.figure(path, width=8, height=3.8) as axis:
         for i, name in enumerate(variants):
             where = np.arange(len(levels)) + (i + 0.5) * width - 0.425
-            bars = ours.get(name, missing)
+            bars = np.array(ours.get(name, missing), float)
+            marks = np.array(published.get(name, missing), float)
             axis.bar(where, bars, width, color=f"C{i % 10}", label=_text(name))
-            marks = published.get(name, missing)
-            axis.plot(where, marks, "k_", ms=min(160 * width, 14), mew=2)
+            axis.plot(where, marks, "k_", ms=min(100 * width, 14), mew=2)
+            found += [bars, marks]
         axis.plot([], [], "k_", ms=9, mew=2, label="paper")
-        found = np.concatenate([[], *ours.values(), *published.values()])
+        found = np.concatenate([[], *found])
         found = found[np.isfinite(found) & (found > 0)]
         if len(found) and found.max() > WIDE * found.min():
             axis.set_yscale("log")
@@ -318,26 +292,17 @@ def training(path, curves: dict, domains: int) -> None:
             (axes[0][1], "edge_auc", 0.5, "chance"),
         ):
             for i, (variant, curve) in enumerate(curves.items()):
-                y = np.array(_list(curve, key), float)
-                x = np.array(_list(curve, "step") or range(len(y)), float)
+                y = np.array(curve.get(key) or (), float)
+                x = np.array(curve.get("step") or range(len(y)), float)
                 n = min(len(x), len(y))
                 style = {"lw": 1.2, "color": f"C{i % 10}", "label": _text(variant)}
                 axis.plot(x[:n], y[:n], "o-" if n == 1 else "-", ms=3, **style)
-            axis.axhline(level, color="k", lw=0.9, ls="--")
-            axis.annotate(
-                name, (1, level), (0, 2), ("axes fraction", "data"), "offset points",
-                fontsize=7, ha="right",
-            )  # fmt: skip
+            line = axis.axhline(level, color="k", lw=0.9, ls="--", label=name)
             axis.set_xlabel("updates")
+            place = ASIDE if axis is axes[0][1] else {"handles": [line], "fontsize": 7}
+            axis.legend(**place)
         axes[0][0].set(ylabel="loss of the discriminator", ylim=(0, 2.5 * blind))
         axes[0][1].set(ylabel="AUC of edges found", ylim=(-0.02, 1.02))
-        if curves:
-            axes[0][1].legend(**ASIDE)
-
-
-def _list(curve, key):
-    found = curve.get(key)
-    return [] if found is None else list(found)
 
 
 def embeddings(path, data, z) -> None:
@@ -359,3 +324,4 @@ def embeddings(path, data, z) -> None:
         colour = np.where(data.sources, 0.85, 0.3)
         _nodes(axis, data, where, colour, vmin=0, vmax=1)
         axis.set(xlabel=f"first {name}", ylabel=f"second {name}")
+        _key(axis, -0.11, missing=False)

@@ -240,6 +240,7 @@ def pad(batch, extra: int) -> dict:
     grown = dict(batch)
     for name in ("x", "y", "labelled", "weight"):
         rows = np.repeat(batch[name][:1], extra, axis=0)
-        grown[name] = np.concatenate([batch[name], rows + rows.dtype.type(1)])
+        rows = 100 * rows if name == "x" else rows
+        grown[name] = np.concatenate([batch[name], rows])
     grown["weight"][-extra:] = 0
     return grown
