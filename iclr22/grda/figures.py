@@ -1,7 +1,5 @@
 """Figures of GRDA: scores and embeddings on the graph, samples, errors, training."""
 
-import math
-
 import numpy as np
 
 from iclr22 import errors, plots
@@ -12,13 +10,11 @@ NAMED = 50  # domains, up to which names are written
 SHOWN = 12  # domains of which samples are drawn
 GRID = 60  # points along each side of a background
 WIDE = 20  # ratio of errors from which their axis is logarithmic
-CLASSES = ("#3b6fb6", "#c8443a", "#3f9a5b", "#8a5fb0", "#d98b2b", "#4aa8b8")
+CLASSES = ("#3b6fb6", "#c8443a", "#3f9a5b", "#8a5fb0", "#d98b2b", "#4aa8b8") * 50
 ASIDE = {"fontsize": 7, "loc": "center left", "bbox_to_anchor": (1, 0.5)}
 
 
-def accuracy_on_graph(
-    path, data, values: dict, *, label="accuracy [%]", low=0, high=100
-) -> None:
+def accuracy_on_graph(path, data, values, *, label="accuracy [%]", low=0, high=100):
     """The graph of domains per variant, nodes from blue, low, to red, high.
 
     Args:
@@ -28,12 +24,11 @@ def accuracy_on_graph(
     """
     values = {name: np.asarray(v, float) for name, v in values.items()}
     found = np.concatenate([[], *values.values()])
-    if high is None:
-        high = found[np.isfinite(found)].max(initial=low + 1e-6)
+    high = found[np.isfinite(found)].max(initial=low + 1e-6) if high is None else high
     where = _positions(data.graph)
     wide, tall = np.maximum(np.ptp(where, axis=0), 1e-9)
     columns = min(max(len(values), 1), 4)
-    rows = max(1, math.ceil(len(values) / columns))
+    rows = max(1, -(-len(values) // columns))
     height = 0.6 + np.clip(3 * tall / wide, 1.6, 3)
     with plots.figure(path, rows, columns, width=3.6, height=height) as axes:
         panels = np.ravel(axes)
@@ -43,7 +38,10 @@ def accuracy_on_graph(
         for axis in panels:
             axis.axis("off")
         if values:
-            _bar(panels[columns - 1], drawn, found, _text(label))
+            extend = "max" if np.any(found > high) else "neither"
+            beside = panels[columns - 1].inset_axes((1.02, 0.05, 0.04, 0.9))
+            beside.grid(False)
+            axis.figure.colorbar(drawn, cax=beside, extend=extend, label=_text(label))
             _key(panels[-columns], 0.02, missing=not np.isfinite(found).all())
 
 
@@ -54,7 +52,7 @@ def _positions(graph):
         return _apart(nodes)
     linked = domains_lib.adjacency(graph).astype(float)
     n = len(linked)
-    turn = 2 * np.pi * np.arange(n) / max(n, 1)
+    turn = 2 * np.pi * np.arange(n) / n
     where = np.stack([np.cos(turn), np.sin(turn)], axis=1)
     if linked.any() and n > 2:
         linked += 0.01 * (1 - np.eye(n))  # holds parts without a path together
@@ -64,15 +62,15 @@ def _positions(graph):
     return _apart(where)
 
 
-def _apart(where, gap: float = 0.052, steps: int = 100):
-    """Moves nodes `[N, 2]` that overlap; the gap is in parts of the drawing's size."""
-    gap = gap * np.ptp(where, axis=0).max(initial=0)
+def _apart(where):
+    """Moves nodes `[N, 2]` that overlap, where they are few enough to have names."""
+    gap = 0.052 * (np.ptp(where, axis=0).max(initial=0) or 1)
     angle = np.arange(len(where))[:, None]
     where = where + 1e-3 * gap * np.hstack([np.cos(angle), np.sin(angle)])
-    for _ in range(steps if len(where) <= NAMED else 0):
+    for _ in range(100 if len(where) <= NAMED else 0):
         away = where[:, None] - where
-        distance = np.maximum(np.linalg.norm(away, axis=2), 1e-9 + 1e-6 * gap)
-        missing = np.maximum(gap - distance, 0) / distance
+        distance = np.maximum(np.linalg.norm(away, axis=2), 1e-6 * gap)
+        missing = np.maximum(gap / distance - 1, 0)
         where = where + 0.4 * (missing[..., None] * away).sum(axis=1)
     return where
 
@@ -84,7 +82,6 @@ def _nodes(axis, data, where, value, **scale):
     graph, cmap = data.graph, colormaps["RdYlBu_r"].with_extremes(bad=GREY)
     once = np.flatnonzero(np.asarray(graph.senders) < np.asarray(graph.receivers))
     ends = np.stack([where[graph.senders[once]], where[graph.receivers[once]]], axis=1)
-    ends = ends[np.isfinite(ends).all(axis=(1, 2))]
     lines = collections.LineCollection(ends, colors="0.7", lw=0.5, zorder=1)
     axis.add_collection(lines)
     options = {"cmap": cmap, "plotnonfinite": True, "zorder": 2} | scale
@@ -109,16 +106,6 @@ def _names(axis, data, where, colours):
     for i in np.flatnonzero(np.isfinite(where).all(axis=1)):
         ink, name = "w" if dark[i] else "k", _text(data.domain_names[i])
         axis.annotate(name, where[i], fontsize=5, color=ink, **style)
-
-
-def _bar(axis, drawn, values, label):
-    """The colour bar right of a panel, pointed where values lie beyond its ends."""
-    ends = np.any(values < drawn.norm.vmin), np.any(values > drawn.norm.vmax)
-    extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[ends]
-    beside = axis.inset_axes((1.02, 0.05, 0.04, 0.9))
-    bar = axis.figure.colorbar(drawn, cax=beside, extend=extend, label=label)
-    bar.outline.set_visible(False)
-    beside.grid(False)
 
 
 def _key(axis, height, *, missing):
@@ -158,9 +145,7 @@ def score_by_hops(path, hops, values: dict, *, label: str) -> None:
             axis.errorbar(x, means, spread, label=_text(name), **style)
         names = [f"{'none' if h < 0 else h}\n({np.sum(hops == h)})" for h in levels]
         axis.set_xticks(range(len(levels)), names)
-        axis.set_xlim(-0.5, max(len(levels), 1) - 0.5)
-        name = "edges to the nearest source (target domains)"
-        axis.set(xlabel=name, ylabel=_text(label))
+        axis.set(xlabel="edges to a source (target domains)", ylabel=_text(label))
         if values:
             axis.legend(**ASIDE)
 
@@ -168,58 +153,56 @@ def score_by_hops(path, hops, values: dict, *, label: str) -> None:
 def samples(path, data, predict, *, domains=None, classes=()) -> None:
     """Samples of domains in the plane over what is predicted there.
 
-    Points have the colour of their class, grey where unknown; the background has that of
-    the predicted probabilities, a line where the likeliest class changes.
+    Colours are of classes, grey where unknown, and mixed by predicted probabilities; lines
+    are where the likeliest class changes.
 
     Args:
       data: `domains.DomainData` with x `[n, 2]` and classes.
       predict: of x `[n, 2]` and a domain, probabilities `[n, classes]`.
-      domains: numbers of domains to draw; if not given, at most 12, from sources to the
-        farthest of them.
+      domains: their numbers; if not given, at most 12, from sources to the farthest.
       classes: names for the key; `data.class_names` if not given.
     """
     if data.regression or data.x.shape[1] != 2:
         raise errors.InputError(
-            "expected samples of two features that have classes, to draw them; found "
-            f"{data.x.shape[1]} features, y of type {data.y.dtype}. Leave the figure out."
+            "expected samples of two features that have classes; found "
+            f"{data.x.shape[1]} features, y {data.y.dtype}. Leave this figure out."
         )
     hops = domains_lib.hops(data.graph, data.sources)
-    domains = _some(hops) if domains is None else domains
+    if domains is None:  # spread over the distances
+        order = np.argsort(np.where(hops < 0, data.size, hops), kind="stable")
+        kept = np.linspace(0, data.size - 1, min(data.size, SHOWN))
+        domains = order[kept.astype(int)]
     low, high = data.x.min(axis=0), data.x.max(axis=0)
     edge = np.where(high > low, 0.05 * (high - low), 1)
     sides = np.linspace(low - edge, high + edge, GRID).T
     columns = min(max(len(domains), 1), 4)
-    rows = max(1, math.ceil(len(domains) / columns))
+    rows = max(1, -(-len(domains) // columns))
     with plots.figure(path, rows, columns, width=2.4, height=2.4) as axes:
         panels = np.ravel(axes)
         for axis, u in zip(panels, domains, strict=False):
-            _background(axis, sides, lambda x, u=u: predict(x, int(u)))
-            _points(axis, data, u)
-            h = hops[u]
-            far = {0: "source", 1: "1 edge", -1: "no path"}.get(h, f"{h} edges")
+            _domain(axis, data, sides, predict, int(u))
+            far = {0: "source", 1: "1 edge", -1: "no path"}
+            far = far.get(hops[u], f"{hops[u]} edges")
             axis.set_title(_text(f"{data.domain_names[u]}: {far}"))
         for axis in panels[len(domains) :]:
             axis.axis("off")
-        if len(domains):
-            _class_key(panels[columns - 1], tuple(classes) or data.class_names, data.y)
+        names = tuple(classes) or data.class_names
+        _class_key(panels[columns - 1], names, bool(np.any(data.y < 0)))
 
 
-def _some(hops):
-    """At most 12 domains, by distance from sources and spread over it."""
-    order = np.argsort(np.where(hops < 0, len(hops), hops), kind="stable")
-    kept = np.linspace(0, len(hops) - 1, min(len(hops), SHOWN))
-    return order[kept.round().astype(int)]
-
-
-def _background(axis, sides, predict):
-    """Colours of predicted classes and the lines between, on a grid of sides `[2, g]`."""
+def _domain(axis, data, sides, predict, u):
+    """Samples of domain u over colours of predictions on a grid of sides `[2, g]`."""
     from matplotlib import colors
 
+    for k in np.unique(data.y):
+        x = data.x[(data.domain == u) & (data.y == k)]
+        colour = CLASSES[k] if k >= 0 else "0.5"
+        axis.scatter(*x.T, c=colour, s=7, ec="w", lw=0.3, zorder=3)
     mesh = np.meshgrid(*sides)
     points = np.stack([m.ravel() for m in mesh], axis=1).astype(np.float32)
-    chance = np.nan_to_num(np.asarray(predict(points), float))
+    chance = np.nan_to_num(np.asarray(predict(points, u), float))
     classes = chance.shape[1]
-    tones = colors.to_rgba_array([CLASSES[k % len(CLASSES)] for k in range(classes)])
+    tones = colors.to_rgba_array(CLASSES[:classes])
     image = 1 - 0.4 * chance @ (1 - tones[:, :3])
     image = image.clip(0, 1).reshape(*mesh[0].shape, 3)
     extent = (*sides[0][[0, -1]], *sides[1][[0, -1]])
@@ -233,17 +216,9 @@ def _background(axis, sides, predict):
     axis.tick_params(labelsize=6)
 
 
-def _points(axis, data, domain):
-    rows = data.domain == domain
-    for k in np.unique(data.y[rows]):
-        x = data.x[rows & (data.y == k)]
-        colour = CLASSES[k % len(CLASSES)] if k >= 0 else "0.5"
-        axis.scatter(*x.T, c=colour, s=7, edgecolors="w", linewidths=0.3, zorder=3)
-
-
-def _class_key(axis, names, y):
-    marks = [(name, CLASSES[k % len(CLASSES)]) for k, name in enumerate(names)]
-    for name, colour in marks + [("unknown", "0.5")] * bool(np.any(y < 0)):
+def _class_key(axis, names, unknown):
+    unknown = [("unknown", "0.5")] * unknown
+    for name, colour in [*zip(names, CLASSES, strict=False), *unknown]:
         axis.plot([], [], "o", ms=4, color=colour, label=_text(name))
     axis.legend(title="class", title_fontsize=7, **ASIDE)
 
@@ -285,22 +260,20 @@ def training(path, curves: dict, domains: int) -> None:
       curves: variant to lists `step`, `adversary`, `edge_auc`; any may lack or be empty.
       domains: their number N: a loss of N ln 2 is that of knowing nothing.
     """
-    blind = domains * math.log(2)
+    blind = domains * np.log(2)
     with plots.figure(path, 1, 2, width=4.6, height=3.2) as axes:
-        for axis, key, level, name in (
-            (axes[0][0], "adversary", blind, f"N ln 2 = {blind:.4g}"),
-            (axes[0][1], "edge_auc", 0.5, "chance"),
-        ):
+        levels = {"adversary": blind, "edge_auc": 0.5}
+        for axis, (key, level) in zip(axes[0], levels.items(), strict=True):
             for i, (variant, curve) in enumerate(curves.items()):
                 y = np.array(curve.get(key) or (), float)
                 x = np.array(curve.get("step") or range(len(y)), float)
                 n = min(len(x), len(y))
                 style = {"lw": 1.2, "color": f"C{i % 10}", "label": _text(variant)}
                 axis.plot(x[:n], y[:n], "o-" if n == 1 else "-", ms=3, **style)
-            line = axis.axhline(level, color="k", lw=0.9, ls="--", label=name)
+            axis.axhline(level, color="k", lw=0.9, ls="--", label="chance")
             axis.set_xlabel("updates")
-            place = ASIDE if axis is axes[0][1] else {"handles": [line], "fontsize": 7}
-            axis.legend(**place)
+        axes[0][0].legend(axes[0][0].lines[-1:], [f"N ln 2 = {blind:.4g}"], fontsize=7)
+        axes[0][1].legend(**ASIDE)
         axes[0][0].set(ylabel="loss of the discriminator", ylim=(0, 2.5 * blind))
         axes[0][1].set(ylabel="AUC of edges found", ylim=(-0.02, 1.02))
 
@@ -321,7 +294,6 @@ def embeddings(path, data, z) -> None:
         z = centred @ np.linalg.svd(centred[known], full_matrices=True)[2][:2].T
     where = np.pad(z, ((0, 0), (0, max(0, 2 - z.shape[1]))))[:, :2]
     with plots.figure(path, width=5.5, height=4.8) as axis:
-        colour = np.where(data.sources, 0.85, 0.3)
-        _nodes(axis, data, where, colour, vmin=0, vmax=1)
+        _nodes(axis, data, where, 0.3 + 0.55 * data.sources, vmin=0, vmax=1)
         axis.set(xlabel=f"first {name}", ylabel=f"second {name}")
         _key(axis, -0.11, missing=False)
