@@ -78,6 +78,7 @@ def _headlines():
 
 HEADLINES = list(_headlines())
 QUICK = 60  # updates with --quick
+QUICK_METHODS = ("grda", "propagate", "grda_plus")  # if none is named
 
 
 def study(run: runner.Run) -> None:
@@ -93,6 +94,8 @@ def study(run: runner.Run) -> None:
         )
     if run.quick:
         run.config = run.config._replace(steps=min(run.config.steps, QUICK))
+        if settings.method == Settings().method:
+            run.settings = settings._replace(method=QUICK_METHODS)
     STUDIES[settings.task](run)
 
 

@@ -456,3 +456,26 @@ def test_choice_needs_good_sources_and_an_adversary_at_rest():
     assert choice.choose([good, poor], tolerance=3.0) == 1
     assert choice.choose([poor, moving]) == 0  # none is both: all may be chosen
     assert choice.choose([good, good._replace(density=2.0)]) == 1
+
+
+def test_a_silent_discriminator_knows_half_of_the_edges():
+    adjacency = domains.adjacency(domains.load_dg15().graph)
+    np.testing.assert_allclose(AUC(np.ones((2, 15, 2)), adjacency), 0.5)
+    drawn = pairs.sample_subgraph(jax.random.key(0), adjacency, 4)  # NumPy is fine, too
+    assert len(set(np.asarray(drawn).tolist())) == 4
+
+
+def test_slots_without_labels_do_not_dilute_the_loss():
+    config, batch = game.example(8)
+    config = config._replace(adversary="none")
+    params = game.init(config, jax.random.key(0), batch).params
+    half = dict(batch, labelled=batch["labelled"].copy())
+    half["labelled"][4:] = 0
+    kept = {
+        k: v[:4] if k in ("x", "y", "labelled", "weight") else v
+        for k, v in batch.items()
+    }
+    whole = game.evaluate(config, params, half)
+    part = game.evaluate(config, params, kept)
+    for name in ("loss", "score"):
+        np.testing.assert_allclose(whole[name] / 8, part[name] / 4, rtol=1e-5)

@@ -54,16 +54,16 @@ def measure(name: str, found, hidden: int, repeat: int) -> dict[str, float]:
         "game": found.graph._replace(nodes=z),
         "plus": found.graph._replace(nodes=np.eye(found.size, dtype=np.float32)),
     }
-    times = {}
+    times, count = {}, jax.device_count()
     for adversary, label in (
         ("none", "source_only"),
         ("graph", "grda"),
         ("dann", "dann"),
     ):
         config = game.Config(adversary=adversary, hidden=hidden, start="normal")
-        source = batches.make(found, graphs["game"], 10)
+        source = batches.make(found, graphs["game"], 10, devices=count)
         times[f"{name} {label}"] = update_time(game, config, source, repeat)
-    source = batches.make(found, graphs["plus"], 16)
+    source = batches.make(found, graphs["plus"], 16, devices=count)
     config = plus.Config(warm=0)
     times[f"{name} grda_plus"] = update_time(plus, config, source, repeat)
     return times

@@ -26,7 +26,7 @@ class Turn(NamedTuple):
       encodings: `[slots, N, hidden]`, of every domain one sample per slot.
       outputs: of the predictor, `[slots, N, outputs]`.
       batch: see `game`.
-      key: of the step, the same on all devices.
+      key: of the step, the same on all devices; without one all domains are compared.
       weight: `[slots]`, 0 on padding.
       strength: lambda, what the encoder gets is multiplied by it.
       axis_name: of the devices, under pmap.
@@ -35,7 +35,7 @@ class Turn(NamedTuple):
     encodings: jax.Array
     outputs: jax.Array
     batch: dict
-    key: jax.Array
+    key: jax.Array | None
     weight: jax.Array
     strength: jax.Array
     axis_name: str | None = None
@@ -63,10 +63,11 @@ def _graph(config, call, turn):
         guessed = jnp.argmax(turn.outputs, axis=-1)
         known = turn.batch["labelled"] > 0
         classes = jnp.where(known, turn.batch["y"], guessed)
-        shuffle = jax.random.fold_in(turn.key, 1)
+        key = jax.random.key(0) if turn.key is None else turn.key
+        shuffle = jax.random.fold_in(key, 1)
         d, weight = pairs.match(shuffle, classes, weight, d, turn.axis_name)
     vertices = None
-    if 0 < config.sample_vertices < len(adjacency):
+    if turn.key is not None and 0 < config.sample_vertices < len(adjacency):
         key = jax.random.fold_in(turn.key, 2)
         vertices = pairs.sample_subgraph(key, adjacency, config.sample_vertices)
     return pairs.discriminator_loss(d, adjacency, vertices), weight

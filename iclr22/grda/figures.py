@@ -58,13 +58,13 @@ def _positions(graph):
         linked += 0.01 * (1 - np.eye(n))  # holds parts without a path together
         scale = linked.sum(axis=0) ** -0.5
         _, vectors = np.linalg.eigh(np.eye(n) - scale[:, None] * linked * scale)
-        where = vectors[:, 1:3] / np.ptp(vectors[:, 1:3], axis=0) + 0.02 * where
+        where = vectors[:, 1:3] / np.ptp(vectors[:, 1:3], axis=0) + 0.15 * where
     return _apart(where)
 
 
 def _apart(where):
     """Moves nodes `[N, 2]` that overlap, where they are few enough to have names."""
-    gap = 0.052 * (np.ptp(where, axis=0).max(initial=0) or 1)
+    gap = 0.06 * (np.ptp(where, axis=0).max(initial=0) or 1)
     angle = np.arange(len(where))[:, None]
     where = where + 1e-3 * gap * np.hstack([np.cos(angle), np.sin(angle)])
     for _ in range(100 if len(where) <= NAMED else 0):
@@ -294,6 +294,6 @@ def embeddings(path, data, z) -> None:
         z = centred @ np.linalg.svd(centred[known], full_matrices=True)[2][:2].T
     where = np.pad(z, ((0, 0), (0, max(0, 2 - z.shape[1]))))[:, :2]
     with plots.figure(path, width=5.5, height=4.8) as axis:
-        _nodes(axis, data, where, 0.3 + 0.55 * data.sources, vmin=0, vmax=1)
+        _nodes(axis, data, where, 0.3 + 0.4 * data.sources, vmin=0, vmax=1)
         axis.set(xlabel=f"first {name}", ylabel=f"second {name}")
         _key(axis, -0.11, missing=False)

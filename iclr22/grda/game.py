@@ -141,7 +141,9 @@ def loss(config: Config, params, batch, *, key=None, strength=None, axis_name=No
     values = losses.prediction_loss(
         outputs, batch["y"], regression=kind, floor=config.floor
     )
-    values, right = losses.over_labelled(values, outputs, batch, regression=kind)
+    values, right = losses.over_labelled(
+        values, outputs, batch, regression=kind, axis_name=axis_name
+    )
     sums = {"loss": weight @ values, "score": weight @ right, "weight": weight.sum()}
     total = sums["loss"]
     if config.adversary != "none":
@@ -149,7 +151,6 @@ def loss(config: Config, params, batch, *, key=None, strength=None, axis_name=No
             held = hold(params["discriminator"])
             module = modules["discriminator"]
             call["discriminator.held"] = lambda *a: module.apply({"params": held}, *a)
-        key = jax.random.key(0) if key is None else key
         turn = Turn(encodings, outputs, batch, key, weight, strength, axis_name)
         against, weights = ADVERSARIES[config.adversary].play(config, call, turn)
         sums["adversary"] = weights @ against

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from iclr22 import parallel
+
 
 def prediction_loss(outputs, y, *, regression: bool, floor: float = 1e-4):
     """L_f per sample `[...]`: -log(softmax + floor), or squared error.
@@ -18,16 +20,20 @@ def prediction_loss(outputs, y, *, regression: bool, floor: float = 1e-4):
     return -jnp.log(share + floor)
 
 
-def over_labelled(values, outputs, batch, *, regression: bool):
-    """Mean loss and score of each slot over its labelled samples, `[slots]` both.
+def over_labelled(values, outputs, batch, *, regression: bool, axis_name=None):
+    """Loss and score of each slot, `[slots]` both, whose means over the slots of all
+    devices are those over labelled samples.
 
     The score is the accuracy in percent, or in a regression the mean squared error again.
 
     Args:
       values: `[slots, N]` from `prediction_loss`; outputs: what it was made from.
     """
-    labelled = batch["labelled"]
-    share = labelled / jnp.maximum(labelled.sum(axis=1, keepdims=True), 1e-9)
+    labelled, weight = batch["labelled"], batch["weight"]
+    known, slots = parallel.reduce(
+        (jnp.sum(weight @ labelled), weight.sum()), axis_name
+    )
+    share = labelled * slots / jnp.maximum(known, 1e-9)
     right = values
     if not regression:
         right = 100.0 * (jnp.argmax(outputs, axis=-1) == batch["y"])

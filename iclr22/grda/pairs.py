@@ -7,6 +7,7 @@ of one slot are compared.
 import jax
 import jax.numpy as jnp
 import optax
+from jax.scipy.stats import rankdata
 
 from iclr22 import parallel
 
@@ -41,13 +42,16 @@ def pair_loss(d, adjacency) -> jax.Array:
 
 
 def discriminator_loss(d, adjacency, vertices=None) -> jax.Array:
-    """L_D of GRDA per slot, `[slots]` (section 2.3); N ln 2 where D knows nothing.
+    """L_D of GRDA per slot, `[slots]` (section 2.3).
+
+    Where D knows nothing it is N ln 2, or half of that if all pairs are linked or none is.
 
     Args:
       d: what D says of one sample of each domain, `[slots, N, k]`.
       adjacency: `[N, N]`, symmetric, weights in 0..1.
       vertices: domains to compare, `[v]`; all if None.
     """
+    d, adjacency = jnp.asarray(d), jnp.asarray(adjacency)
     domains = adjacency.shape[0]
     if vertices is not None:
         d, adjacency = d[:, vertices], adjacency[vertices][:, vertices]
@@ -55,10 +59,11 @@ def discriminator_loss(d, adjacency, vertices=None) -> jax.Array:
 
 
 def edge_auc(d, adjacency) -> jax.Array:
-    """How well inner products tell linked pairs from others, AUC per slot `[slots]`."""
+    """How well inner products tell linked pairs from others, AUC per slot `[slots]`;
+    ties count half."""
     i, j = jnp.triu_indices(adjacency.shape[0], 1)
     logits = jnp.einsum("bpk,bpk->bp", d[:, i], d[:, j])
-    ranks = jnp.argsort(jnp.argsort(logits, axis=1), axis=1) + 1.0
+    ranks = rankdata(logits, axis=1)
     linked = (adjacency[i, j] > 0).astype(logits.dtype)
     ones, zeros = linked.sum(), (1 - linked).sum()
     above = ranks @ linked - ones * (ones + 1) / 2
@@ -71,6 +76,7 @@ def sample_subgraph(key, adjacency, size: int) -> jax.Array:
     With probability one half uniform; otherwise self-avoiding random walks, each from a
     random domain on until it is stuck, one after the other.
     """
+    adjacency = jnp.asarray(adjacency)
     domains = adjacency.shape[0]
     coin, uniform, walk = jax.random.split(key, 3)
     permuted = jax.random.permutation(uniform, domains)[:size]
@@ -80,6 +86,7 @@ def sample_subgraph(key, adjacency, size: int) -> jax.Array:
 
 def random_walks(key, adjacency, size: int) -> jax.Array:
     """`[size]` domains in the order in which self-avoiding walks reach them."""
+    adjacency = jnp.asarray(adjacency)
     domains = adjacency.shape[0]
 
     def move(carry, key):
@@ -105,7 +112,9 @@ def match(key, labels, weight, d, axis_name):
     Of the reordered slots of all devices each keeps its share.
     """
     own = len(weight)
-    labels, weight, d = (parallel.gather(a, axis_name) for a in (labels, weight, d))
+    labels, weight, d = (
+        parallel.gather(jnp.asarray(a), axis_name) for a in (labels, weight, d)
+    )
     shuffled = jax.random.uniform(key, labels.shape)
     order = jnp.argsort(
         jnp.where(weight[:, None] > 0, labels + shuffled, jnp.inf), axis=0

@@ -171,7 +171,9 @@ def _loss(config, student, params, batch, key, axis_name):
     outputs = _own(config, student, noisy)
     kind = config.regression
     values = losses.prediction_loss(outputs, batch["y"], regression=kind)
-    values, right = losses.over_labelled(values, outputs, batch, regression=kind)
+    values, right = losses.over_labelled(
+        values, outputs, batch, regression=kind, axis_name=axis_name
+    )
     sums = {"loss": weight @ values, "score": weight @ right, "weight": weight.sum()}
     each = _each(config, params["teacher"], x)
     adjacency = pairs.dense(batch["graph"])
@@ -285,7 +287,9 @@ def evaluate(config: Config, params, batch, *, axis_name=None):
     outputs = _own(config, params["teacher"], batch["x"])
     kind, weight = config.regression, batch["weight"]
     values = losses.prediction_loss(outputs, batch["y"], regression=kind)
-    values, right = losses.over_labelled(values, outputs, batch, regression=kind)
+    values, right = losses.over_labelled(
+        values, outputs, batch, regression=kind, axis_name=axis_name
+    )
     sums = {"loss": weight @ values, "score": weight @ right, "weight": weight.sum()}
     return parallel.reduce(sums, axis_name)
 
