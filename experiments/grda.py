@@ -44,6 +44,7 @@ class Settings(NamedTuple):
     embedding_size: int = 2  # dimensions of domain embeddings
     export: str = "grda_plus"  # method whose first model and predictions are written
     noises: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)  # dial of --task=noise
+    nuisances: tuple[int, ...] = (0, 2)  # features without meaning, of --task=noise
     committee: int = 3  # networks of propagate
     plus_features: int = 256  # of grda_plus: shared features
     plus_noise: float = 0.5  # of grda_plus: noise on standardised inputs

@@ -58,7 +58,7 @@ def _positions(graph):
         linked += 0.01 * (1 - np.eye(n))  # holds parts without a path together
         scale = linked.sum(axis=0) ** -0.5
         _, vectors = np.linalg.eigh(np.eye(n) - scale[:, None] * linked * scale)
-        where = vectors[:, 1:3] / np.ptp(vectors[:, 1:3], axis=0) + 0.15 * where
+        where = vectors[:, 1:3] / np.ptp(vectors[:, 1:3], axis=0) + 0.04 * where
     return _apart(where)
 
 
