@@ -125,10 +125,7 @@ def loss(config: Config, params, batch, *, key=None, strength=None, axis_name=No
     """
     strength = config.adversary_weight if strength is None else strength
     z = jnp.asarray(batch["graph"].nodes)
-    inputs = {
-        "x": batch["x"],
-        "z": jnp.broadcast_to(z, (*batch["x"].shape[:2], len(z[0]))),
-    }
+    inputs = {"x": batch["x"], "z": z}  # of a domain in all slots, embedded once
     modules = players(config, len(z))
     call = {
         name: lambda *a, m=module, n=name: m.apply({"params": params[n]}, *a)
@@ -205,7 +202,6 @@ def evaluate(config: Config, params, batch, *, axis_name=None):
     if config.adversary == "graph":
         z = jnp.asarray(batch["graph"].nodes)
         module = players(config, len(z))["discriminator"]
-        z = jnp.broadcast_to(z, (*batch["x"].shape[:2], z.shape[1]))
         encodings = encode(config, params, {"x": batch["x"], "z": z})
         d = module.apply({"params": params["discriminator"]}, encodings)
         auc = pairs.edge_auc(d, pairs.dense(batch["graph"]))

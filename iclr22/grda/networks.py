@@ -42,8 +42,8 @@ class Perceptron(nn.Module):
 
 
 class Encoder(nn.Module):
-    """E: samples `[..., features]` and embeddings of their domains `[..., t]` to
-    encodings `[..., hidden]`."""
+    """E: samples `[..., features]` and embeddings of their domains `[..., t]` (or, for
+    samples `[slots, N, features]`, `[N, t]`) to encodings `[..., hidden]`."""
 
     hidden: int
     start: Start

@@ -127,6 +127,12 @@ def _frame(stage, config, data, embeddings) -> Model:
     )
 
 
+def scan_of(config) -> int:
+    """Updates per compiled call: wide products use all cores only outside of a scan, and
+    narrow networks are bound by dispatch."""
+    return 1 if getattr(config, "hidden", 0) >= 256 else 20
+
+
 class _Run(NamedTuple):
     """One training run of the loop."""
 
@@ -142,8 +148,9 @@ class _Run(NamedTuple):
     def fit(self, stage: ModuleType, steps: int, total: int):
         """State after so many of all updates; continues where the last call ended."""
         every = max(total // 30, 1)
+        scan = scan_of(self.config)
         plan = loop.Schedule(
-            steps, log_every=every, save_every=total, evaluate_every=every, scan=20
+            steps, log_every=every, save_every=total, evaluate_every=every, scan=scan
         )
         # One batch of all domains says how the adversary fares.
         return loop.fit(
