@@ -80,7 +80,7 @@ def _headlines():
 
 HEADLINES = list(_headlines())
 QUICK = 60  # updates with --quick
-QUICK_METHODS = ("grda", "propagate", "grda_plus")  # if none is named
+QUICK_METHODS = ("grda", "grda_plus")  # if none is named
 
 
 def study(run: runner.Run) -> None:

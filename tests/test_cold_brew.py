@@ -152,8 +152,15 @@ def test_sparse_features_equal_dense_ones():
     close(*(teacher.apply(config, params, x) for x in (batch, other)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("norm", layers.NORMS)
-@pytest.mark.parametrize("residual", RESIDUALS)
+# Every kind once; all pairs of them are slow.
+@pytest.mark.parametrize(
+    "residual, norm",
+    [
+        pytest.param(residual, norm, marks=[] if i % 5 == j % 5 else pytest.mark.slow)
+        for i, residual in enumerate(RESIDUALS)
+        for j, norm in enumerate(layers.NORMS)
+    ],
+)
 def test_every_backbone_is_finite(residual, norm):
     depth = 2 + (RESIDUALS.index(residual) + layers.NORMS.index(norm)) % 3
     config = PLAIN._replace(residual=residual, norm=norm, layers=depth, groups=2)

@@ -227,7 +227,11 @@ def test_new_nodes_are_predicted_from_either_file(finished, tmp_path):
 
 @pytest.mark.parametrize(
     ("task", "selection"),
-    [("link", "validation"), ("screen", "validation"), ("deep", "last")],
+    [
+        ("link", "validation"),
+        pytest.param("screen", "validation", marks=pytest.mark.slow),
+        ("deep", "last"),
+    ],
 )
 def test_other_tasks_give_finite_rows(task, selection, tmp_path, monkeypatch):
     monkeypatch.setitem(studies.DEEP_TRAINING, "epochs", 10)

@@ -50,7 +50,16 @@ def trained(tmp_path_factory):
     )
 
 
-@pytest.mark.parametrize("method", ["grda", "propagate", "grda_plus"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(
+            "grda", marks=pytest.mark.slow
+        ),  # fast: test_grda_parts, of batches
+        "propagate",
+        "grda_plus",
+    ],
+)
 def test_labels_of_targets_change_nothing(method, trained, tmp_path):
     found = drawn()
     hidden = ~found.sources[found.domain]

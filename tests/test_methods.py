@@ -180,7 +180,7 @@ def stopping(crossed, cut):
     return ask
 
 
-@pytest.mark.parametrize("mode", parallel.MODES)
+@pytest.mark.parametrize("mode", ["jit", pytest.param("pmap", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", TRAINED)
 def test_resume_equals_no_interruption(name, mode, tmp_path, monkeypatch):
     stage = STAGES[name]
