@@ -9,7 +9,7 @@ run: $(VENV)/installed ## DIVA on the bundled digits: a table, figures, a page
 	$(BIN)/python -m experiments.diva
 
 test: $(VENV)/installed ## all tests that need no network, no accelerator, no extra data
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 slow: $(VENV)/installed ## several processes, convergence, full data
 	$(BIN)/python -m pytest -m slow
