@@ -114,12 +114,11 @@ def compare(run: runner.Run) -> None:
 
 def _plan(run, found):
     """(method, pairing) of every line of the table."""
-    pairing, lines = run.config.pairing, []
-    for variant in run.settings.method:
-        if variant == "propagate" and found.regression:
-            continue
-        alone = variant in ("propagate", "grda_plus")  # they compare no slots
-        lines.append((variant, "independent" if alone else pairing))
+    lines = [
+        (variant, _pairing_of(run, variant))
+        for variant in run.settings.method
+        if not (variant == "propagate" and found.regression)
+    ]
     equal = len(set(np.bincount(found.domain, minlength=found.size))) == 1
     if run.settings.reproduce and equal and ("grda", LEAKS) not in lines:
         lines += [("grda", LEAKS)] * ("grda" in run.settings.method)
@@ -150,17 +149,12 @@ def _measure(run, found, hops, variant, pairing, seed) -> dict:
     rows.append((variant, pairing, seed, "selection/agreement", scores.agreement, ""))
     if seed == run.seeds[0]:
         model.save(run.workdir / "models" / f"{variant}-{pairing}.npz", fitted.model)
+    watched = [line for line in fitted.curves if "valid/adversary" in line]
+    names = ("step", "valid/adversary", "valid/edge_auc")
     curves = {
-        key: np.array([line[name] for line in fitted.curves if name in line])
-        for key, name in (
-            ("step", "step"),
-            ("adversary", "valid/adversary"),
-            ("edge_auc", "valid/edge_auc"),
-        )
+        key: np.array([line[name] for line in watched if name in line])
+        for key, name in zip(CURVES, names, strict=True)
     }
-    watched = np.array(["valid/adversary" in line for line in fitted.curves], bool)
-    if len(curves["step"]) == len(watched):
-        curves["step"] = curves["step"][watched]
     return {"rows": rows, "values": values, "said": said, **curves}
 
 
@@ -272,7 +266,7 @@ def _draw_samples(run, found, kept):
 
 
 def _pairing_of(run, variant):
-    alone = variant in ("propagate", "grda_plus")
+    alone = variant in ("propagate", "grda_plus")  # they compare no slots
     return "independent" if alone else run.config.pairing
 
 

@@ -134,14 +134,13 @@ def loss(config: Config, params, batch, *, key=None, strength=None, axis_name=No
     encodings = encode(config, params, inputs)
     outputs = call["predictor"](encodings)
     weight = batch["weight"]
-    kind = config.regression
-    values = losses.prediction_loss(
-        outputs, batch["y"], regression=kind, floor=config.floor
+    sums = losses.labelled_sums(
+        outputs,
+        batch,
+        regression=config.regression,
+        floor=config.floor,
+        axis_name=axis_name,
     )
-    values, right = losses.over_labelled(
-        values, outputs, batch, regression=kind, axis_name=axis_name
-    )
-    sums = {"loss": weight @ values, "score": weight @ right, "weight": weight.sum()}
     total = sums["loss"]
     if config.adversary != "none":
         if "discriminator" in call:

@@ -38,3 +38,13 @@ def over_labelled(values, outputs, batch, *, regression: bool, axis_name=None):
     if not regression:
         right = 100.0 * (jnp.argmax(outputs, axis=-1) == batch["y"])
     return (share * jnp.where(labelled > 0, values, 0)).sum(1), (share * right).sum(1)
+
+
+def labelled_sums(outputs, batch, *, regression, floor=1e-4, axis_name=None) -> dict:
+    """Sums over slots of loss and score of labelled samples, and of weight."""
+    values = prediction_loss(outputs, batch["y"], regression=regression, floor=floor)
+    values, right = over_labelled(
+        values, outputs, batch, regression=regression, axis_name=axis_name
+    )
+    weight = batch["weight"]
+    return {"loss": weight @ values, "score": weight @ right, "weight": weight.sum()}

@@ -170,11 +170,7 @@ def _loss(config, student, params, batch, key, axis_name):
         noisy = x + config.noise * jax.random.normal(key, x.shape)
     outputs = _own(config, student, noisy)
     kind = config.regression
-    values = losses.prediction_loss(outputs, batch["y"], regression=kind)
-    values, right = losses.over_labelled(
-        values, outputs, batch, regression=kind, axis_name=axis_name
-    )
-    sums = {"loss": weight @ values, "score": weight @ right, "weight": weight.sum()}
+    sums = losses.labelled_sums(outputs, batch, regression=kind, axis_name=axis_name)
     each = _each(config, params["teacher"], x)
     adjacency = pairs.dense(batch["graph"])
     asked = jnp.einsum("uv,buvc->buc", shares(config, progress, adjacency), each)
@@ -285,12 +281,8 @@ def _who(config, progress, sources, adjacency):
 def evaluate(config: Config, params, batch, *, axis_name=None):
     """Sums over slots of loss and score of the teacher's heads on labelled samples."""
     outputs = _own(config, params["teacher"], batch["x"])
-    kind, weight = config.regression, batch["weight"]
-    values = losses.prediction_loss(outputs, batch["y"], regression=kind)
-    values, right = losses.over_labelled(
-        values, outputs, batch, regression=kind, axis_name=axis_name
-    )
-    sums = {"loss": weight @ values, "score": weight @ right, "weight": weight.sum()}
+    kind = config.regression
+    sums = losses.labelled_sums(outputs, batch, regression=kind, axis_name=axis_name)
     return parallel.reduce(sums, axis_name)
 
 
