@@ -283,23 +283,16 @@ def read_dg60(path) -> DomainData:
 
 
 def read_pickle(path) -> dict[str, np.ndarray]:
-    """Arrays by name from a Python 3 pickle, without executing anything in it."""
-    try:
-        with path.open("rb") as stream:
-            found = graph_files._Unpickler(stream).load()
-        return {key: _array(value) for key, value in found.items()}
-    except Exception as error:  # whatever a broken pickle makes the reader raise
-        raise errors.InputError(
-            f"{path}: expected a pickle of a dict of arrays of numbers; found something "
-            f"else in it ({error}). It was not executed; get the file anew."
-        ) from error
-
-
-def _array(inert):
-    """The array of numbers that an inert object of a pickle stands for."""
-    _, shape, kind, fortran, content = inert.state
-    array = np.frombuffer(content, kind.state[1] + kind.args[0])
-    return array.reshape(shape, order="F" if fortran else "C")
+    """Arrays by name from a pickle, without executing anything in it."""
+    found = graph_files.read_pickle(path)
+    if isinstance(found, dict) and all(
+        isinstance(x, np.ndarray) for x in found.values()
+    ):
+        return found
+    raise errors.InputError(
+        f"{path}: expected a pickle of a dict of arrays of numbers; found something else "
+        "in it. It was not executed; get the file anew."
+    )
 
 
 def _published(arrays, kind):

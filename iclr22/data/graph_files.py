@@ -171,7 +171,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_pickle(path) -> np.ndarray | dict:
-    """Content of a Python 2 pickle of numbers, without executing anything in it.
+    """Content of a Python 2 or 3 pickle of numbers, without executing anything in it.
 
     Returns an array, a dict of lists, or the parts of a compressed-row matrix as a dict
     (`indptr`, `indices`, `data`, `_shape` or `shape`).
@@ -196,7 +196,8 @@ def _array(value):
         return value
     _, shape, kind, fortran, content = value.state
     dtype = np.dtype(kind.state[1] + kind.args[0])
-    array = np.frombuffer(content.encode("latin1"), dtype)
+    content = content if isinstance(content, bytes) else content.encode("latin1")
+    array = np.frombuffer(content, dtype)
     return array.reshape(shape, order="F" if fortran else "C")
 
 
