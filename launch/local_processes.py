@@ -59,7 +59,7 @@ class Processes:
         """Wait for all, or until one fails; `(process, status)` of that one.
 
         A failing process can bring down others before it is gone itself, but its last
-        words are older than theirs.
+        words are older than theirs (files are dated to a tick of the kernel, some ms).
         """
         failed = []
         for _ in self._running:
