@@ -1,0 +1,352 @@
+"""Scores S(x, y) of user states and items: of low rank, evaluated block by block.
+
+An item model times an activity model, S(x, y) = lambda(x) p(y | x) (Ma, Liu and Deoras,
+ICLR 2022, OpenReview TZeArecH2Nf): the rate never changes the order of a row, but makes
+rows comparable, so that columns can be ranked. A pair that must not be chosen (the item
+is in the history of x) has the score `EXCLUDED`.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from iclr22 import errors
+
+EXCLUDED = -1e10  # score of a pair that must not be chosen, as in the released code
+BLOCK = 1 << 23  # pairs evaluated at once: 32 MiB of float32
+DENSE = 1 << 26  # pairs that `dense` is ready to return
+NOISE = 2.0**-17  # of the score: what breaks ties, 64 steps of float32
+
+LINKS = {
+    "exp": jnp.exp,
+    "softplus": jax.nn.softplus,
+    "sigmoid": jax.nn.sigmoid,
+    "identity": lambda z: z,
+}
+
+
+class Scores(NamedTuple):
+    """S(x, y) = rate[x] * link(rows[x] . columns[y] + row_bias[x] + column_bias[y]).
+
+    A pytree whose link is static, so it goes through `jax.jit` as an argument.
+    """
+
+    rows: jax.Array  # float32 [x, d]
+    columns: jax.Array  # float32 [y, d]
+    row_bias: jax.Array  # [x]; softmax: minus logsumexp over all training tokens
+    column_bias: jax.Array  # [y]; -inf: the item is unknown, its score is 0
+    rate: jax.Array  # [x], activity lambda(x); ones for a plain item model
+    link: str  # exp, softplus, sigmoid or identity
+    seen: np.ndarray | None = (
+        None  # int32 [x, longest], excluded columns, -1 is padding
+    )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of user states and items."""
+        return self.rows.shape[0], self.columns.shape[0]
+
+
+jax.tree_util.register_pytree_node(
+    Scores,
+    lambda s: ((*s[:5], s.seen), s.link),
+    lambda link, leaves: Scores(*leaves[:5], link, leaves[5]),
+)
+
+
+def block(scores: Scores, start, size: int) -> jax.Array:
+    """Scores of `size` rows from `start` on, float32 `[size, y]`; for use inside jit.
+
+    Excluded pairs, and all of the rows past the end, are `EXCLUDED`.
+    """
+    place = start + jnp.arange(size)
+    rows = jnp.minimum(place, scores.shape[0] - 1)
+    take = lambda a: jnp.asarray(a)[rows]  # noqa: E731
+    product = jnp.matmul(take(scores.rows), scores.columns.T, precision="highest")
+    z = product + take(scores.row_bias)[:, None] + scores.column_bias
+    s = take(scores.rate)[:, None] * LINKS[scores.link](z)
+    s = jnp.where(jnp.isneginf(scores.column_bias), 0.0, s).astype(jnp.float32)
+    if scores.seen is not None:
+        seen = take(scores.seen)
+        seen = jnp.where(seen < 0, scores.shape[1], seen)  # past the end: dropped
+        s = s.at[jnp.arange(size)[:, None], seen].set(EXCLUDED, mode="drop")
+    return jnp.where((place < scores.shape[0])[:, None], s, EXCLUDED)
+
+
+def allowed(s: jax.Array) -> jax.Array:
+    """Which entries of a block are not excluded."""
+    return s > EXCLUDED / 2
+
+
+def height(scores: Scores, pairs: int = BLOCK) -> int:
+    """Rows of a block of at most so many pairs."""
+    x, y = scores.shape
+    return max(1, min(x, pairs // max(y, 1)))
+
+
+def starts(scores: Scores, size: int) -> range:
+    """First rows of all blocks."""
+    return range(0, scores.shape[0], size)
+
+
+def from_matrix(matrix, seen=None) -> Scores:
+    """Scores with the entries of a small matrix `[x, y]`."""
+    matrix = np.asarray(matrix, np.float32)
+    x, y = matrix.shape
+    eye = np.eye(y, dtype=np.float32)
+    zero = np.zeros(x, np.float32), np.zeros(y, np.float32)
+    scores = Scores(matrix, eye, *zero, np.ones(x, np.float32), "identity")
+    return check(scores if seen is None else exclude(scores, seen))
+
+
+def check(scores: Scores) -> Scores:
+    """The scores, if their shapes agree and their numbers make scores.
+
+    Raises:
+      errors.InputError: an unknown link; shapes that differ; numbers that are NaN or
+        infinite (but for a column bias of -inf); a negative rate; a seen column that is
+        not there.
+    """
+    if scores.link not in LINKS:
+        raise errors.nearest(scores.link, LINKS, "link")
+    x, y = scores.shape
+    if x == 0 or y == 0:
+        raise errors.InputError(f"expected scores of users and items; found {x} x {y}")
+    d = scores.rows.shape[1]
+    shapes = {"columns": (y, d), "row_bias": (x,), "column_bias": (y,), "rate": (x,)}
+    for name, shape in shapes.items():
+        if np.shape(getattr(scores, name)) != shape:
+            raise errors.InputError(
+                f"expected scores.{name} of shape {list(shape)}; found "
+                f"{list(np.shape(getattr(scores, name)))}"
+            )
+    for name in ("rows", *shapes):
+        _check_numbers(name, np.asarray(getattr(scores, name)))
+    if scores.seen is not None:
+        _check_seen(scores, np.asarray(scores.seen))
+    return scores
+
+
+def _check_numbers(name, values):
+    good = np.isfinite(values) | ((name == "column_bias") & np.isneginf(values))
+    good &= (name != "rate") | (values >= 0)
+    if not good.all():
+        place = tuple(map(int, np.argwhere(~good)[0]))
+        wanted = "a number of at least 0" if name == "rate" else "a finite number"
+        raise errors.InputError(
+            f"scores.{name}: expected {wanted}; found {values[place]} in row {place[0]}."
+            " Look for diverged training or bad input of the model."
+        )
+
+
+def _check_seen(scores, seen):
+    x, y = scores.shape
+    if seen.ndim != 2 or len(seen) != x or seen.dtype.kind not in "iu":
+        raise errors.InputError(
+            f"expected seen columns as integers [{x}, longest]; found {seen.dtype} "
+            f"{list(seen.shape)}"
+        )
+    bad = np.argwhere((seen >= y) | (seen < -1))
+    if len(bad):
+        raise errors.InputError(
+            f"expected seen columns of -1 (padding) to {y - 1}; found "
+            f"{seen[tuple(bad[0])]} in row {bad[0][0]}"
+        )
+
+
+def dense(scores: Scores, limit: int = DENSE) -> np.ndarray:
+    """All scores, float32 `[x, y]`; for small cases.
+
+    Raises:
+      errors.InputError: there are more than `limit` pairs.
+    """
+    x, y = scores.shape
+    if x * y > limit:
+        raise errors.InputError(
+            f"expected at most {limit:,} pairs to store; found {x:,} x {y:,}. Use "
+            "top_items, top_users or expected, which work in blocks."
+        )
+    size = height(scores)
+    blocks = [np.asarray(_block(scores, i, size)) for i in starts(scores, size)]
+    return np.concatenate(blocks)[:x]
+
+
+_block = jax.jit(block, static_argnums=2)
+
+
+def with_rate(scores: Scores, rate) -> Scores:
+    """The item model times an activity model: S(x, y) = rate[x] p(y | x).
+
+    Args:
+      rate: lambda(x) `[x]`, at least 0.
+    """
+    rate = np.asarray(rate, np.float32)
+    product = np.asarray(scores.rate) * rate if rate.ndim == 1 else rate
+    return check(scores._replace(rate=product))
+
+
+def exclude(scores: Scores, seen) -> Scores:
+    """The scores without these columns `[x, longest]` (-1 is padding) of each row."""
+    seen = np.asarray(seen)
+    _check_seen(scores, seen)
+    if scores.seen is not None:
+        seen = np.concatenate([np.asarray(scores.seen), seen], axis=1)
+    return scores._replace(seen=seen.astype(np.int32))
+
+
+def take_rows(scores: Scores, index) -> Scores:
+    """Scores of these rows (or of a boolean mask), in this order."""
+    take = lambda a: None if a is None else np.asarray(a)[index]  # noqa: E731
+    return scores._replace(
+        rows=take(scores.rows),
+        row_bias=take(scores.row_bias),
+        rate=take(scores.rate),
+        seen=take(scores.seen),
+    )
+
+
+def take_columns(scores: Scores, index) -> Scores:
+    """Scores of these columns, each at most once, in this order; -1: an unknown item."""
+    index = np.asarray(index)
+    known = index >= 0
+    bias = np.where(known, np.asarray(scores.column_bias)[index], -np.inf)
+    seen = scores.seen
+    if seen is not None:
+        place = np.full(scores.shape[1] + 1, -1, np.int32)  # the last one: of padding
+        place[index[known]] = np.flatnonzero(known)
+        seen = place[np.asarray(seen)]
+    columns = np.asarray(scores.columns)[index]
+    return scores._replace(
+        columns=columns, column_bias=bias.astype(np.float32), seen=seen
+    )
+
+
+def maximum(scores: Scores) -> float:
+    """Largest score of a pair that is not excluded; -inf if there is none."""
+    size = height(scores)
+    return max(float(_maximum(scores, i, size)) for i in starts(scores, size))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _maximum(scores, start, size):
+    s = block(scores, start, size)
+    return jnp.max(jnp.where(allowed(s), s, -jnp.inf))
+
+
+def expected(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over pairs that are not excluded, by user `[x]` and by item `[y]`, float64.
+
+    With a rate per horizon and a softmax these are expected counts in the horizon.
+    """
+    x, y = scores.shape
+    size = height(scores)
+    by_user, by_item = [], np.zeros(y)
+    for start in starts(scores, size):
+        users, items = _sums(scores, start, size)
+        by_user.append(np.asarray(users, np.float64))
+        by_item += np.asarray(items, np.float64)
+    return np.concatenate(by_user)[:x], by_item
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _sums(scores, start, size):
+    s = block(scores, start, size)
+    s = jnp.where(allowed(s), s, 0.0)
+    return s.sum(1), s.sum(0)
+
+
+def top_items(scores: Scores, k: int, *, key=None):
+    """The k best items of every user: `(values, columns)`, both `[x, k]`, best first.
+
+    Args:
+      key: breaks ties at random by noise of `NOISE` times the score; None: the first
+        column wins.
+
+    Raises:
+      errors.InputError: k is not between 1 and the number of items.
+    """
+    x, y = scores.shape
+    check_count("k", k, y, "items")
+    size = height(scores)
+    seed = noise_seed(key)
+    blocks = [
+        jax.device_get(_top_items(scores, i, size, k, seed))
+        for i in starts(scores, size)
+    ]
+    values, columns = (np.concatenate(b)[:x] for b in zip(*blocks, strict=True))
+    return values, columns
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _top_items(scores, start, size, k, seed):
+    s = block(scores, start, size)
+    _, columns = jax.lax.top_k(_noisy(s, start, seed), k)
+    return jnp.take_along_axis(s, columns, axis=1), columns
+
+
+def top_users(scores: Scores, c: int, *, key=None):
+    """The c best users of every item: `(values, rows)`, both `[y, c]`, best first.
+
+    One pass over blocks of rows with a running merge. Ties are broken as in `top_items`.
+
+    Raises:
+      errors.InputError: c is not between 1 and the number of users.
+    """
+    x, y = scores.shape
+    check_count("c", c, x, "users")
+    size = height(scores)
+    seed = noise_seed(key)
+    best = (
+        jnp.full((y, c), -jnp.inf, jnp.float32),
+        jnp.zeros((y, c), jnp.int32),
+    )
+    for start in starts(scores, size):
+        best = _merge(scores, start, size, seed, best)
+    noisy, rows = map(np.asarray, best)
+    return noisy, rows
+
+
+@functools.partial(jax.jit, static_argnums=2, donate_argnums=4)
+def _merge(scores, start, size, seed, best):
+    s = _noisy(block(scores, start, size), start, seed)
+    place = start + jnp.arange(size)
+    s = jnp.where((place < scores.shape[0])[:, None], s, -jnp.inf)
+    values = jnp.concatenate([best[0], s.T], axis=1)
+    top, at = jax.lax.top_k(values, best[0].shape[1])
+    c = best[0].shape[1]
+    old = jnp.take_along_axis(best[1], jnp.minimum(at, c - 1), axis=1)
+    return top, jnp.where(at < c, old, start + at - c)
+
+
+def check_count(name: str, value, most: int, what: str) -> None:
+    """Raises `errors.InputError` unless `value` is an integer of 1 to `most`."""
+    if value != int(value) or not 1 <= value <= most:
+        raise errors.InputError(
+            f"expected {name} of 1 to {most:,}, the number of {what}; found {value}"
+        )
+
+
+def noise_seed(key):
+    """32 bits from a key; None stays None."""
+    return None if key is None else jax.random.bits(key, (), jnp.uint32)
+
+
+def _noisy(s, start, seed):
+    """Scores times 1 + NOISE U(0, 1), U a hash of seed, row and column."""
+    if seed is None:
+        return s
+    row = (start + jnp.arange(s.shape[0])).astype(jnp.uint32)[:, None]
+    column = jnp.arange(s.shape[1]).astype(jnp.uint32)
+    u = _mix(_mix(row + seed) ^ (column * np.uint32(0x9E3779B1)))
+    u = (u >> 8).astype(jnp.float32) * 2.0**-24
+    return jnp.where(allowed(s), s + (NOISE * jnp.abs(s) + 1e-30) * u, s)
+
+
+def _mix(h):
+    """Finalizer of MurmurHash3."""
+    h = (h ^ (h >> 16)) * np.uint32(0x85EBCA6B)
+    h = (h ^ (h >> 13)) * np.uint32(0xC2B2AE35)
+    return h ^ (h >> 16)
