@@ -37,6 +37,7 @@ def fit(
     mode: str = "jit",
     directory=None,
     valid=None,
+    review: Callable | None = None,
     name: str = "training",
 ):
     """Train a method to the end of its schedule and return its last state.
@@ -54,6 +55,8 @@ def fit(
         newest checkpoint, and an interrupted run ends with the same numbers.
       valid: `() -> batches` for evaluation, or a dict of them by name; `Whole` for one
         batch that stays on the devices. Means are logged as `<name>/<quantity>`.
+      review: `(state, means) -> state`, pure, after every evaluation and before the save
+        of that step: to keep the best state, to cut a rate. Means are by that name.
 
     Raises:
       NonFiniteLoss: checked before every save, so the newest checkpoint is good.
@@ -67,7 +70,7 @@ def fit(
         state = saved.restore(start, state)
         logging.info("%s: resumed at step %d of %d", name, start, schedule.steps)
     writer = record.Writer(directory, resume_at=start) if directory else None
-    run = _Run(method, config, on, schedule, writer, saved, valid)
+    run = _Run(method, config, on, schedule, writer, saved, valid, review)
     try:
         return run.advance(state, start, batches, name)
     finally:
@@ -80,11 +83,12 @@ def fit(
 class _Run:
     """One call of `fit`: what does not change from step to step."""
 
-    def __init__(self, method, config, on, schedule, writer, saved, valid):
+    def __init__(self, method, config, on, schedule, writer, saved, valid, review):
         self.method, self.config, self.on = method, config, on
         self.schedule, self.writer, self.saved = schedule, writer, saved
         valid = {} if valid is None else valid
         self.valid = valid if isinstance(valid, dict) else {"valid": valid}
+        self.review = review
         self.placed = {}  # whole batches, by name, on the devices
         self.pending = []  # (step after it, device metrics), not yet looked at
 
@@ -100,7 +104,7 @@ class _Run:
             if last or _crossed(step, count, plan.log_every):
                 bar.update(step, self.flush())
             if last or _crossed(step, count, plan.evaluate_every):
-                self._evaluate(state, step)
+                state = self._reviewed(state, self._evaluate(state, step))
             if last or _crossed(step, count, plan.save_every):
                 self._save(state, step)
         bar.close()
@@ -143,9 +147,10 @@ class _Run:
             self.writer.write(last, **means)
         return means
 
-    def _evaluate(self, state, step):
-        if not self.writer:
-            return
+    def _evaluate(self, state, step) -> dict[str, float]:
+        found = {}
+        if not self.writer and not self.review:
+            return found
         for name, batches in self.valid.items():
             if isinstance(batches, batching.Whole):
                 on = self.on._replace(batch_axes=batches.axes)
@@ -155,7 +160,13 @@ class _Run:
                 placed = (parallel.shard(on, batch) for batch in batches())
             compiled = _compiled_evaluate(self.method.evaluate, self.config, *_key(on))
             means = _means(compiled, state.params, placed)
-            self.writer.write(step, **{f"{name}/{k}": v for k, v in means.items()})
+            found |= {f"{name}/{key}": value for key, value in means.items()}
+        if self.writer and found:
+            self.writer.write(step, **found)
+        return found
+
+    def _reviewed(self, state, means):
+        return self.review(state, means) if self.review else state
 
     def _save(self, state, step):
         if self.saved:

@@ -286,3 +286,22 @@ def test_second_run_does_not_trace_again():
         source, plan = batching.Whole(whole_data(), 0), loop.Schedule(steps=4, scan=2)
         loop.fit(method, Config(), source, plan, seed=seed)
     assert len(traces) == 1
+
+
+def test_review_sees_means_and_changes_the_state_before_it_is_saved(tmp_path):
+    seen = []
+
+    def review(state, means):
+        seen.append((int(state.step), sorted(means)))
+        return state._replace(params=state.params * 0)
+
+    plan = loop.Schedule(steps=6, evaluate_every=3, save_every=3)
+    given = {"valid": lambda: [BATCHES(0)], "review": review}
+    state = loop.fit(TOY, CONFIG, BATCHES, plan, directory=tmp_path, **given)
+    assert seen == [(3, ["valid/loss"]), (6, ["valid/loss"])]
+    assert not np.any(state.params)
+    saved = checkpoint.Checkpoints(tmp_path / "checkpoints")
+    assert not np.any(saved.restore(6, state).params)
+    seen.clear()
+    loop.fit(TOY, CONFIG, BATCHES, plan, **given)  # also without a directory
+    assert len(seen) == 2
