@@ -6,14 +6,18 @@
     found = data.load_own_graph("nodes.csv", "edges.csv")
     found = data.get("dg15").load(data_dir)          # data.DomainData
     found = data.load_own_domains("samples.csv", "domains.csv")
+    found = data.get("simulated").load(data_dir)     # data.Events
 
 A new module of this folder joins the registry by defining `DATASETS`.
 """
 
 from iclr22.data.domains import DomainData, generate_domains
 from iclr22.data.download import DownloadError, converted, data_root, fetch, find
+from iclr22.data.event_files import read_ratings, read_yoochoose
+from iclr22.data.events import Events, second_half, select_events, sort_events
 from iclr22.data.graphs import degree_corrected_sbm
 from iclr22.data.own import from_file
 from iclr22.data.own_domains import load_own_domains
 from iclr22.data.own_graph import load_own as load_own_graph
 from iclr22.data.registry import Dataset, File, Info, Splits, datasets, get, names
+from iclr22.data.simulated_events import simulate_events
