@@ -7,6 +7,7 @@
     found = data.get("dg15").load(data_dir)          # data.DomainData
     found = data.load_own_domains("samples.csv", "domains.csv")
     found = data.get("simulated").load(data_dir)     # data.Events
+    found = data.load_own_events("events.csv")
 
 A new module of this folder joins the registry by defining `DATASETS`.
 """
@@ -18,6 +19,7 @@ from iclr22.data.events import Events, second_half, select_events, sort_events
 from iclr22.data.graphs import degree_corrected_sbm
 from iclr22.data.own import from_file
 from iclr22.data.own_domains import load_own_domains
+from iclr22.data.own_events import load_own_events
 from iclr22.data.own_graph import load_own as load_own_graph
 from iclr22.data.registry import Dataset, File, Info, Splits, datasets, get, names
 from iclr22.data.simulated_events import simulate_events
