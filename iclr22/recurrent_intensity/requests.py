@@ -316,16 +316,19 @@ def temporal_split(
 
 
 def histories(
-    split: Split, requests: Requests, length: int = 256
+    log: Events | Split, requests: Requests, length: int = 256
 ) -> tuple[np.ndarray, np.ndarray]:
     """The last items of every history as tokens, item + 1, padded with 0 on the right.
+
+    Args:
+      log: the events that the requests are of, or their split.
 
     Returns:
       tokens int32 `[x, length]`, lengths int32 `[x]`.
     """
     lengths = np.minimum(requests.stop - requests.start, length)
     first = requests.stop - lengths
-    items = split.events.item
+    items = (log.events if isinstance(log, Split) else log).item
     tokens = np.zeros((len(lengths), length), np.int32)
     place = np.arange(length)
     for row in range(0, len(lengths), ROWS):
