@@ -59,6 +59,10 @@ def simulate_events(
     # Over a long span a process has base / (1 - sum of weights) events per second.
     base = level * (mean_events * (1 - weight.sum()) / span / level.mean())
     user, time = _hawkes(rng, base, weight, decay, span)
+    if not len(user):
+        raise errors.InputError(
+            "expected events; none were drawn. Raise mean_events or users."
+        )
     rank = min(segments, 8)
     columns = rng.standard_normal((items, rank)).astype(np.float32)
     centre = rng.standard_normal((segments, rank))
@@ -124,10 +128,6 @@ def _draw_items(rng, truth, user, rows: int = 8192):
 def _present(events, truth):
     """The log without users who have no event; items stay."""
     users, user = np.unique(events.user, return_inverse=True)
-    if not len(users):
-        raise errors.InputError(
-            "expected events; none were drawn. Raise mean_events, users or span."
-        )
     truth = truth._replace(base=truth.base[users], taste=truth.taste[users])
     user, names = user.astype(np.int32), events.user_names[users]
     return events._replace(user=user, user_names=names, truth=truth)
