@@ -16,7 +16,7 @@ import numpy as np
 from iclr22 import errors
 
 EXCLUDED = -1e10  # score of a pair that must not be chosen, as in the released code
-BLOCK = 1 << 23  # pairs evaluated at once: 32 MiB of float32
+BLOCK = 1 << 24  # pairs evaluated at once: 64 MiB of float32
 DENSE = 1 << 26  # pairs that `dense` is ready to return
 NOISE = 2.0**-17  # of the score: what breaks ties, 64 steps of float32
 
@@ -63,17 +63,23 @@ def block(scores: Scores, start, size: int) -> jax.Array:
     Excluded pairs, and all of the rows past the end, are `EXCLUDED`.
     """
     place = start + jnp.arange(size)
-    rows = jnp.minimum(place, scores.shape[0] - 1)
+    s = at_rows(scores, jnp.minimum(place, scores.shape[0] - 1))
+    return jnp.where((place < scores.shape[0])[:, None], s, EXCLUDED)
+
+
+def at_rows(scores: Scores, rows) -> jax.Array:
+    """Scores of these rows, float32 `[len(rows), y]`; for use inside jit."""
     take = lambda a: jnp.asarray(a)[rows]  # noqa: E731
     product = jnp.matmul(take(scores.rows), scores.columns.T, precision="highest")
     z = product + take(scores.row_bias)[:, None] + scores.column_bias
     s = take(scores.rate)[:, None] * LINKS[scores.link](z)
     s = jnp.where(jnp.isneginf(scores.column_bias), 0.0, s).astype(jnp.float32)
-    if scores.seen is not None:
-        seen = take(scores.seen)
-        seen = jnp.where(seen < 0, scores.shape[1], seen)  # past the end: dropped
-        s = s.at[jnp.arange(size)[:, None], seen].set(EXCLUDED, mode="drop")
-    return jnp.where((place < scores.shape[0])[:, None], s, EXCLUDED)
+    if scores.seen is None:
+        return s
+    seen = take(scores.seen)
+    seen = jnp.where(seen < 0, scores.shape[1], seen)  # past the end: dropped
+    at = jnp.arange(len(rows))[:, None], seen
+    return s.at[at].set(EXCLUDED, mode="drop")
 
 
 def allowed(s: jax.Array) -> jax.Array:
@@ -81,15 +87,16 @@ def allowed(s: jax.Array) -> jax.Array:
     return s > EXCLUDED / 2
 
 
-def height(scores: Scores, pairs: int = BLOCK) -> int:
-    """Rows of a block of at most so many pairs."""
+def height(scores: Scores) -> int:
+    """Rows of a block of at most `BLOCK` pairs."""
     x, y = scores.shape
-    return max(1, min(x, pairs // max(y, 1)))
+    return max(1, min(x, BLOCK // y))
 
 
-def starts(scores: Scores, size: int) -> range:
-    """First rows of all blocks."""
-    return range(0, scores.shape[0], size)
+def blocks(scores: Scores) -> tuple[Scores, int, range]:
+    """The scores on the device, the height of a block and the first rows of all."""
+    size = height(scores)
+    return jax.device_put(scores), size, range(0, scores.shape[0], size)
 
 
 def from_matrix(matrix, seen=None) -> Scores:
@@ -169,9 +176,8 @@ def dense(scores: Scores, limit: int = DENSE) -> np.ndarray:
             f"expected at most {limit:,} pairs to store; found {x:,} x {y:,}. Use "
             "top_items, top_users or expected, which work in blocks."
         )
-    size = height(scores)
-    blocks = [np.asarray(_block(scores, i, size)) for i in starts(scores, size)]
-    return np.concatenate(blocks)[:x]
+    scores, size, starts = blocks(scores)
+    return np.concatenate([_block(scores, i, size) for i in starts])[:x]
 
 
 _block = jax.jit(block, static_argnums=2)
@@ -226,8 +232,8 @@ def take_columns(scores: Scores, index) -> Scores:
 
 def maximum(scores: Scores) -> float:
     """Largest score of a pair that is not excluded; -inf if there is none."""
-    size = height(scores)
-    return max(float(_maximum(scores, i, size)) for i in starts(scores, size))
+    scores, size, starts = blocks(scores)
+    return max(float(_maximum(scores, i, size)) for i in starts)
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -242,9 +248,9 @@ def expected(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
     With a rate per horizon and a softmax these are expected counts in the horizon.
     """
     x, y = scores.shape
-    size = height(scores)
+    scores, size, starts = blocks(scores)
     by_user, by_item = [], np.zeros(y)
-    for start in starts(scores, size):
+    for start in starts:
         users, items = _sums(scores, start, size)
         by_user.append(np.asarray(users, np.float64))
         by_item += np.asarray(items, np.float64)
@@ -261,6 +267,8 @@ def _sums(scores, start, size):
 def top_items(scores: Scores, k: int, *, key=None):
     """The k best items of every user: `(values, columns)`, both `[x, k]`, best first.
 
+    Where fewer than k pairs of a user are not excluded, the column is -1.
+
     Args:
       key: breaks ties at random by noise of `NOISE` times the score; None: the first
         column wins.
@@ -270,49 +278,46 @@ def top_items(scores: Scores, k: int, *, key=None):
     """
     x, y = scores.shape
     check_count("k", k, y, "items")
-    size = height(scores)
+    scores, size, starts = blocks(scores)
     seed = noise_seed(key)
-    blocks = [
-        jax.device_get(_top_items(scores, i, size, k, seed))
-        for i in starts(scores, size)
-    ]
-    values, columns = (np.concatenate(b)[:x] for b in zip(*blocks, strict=True))
+    tops = [jax.device_get(_top_items(scores, i, size, k, seed)) for i in starts]
+    values, columns = (np.concatenate(part)[:x] for part in zip(*tops, strict=True))
     return values, columns
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _top_items(scores, start, size, k, seed):
     s = block(scores, start, size)
-    _, columns = jax.lax.top_k(_noisy(s, start, seed), k)
-    return jnp.take_along_axis(s, columns, axis=1), columns
+    noisy = with_noise(s, start + jnp.arange(size), seed)
+    _, columns = jax.lax.top_k(noisy, k)
+    values = jnp.take_along_axis(s, columns, axis=1)
+    return values, jnp.where(allowed(values), columns, -1)
 
 
 def top_users(scores: Scores, c: int, *, key=None):
     """The c best users of every item: `(values, rows)`, both `[y, c]`, best first.
 
-    One pass over blocks of rows with a running merge. Ties are broken as in `top_items`.
+    One pass over blocks of rows with a running merge. Excluded pairs and ties are as in
+    `top_items`; values include the noise.
 
     Raises:
       errors.InputError: c is not between 1 and the number of users.
     """
     x, y = scores.shape
     check_count("c", c, x, "users")
-    size = height(scores)
+    scores, size, starts = blocks(scores)
     seed = noise_seed(key)
-    best = (
-        jnp.full((y, c), -jnp.inf, jnp.float32),
-        jnp.zeros((y, c), jnp.int32),
-    )
-    for start in starts(scores, size):
-        best = _merge(scores, start, size, seed, best)
-    noisy, rows = map(np.asarray, best)
-    return noisy, rows
+    best = jnp.full((y, c), -jnp.inf, jnp.float32), jnp.zeros((y, c), jnp.int32)
+    for start in starts:
+        best = jax.block_until_ready(_merge(scores, start, size, seed, best))
+    values, rows = map(np.asarray, best)
+    return values, np.where(allowed(values), rows, -1)
 
 
 @functools.partial(jax.jit, static_argnums=2, donate_argnums=4)
 def _merge(scores, start, size, seed, best):
-    s = _noisy(block(scores, start, size), start, seed)
     place = start + jnp.arange(size)
+    s = with_noise(block(scores, start, size), place, seed)
     s = jnp.where((place < scores.shape[0])[:, None], s, -jnp.inf)
     values = jnp.concatenate([best[0], s.T], axis=1)
     top, at = jax.lax.top_k(values, best[0].shape[1])
@@ -334,13 +339,12 @@ def noise_seed(key):
     return None if key is None else jax.random.bits(key, (), jnp.uint32)
 
 
-def _noisy(s, start, seed):
-    """Scores times 1 + NOISE U(0, 1), U a hash of seed, row and column."""
+def with_noise(s, rows, seed):
+    """Scores `[len(rows), y]` times 1 + NOISE U(0, 1), U a hash of seed, row, column."""
     if seed is None:
         return s
-    row = (start + jnp.arange(s.shape[0])).astype(jnp.uint32)[:, None]
-    column = jnp.arange(s.shape[1]).astype(jnp.uint32)
-    u = _mix(_mix(row + seed) ^ (column * np.uint32(0x9E3779B1)))
+    column = jnp.arange(s.shape[1]).astype(jnp.uint32) * np.uint32(0x9E3779B1)
+    u = _mix(_mix(rows.astype(jnp.uint32) + seed)[:, None] ^ column)
     u = (u >> 8).astype(jnp.float32) * 2.0**-24
     return jnp.where(allowed(s), s + (NOISE * jnp.abs(s) + 1e-30) * u, s)
 
