@@ -291,6 +291,14 @@ def test_simulated_log_repeats_and_is_sorted(simulated):
     assert (np.bincount(simulated.user) > 0).all()
 
 
+def test_items_do_not_depend_on_how_many_users_are_drawn_at_once(
+    simulated, monkeypatch
+):
+    monkeypatch.setattr(simulated_events, "CELLS", 7 * 50)
+    again = simulated_events.simulate_events(np.random.default_rng(5), 400, 50)
+    np.testing.assert_array_equal(simulated.item, again.item)
+
+
 def test_activity_of_one_kernel_equals_its_formula(simulated):
     weight, decay, horizon = 0.6, 2 / DAY, 3 * DAY
     truth = simulated.truth._replace(weight=np.array([weight]), decay=np.array([decay]))

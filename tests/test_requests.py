@@ -205,7 +205,7 @@ def test_splits_without_anything_to_test_are_refused(tiny):
         requests.temporal_split(tiny, horizon=10.0)
     with pytest.raises(errors.InputError, match="a median span of 0"):
         requests.user_split(tiny)
-    with pytest.raises(errors.InputError, match="found 0 requests, 2 items"):
+    with pytest.raises(errors.InputError, match="found 0 requests, 1 items"):
         requests.make_split(tiny, 1, ([2, 0], [6, INF]), ([0], [4]), least_history=2)
     with pytest.raises(errors.InputError, match="extra of 0 or 1; found 2"):
         requests.user_split(tiny, extra=2)

@@ -20,6 +20,7 @@ from iclr22.data.events import (
 from iclr22.data.registry import Dataset, Info
 
 DAY = 86400.0
+CELLS = 1 << 22  # of distribution functions held at once
 KERNELS = ((0.45, 8 / DAY), (0.3, 0.5 / DAY))  # a visit; interest for some days
 
 
@@ -94,7 +95,7 @@ def _check(users, items, span, mean_events, spread, weight, decay):
 
 
 def _hawkes(rng, base, weight, decay, span):
-    """Users and times of all events: exact, generation after generation.
+    """Users, ascending, and times of all events: exact, generation after generation.
 
     Events that no other caused are a Poisson process; each event causes a Poisson number
     of others per kernel, after exponential delays (Hawkes and Oakes, 1974).
@@ -112,16 +113,25 @@ def _hawkes(rng, base, weight, decay, span):
         user, time = user[parent], time[parent] + np.concatenate(delay)
         user, time = user[time < span], time[time < span]
         found.append((user, time))
-    return tuple(map(np.concatenate, zip(*found, strict=True)))
+    user, time = map(np.concatenate, zip(*found, strict=True))
+    order = np.argsort(user, kind="stable")
+    return user[order], time[order]
 
 
-def _draw_items(rng, truth, user, rows: int = 8192):
-    """Items of events by the Gumbel trick: the largest noisy logit."""
-    item = np.empty(len(user), np.int64)
-    for start in range(0, len(user), rows):
-        of = user[start : start + rows]
-        logits = truth.taste[of] @ truth.columns.T + truth.bias
-        item[start : start + rows] = (logits + rng.gumbel(size=logits.shape)).argmax(1)
+def _draw_items(rng, truth, user):
+    """Items of events, whose users ascend, by inverting the distribution functions."""
+    n = len(truth.bias)
+    item, rows = np.empty(len(user), np.int64), max(1, CELLS // n)
+    for start in range(0, len(truth.base), rows):
+        taste = truth.taste[start : start + rows]
+        logits = (taste @ truth.columns.T + truth.bias).astype(np.float64)
+        ends = np.cumsum(np.exp(logits - logits.max(1, keepdims=True)), axis=1)
+        # Row r goes from r to r + 1, so one search serves the rows of all users.
+        ends = ends / ends[:, -1:] + np.arange(len(ends))[:, None]
+        low, high = np.searchsorted(user, [start, start + rows])
+        of = user[low:high] - start
+        place = np.searchsorted(ends.ravel(), of + rng.random(len(of)), side="right")
+        item[low:high] = np.minimum(place - of * n, n - 1)
     return item
 
 
