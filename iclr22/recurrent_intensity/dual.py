@@ -1,0 +1,413 @@
+"""Matching users with items by prices: entropic dual, offline and online.
+
+The linear programme max E[S pi], pi in [0, 1], E_y pi(x, .) <= alpha = k / |Y| of every
+user and E_x pi(., y) at most (or at least) beta = C / |X| of every item, is smoothed by
+an entropy of weight eps; then pi = sigmoid((s - u_x - v_y) / eps) and only u and v are
+unknown (Ma, Liu and Deoras, ICLR 2022, OpenReview TZeArecH2Nf; constants are those of
+the released code). A user's u follows from v alone, so the prices v serve users as they
+come, one by one.
+
+All of it runs in float32: scores are divided by their maximum, a saturated sigmoid is
+what a small eps is to lead to, and bisection ends where float32 has no number between.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from scipy import sparse
+
+from iclr22 import errors
+from iclr22.recurrent_intensity import matching, metrics
+from iclr22.recurrent_intensity import scores as score
+from iclr22.recurrent_intensity.matching import budget
+from iclr22.recurrent_intensity.scores import Scores
+
+ITERATIONS = 100  # of bisection, at most
+EPSILON = 1e-10  # smoothing at the end
+PAIRS = 1 << 22  # in a mini-batch of user states
+BOUNDS = ("upper", "lower", "both")
+METHODS = ("topk", "greedy", "dual", "online")
+
+
+class Prices(NamedTuple):
+    """What an item costs (v > 0) or is subsidised by (v < 0); all that serving needs."""
+
+    v: np.ndarray  # float32 [y], in units of the score; inf: the item is not served
+    eps: float  # smoothing at the end, in units of the score
+    scale: float  # maximum of the scores v was learned from
+    alpha: float  # items of a user, as a share of all items (mean over users)
+    beta: np.ndarray  # [y], or [2, y] for both bounds: users of an item, as a share
+    bound: str  # upper, lower or both
+
+
+def shadow_price(z, share, eps, sign: int = 1, tolerance=1e-6) -> jax.Array:
+    """Root u of mean_j sigmoid((z_ij - u_i) / eps) = share_i, clipped to its sign.
+
+    By bisection from [min z - eps logit(share), max z - eps logit(share)], which holds
+    the root. For use inside jit.
+
+    Args:
+      z: `[n, m]`, score minus the other side's price; -inf: an excluded pair, which
+        counts in the mean, but not in the bracket.
+      share: `[n]`; outside (0, 1) the constraint is inactive and its price 0.
+      eps: smoothing.
+      sign: 1 for an upper bound (u >= 0), -1 for a lower one (u <= 0).
+      tolerance: of the mean; the search ends when all rows are that close.
+    """
+    m = z.shape[1]
+    active = (share > 0) & (share < 1)
+    some = jnp.isfinite(z)
+    reach = share * m / jnp.maximum(some.sum(1), 1)  # share of allowed pairs
+    reach = jnp.clip(jnp.where(active, reach, 0.5), 1e-9, 1 - 1e-6)
+    shift = eps * (jnp.log(reach) - jnp.log1p(-reach))
+    low = jnp.min(jnp.where(some, z, jnp.inf), axis=1) - shift
+    high = jnp.max(z, axis=1) - shift
+    active &= low <= high  # there is a pair
+
+    def unsettled(carry):
+        i, low, high, u, gap = carry
+        open_ = (gap > tolerance) & (low < u) & (u < high)
+        return (i < ITERATIONS) & jnp.any(open_ & active)
+
+    def halve(carry):
+        i, low, high, u, _ = carry
+        over = jax.nn.sigmoid((z - u[:, None]) / eps).mean(1) - share
+        low, high = jnp.where(over > 0, u, low), jnp.where(over > 0, high, u)
+        gap = jnp.abs(over)
+        return i + 1, low, high, jnp.where(gap > tolerance, (low + high) / 2, u), gap
+
+    start = 0, low, high, (low + high) / 2, jnp.full_like(low, jnp.inf)
+    u = lax.while_loop(unsettled, halve, start)[3]
+    u = jnp.maximum(u, 0) if sign > 0 else jnp.minimum(u, 0)
+    return jnp.where(active, u, 0.0)
+
+
+class _Problem(NamedTuple):
+    """Arrays of a dual; scores are divided by `scale`."""
+
+    scores: Scores
+    scale: jax.Array
+    alpha: jax.Array  # [x]
+    low: jax.Array  # [y], 0 where there is none
+    high: jax.Array  # [y], 0 where there is none
+    closed: jax.Array  # bool [y], items that may not be served
+    tolerance: jax.Array
+    noise: jax.Array  # 32 bits that break ties
+
+
+def _rows(problem, rows):
+    """Scaled scores of these rows; -inf where a pair is not allowed."""
+    s = score.at_rows(problem.scores, rows)
+    off = ~score.allowed(s) | problem.closed | (problem.alpha[rows] == 0)[:, None]
+    s = score.with_noise(s, rows, problem.noise)
+    return jnp.where(off, -jnp.inf, s / problem.scale)
+
+
+def _update(problem, s, alpha, v, eps, bound):
+    """Prices that suit this batch of user states best, given what v makes them pay."""
+    u = shadow_price(s - v, alpha, eps, 1, problem.tolerance)
+    z = (s - u[:, None]).T
+    best = jnp.zeros_like(v)
+    if bound != "lower":
+        best += shadow_price(z, problem.high, eps, 1, problem.tolerance)
+    if bound != "upper":
+        best += shadow_price(z, problem.low, eps, -1, problem.tolerance)
+    return best
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _learn(problem, key, bound, epochs, batch):
+    """Prices in units of `scale` after annealing eps from 1 to `EPSILON`."""
+    x, y = problem.scores.shape
+    steps = -(-x // batch)
+    kept = _rows(problem, jnp.arange(x)) if steps == 1 else None
+
+    def step(v, rows, eps):
+        s = _rows(problem, rows) if kept is None else kept
+        best = _update(problem, s, problem.alpha[rows], v, eps, bound)
+        return v - (v - best) / steps
+
+    def epoch(v, i):
+        eps = EPSILON ** ((i + 1) / epochs)
+        order = jax.random.permutation(jax.random.fold_in(key, i), x)
+        order = jnp.arange(x) if steps == 1 else order
+        rows = jnp.resize(
+            order, (steps, batch)
+        )  # the last one is filled from the first
+        return lax.scan(lambda v, r: (step(v, r, eps), None), v, rows)[0], None
+
+    span = {"upper": (0.0, 1.0), "lower": (-1.0, 0.0), "both": (-1.0, 1.0)}[bound]
+    start = jax.random.uniform(jax.random.fold_in(key, epochs), (y,), minval=span[0])
+    start = span[0] + (span[1] - span[0]) * (start - span[0]) / (1 - span[0])
+    v, _ = lax.scan(epoch, start, jnp.arange(epochs))
+    return v
+
+
+def online_prices(
+    scores_valid: Scores,
+    *,
+    k,
+    c,
+    bound: str = "upper",
+    key: jax.Array,
+    users: int | None = None,
+    epochs: int = 100,
+    batch: int | None = None,
+) -> Prices:
+    """Prices of items, learned from a sample of user states, to serve others by.
+
+    Args:
+      scores_valid: of the sample V; its items are those to be served (`align` prices,
+        or take columns of the scores, if they are not).
+      k: most items of a user; one number or `[x]`; at least all items: no limit.
+      c: users of an item among `users` states, at most ("upper") or at least ("lower");
+        one number or `[y]`; for "both" the pair (least, most). An item whose upper bound
+        is 0 is not served.
+      bound: upper, lower or both.
+      key: of the start, of mini-batches and of what breaks ties.
+      users: how many user states will be served; None: as many as in the sample.
+      epochs: over which eps falls from 1 to 1e-10, by a constant factor.
+      batch: user states of a mini-batch; None: as many as `PAIRS` allow.
+
+    The guarantee holds for the sample; on others, exposure differs as their visits do.
+
+    Raises:
+      errors.InputError: NaN scores, unknown bound, budgets that make no sense or cannot
+        be met.
+    """
+    score.check(scores_valid)
+    x, y = scores_valid.shape
+    users = x if users is None else users
+    k = budget("k", k, x, y, "items")
+    low, high = _limits(c, bound, y, users, np.mean(k))
+    scale = _scale(scores_valid)
+    problem = _Problem(
+        jax.device_put(scores_valid),
+        np.float32(scale),
+        np.float32(k / y),
+        np.float32(low / users),
+        np.float32(high / users),
+        (high == 0) & (bound != "lower"),
+        np.float32(0.1 / max(x, y)),
+        score.noise_seed(jax.random.fold_in(key, epochs + 1)),
+    )
+    batch = min(x, max(1, PAIRS // y) if batch is None else batch)
+    v = scale * np.asarray(_learn(problem, key, bound, epochs, batch))
+    v = np.where(problem.closed, np.inf, v).astype(np.float32)
+    beta = {"upper": high, "lower": low, "both": np.stack([low, high])}[bound] / users
+    return Prices(v, EPSILON * scale, scale, float(np.mean(k) / y), beta, bound)
+
+
+def _limits(c, bound, y, users, k):
+    """Least and most users of each item; 0 where there is no such bound."""
+    if bound not in BOUNDS:
+        raise errors.nearest(bound, BOUNDS, "bound")
+    none = np.zeros(y)
+    if bound == "both":
+        if not isinstance(c, tuple | list) or len(c) != 2:
+            raise errors.InputError(
+                f"expected c as a pair (least, most) for bound='both'; found {c!r}"
+            )
+        low, high = (budget("c", part, y, users, "users") for part in c)
+        if np.any(low > high):
+            place = np.argmax(low > high)
+            raise errors.InputError(
+                f"expected the least c to be at most the most; found {low[place]:g} and "
+                f"{high[place]:g} for item {place}"
+            )
+    else:
+        c = budget("c", c, y, users, "users")
+        low, high = (none, c) if bound == "upper" else (c, none)
+    matching.check_supply(k, low, users)
+    return low, high
+
+
+def _scale(scores):
+    """Maximum of the scores, or 1 if nothing is above 0."""
+    most = score.maximum(scores)
+    if most == -math.inf:
+        raise errors.InputError(
+            "expected pairs to choose from; found all of them excluded"
+        )
+    return most if most > 0 else 1.0
+
+
+def serve(scores: Scores, prices: Prices, k, *, key=None) -> sparse.csr_array:
+    """The plan `[x, y]` for arriving users: those of the top k of s - v with s - v > u.
+
+    Each user is on its own. Its u, the root of the bisection, is positive only if more
+    than k items have s - v > 0; for the small eps at the end of annealing it then lies
+    between the k-th and the next s - v, so u is not needed to find what is above it.
+
+    Args:
+      prices: of exactly the items in `scores`.
+      k: most items of a user; one number or `[x]`.
+      key: breaks ties; None: the first item wins.
+
+    Raises:
+      errors.InputError: prices of another number of items; k out of range.
+    """
+    x, y = scores.shape
+    k = budget("k", k, x, y, "items")
+    if len(prices.v) != y:
+        raise errors.InputError(
+            f"expected prices of the {y:,} items scored; found {len(prices.v):,}. Use "
+            "align(prices, from_items, to_items)."
+        )
+    seed, most = score.noise_seed(key), math.ceil(k.max())
+    scores, size, starts = score.blocks(scores)
+    v = jnp.asarray(prices.v)
+    chosen = [np.asarray(_serve(scores, v, i, size, most, seed)) for i in starts]
+    columns = np.concatenate(chosen)[:x]
+    columns = np.where(np.arange(most) < k[:, None], columns, -1)
+    return matching.as_plan(columns, y)
+
+
+@functools.partial(jax.jit, static_argnums=(3, 4))
+def _serve(scores, v, start, size, k, seed):
+    s = score.block(scores, start, size)
+    s = score.with_noise(s, start + jnp.arange(size), seed)
+    z, columns = lax.top_k(s - v, k)
+    return jnp.where(z > 0, columns, -1)
+
+
+def align(prices: Prices, from_items, to_items, fill: float = 0.0) -> Prices:
+    """Prices of other items, matched by name or number.
+
+    Args:
+      from_items: of the prices `[y]`.
+      to_items: wanted `[z]`.
+      fill: price of an item that has none; 0: neither dearer nor cheaper than it scores.
+
+    Raises:
+      errors.InputError: as many items as prices are expected, none of them twice.
+    """
+    from_items, to_items = np.asarray(from_items), np.asarray(to_items)
+    order = np.argsort(from_items, kind="stable")
+    ordered = from_items[order]
+    if len(from_items) != len(prices.v) or np.any(ordered[1:] == ordered[:-1]):
+        raise errors.InputError(
+            f"expected {len(prices.v):,} different items, one per price; found "
+            f"{len(from_items):,} items, {len(np.unique(from_items)):,} different"
+        )
+    place = order[np.minimum(np.searchsorted(ordered, to_items), len(order) - 1)]
+    known = from_items[place] == to_items
+    v = np.where(known, prices.v[place], fill).astype(np.float32)
+    beta = np.where(known, prices.beta[..., place], 0.0)
+    return prices._replace(v=v, beta=beta)
+
+
+def match(
+    scores: Scores,
+    *,
+    k,
+    c,
+    method: str = "greedy",
+    bound: str = "upper",
+    prices: Prices | None = None,
+    key: jax.Array | None = None,
+) -> sparse.csr_array:
+    """A plan `[x, y]` of ones: which items each user state is to see.
+
+    Args:
+      k: most items of a user; one number or `[x]`.
+      c: users of an item, at most (`bound="upper"`) or at least (`"lower"`); one number
+        or `[y]`; a pair (least, most) for `"both"`, which only prices can keep to.
+      method: topk (ignores c), greedy, dual (prices learned from these very users) or
+        online (`prices` from others, see `online_prices`).
+      bound: of items.
+      prices: for online.
+      key: of ties and prices; None: key 0 for prices, the first item wins a tie.
+
+    Raises:
+      errors.InputError: NaN scores, unknown names, budgets that make no sense or cannot
+        be met, missing prices.
+    """
+    if method not in METHODS:
+        raise errors.nearest(method, METHODS, "method of matching")
+    score.check(scores)
+    x, y = scores.shape
+    if method == "topk":
+        return matching.top_k(scores, k, key=key)
+    _limits(c, bound, y, x, np.mean(budget("k", k, x, y, "items")))
+    if method == "greedy":
+        return matching.greedy(scores, k=k, c=c, bound=bound, key=key)
+    if method == "dual":
+        seeds = jax.random.key(0) if key is None else key
+        prices = online_prices(scores, k=k, c=c, bound=bound, key=seeds)
+    elif prices is None:
+        raise errors.InputError(
+            "method='online' needs prices; learn them by online_prices from earlier "
+            "users, or use method='dual'"
+        )
+    return serve(scores, prices, k, key=key)
+
+
+def tradeoff(
+    scores: Scores,
+    targets,
+    multipliers,
+    *,
+    k: int,
+    c: float,
+    method: str = "online",
+    valid: Scores | None = None,
+    key: jax.Array,
+) -> list[dict[str, float]]:
+    """Precision against perplexity as bounds of items or users change.
+
+    A multiplier m below 1 asks for at least c m users of every item, k items of a user
+    fixed; one of 1 or more lets users have up to k m items, c users of an item at most.
+
+    Args:
+      targets: counts in the horizon, sparse `[x, y]`.
+      multipliers: at least 0.
+      method: greedy, dual or online.
+      valid: scores of the sample from which online prices are learned, same items.
+
+    Returns:
+      One dict per multiplier: `multiplier` and what `metrics.plan_metrics` gives.
+
+    Raises:
+      errors.InputError: as in `match`; a negative multiplier; online without `valid`.
+    """
+    if method == "online" and valid is None:
+        raise errors.InputError("method='online' needs the scores of a sample, valid")
+    rows = []
+    for m in multipliers:
+        if not m >= 0:
+            raise errors.InputError(f"expected multipliers of 0 or more; found {m}")
+        plan, minimum = _at_multiplier(scores, m, k, c, method, valid, key)
+        found = metrics.plan_metrics(plan, targets, minimum=minimum)
+        rows.append({"multiplier": float(m)} | found)
+    return rows
+
+
+def _at_multiplier(scores, m, k, c, method, valid, key):
+    """The plan at a multiplier, and the number of assignments its precision is out of."""
+    x, y = scores.shape
+    if m == 0:
+        return match(scores, k=k, c=c, method="topk", key=key), x * k
+    bound = "lower" if m < 1 else "upper"
+    given = (k, c * m) if m < 1 else (min(y, math.ceil(k * m)), c)
+    minimum = x * k if m < 1 else y * c
+    prices = None
+    if method == "online":
+        prices = online_prices(
+            valid, k=given[0], c=given[1], bound=bound, users=x, key=key
+        )
+    plan = match(
+        scores,
+        k=given[0],
+        c=given[1],
+        method=method,
+        bound=bound,
+        prices=prices,
+        key=key,
+    )
+    return plan, minimum

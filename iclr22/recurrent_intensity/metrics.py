@@ -1,0 +1,212 @@
+"""How good choices are: precision, recall, coverage, perplexity, calibration, lift.
+
+Definitions are those of the released code of Ma, Liu and Deoras (ICLR 2022, OpenReview
+TZeArecH2Nf). A target that occurs several times counts as several hits.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import sparse
+
+from iclr22 import errors
+from iclr22.recurrent_intensity import matching
+from iclr22.recurrent_intensity import scores as score
+from iclr22.recurrent_intensity.scores import Scores
+
+FINE = 1 << 15  # bins of float32 scores by their leading bits, 0.8 % wide
+
+
+def perplexity(counts) -> float:
+    """exp of the entropy of counts `[n]`: among how many equal ones they spread.
+
+    0 if there is nothing to count.
+    """
+    counts = np.asarray(counts, np.float64)
+    counts = counts[counts > 0]
+    if not len(counts):
+        return 0.0
+    q = counts / counts.sum()
+    return float(np.exp(-np.sum(q * np.log(q))))
+
+
+def plan_metrics(
+    plan, targets, *, minimum: float = 0.0, task: str = "item"
+) -> dict[str, float]:
+    """Precision, recall, coverage and perplexity of an assignment.
+
+    Args:
+      plan: sparse `[x, y]`, 0/1 or probabilities.
+      targets: sparse `[x, y]`, counts in the horizon.
+      minimum: the least that the size of the plan counts as in precision, so that a plan
+        that serves less than asked is not better for it: 0 for item and user
+        recommendation, |Y| C for matching with upper bounds, |X| k with lower bounds.
+      task: item, recall is the mean over users; user, over items.
+
+    Returns:
+      `precision`, `recall`, `item_coverage`, `user_coverage` (share of items and users
+      with an assignment), `item_perplexity`, `user_perplexity`.
+
+    Raises:
+      errors.InputError: plan and targets differ in shape; an unknown task.
+    """
+    if task not in ("item", "user"):
+        raise errors.nearest(task, ("item", "user"), "task")
+    plan, targets = sparse.csr_array(plan), sparse.csr_array(targets)
+    if plan.shape != targets.shape:
+        raise errors.InputError(
+            f"expected plan and targets of one shape; found {plan.shape} and "
+            f"{targets.shape}"
+        )
+    axis = 1 if task == "item" else 0
+    hits = plan.multiply(targets)
+    recall = hits.sum(axis) / np.maximum(1, targets.sum(axis))
+    items, users = (np.asarray(plan.sum(a), np.float64) for a in (0, 1))
+    return {
+        "precision": float(hits.sum() / max(plan.sum(), minimum, 1e-12)),
+        "recall": float(np.mean(recall)),
+        "item_coverage": float(np.mean(items > 0)),
+        "user_coverage": float(np.mean(users > 0)),
+        "item_perplexity": perplexity(items),
+        "user_perplexity": perplexity(users),
+    }
+
+
+def item_metrics(columns, targets) -> dict[str, float]:
+    """`plan_metrics` of items recommended to users, `[x, k]`; -1 is none."""
+    plan = matching.as_plan(columns, targets.shape[1])
+    return plan_metrics(plan, targets, task="item")
+
+
+def user_metrics(rows, targets) -> dict[str, float]:
+    """`plan_metrics` of users chosen for items, `[y, c]`; -1 is none."""
+    plan = matching.as_plan(rows, targets.shape[0]).T
+    return plan_metrics(plan, targets, task="user")
+
+
+class Calibration(NamedTuple):
+    """Predicted against realised counts, by bins of the prediction, lowest first."""
+
+    count: np.ndarray  # int64 [bins], how many predictions
+    predicted: np.ndarray  # [bins], mean
+    realised: np.ndarray  # [bins], mean
+    error: np.ndarray  # [bins], standard error of `realised`; nan for fewer than two
+
+
+def calibration(expected, realised, bins: int = 10) -> Calibration:
+    """Predicted `[n]` against realised `[n]` counts in equal bins of the prediction.
+
+    Equal predictions fall into one bin, so bins may differ in size; empty ones are left
+    out.
+
+    Raises:
+      errors.InputError: lengths differ, or a prediction is not a number.
+    """
+    expected = np.asarray(expected, np.float64)
+    realised = np.asarray(realised, np.float64)
+    if expected.shape != realised.shape or expected.ndim != 1 or not len(expected):
+        raise errors.InputError(
+            f"expected as many predictions as counts; found {expected.shape} and "
+            f"{realised.shape}"
+        )
+    if np.isnan(expected).any():
+        place = np.isnan(expected).argmax()
+        raise errors.InputError(f"expected predictions; found nan in place {place}")
+    values, group = np.unique(expected, return_inverse=True)
+    sums = (np.bincount(group, w) for w in (realised, realised**2))
+    count = np.bincount(group)
+    return _merged(count, values * count, *sums, bins)
+
+
+def _merged(count, predicted, realised, squared, bins):
+    """Sums by fine groups, lowest prediction first, put together to bins."""
+    total = count.sum()
+    middle = (np.cumsum(count) - count / 2) / max(total, 1)
+    group = np.minimum((middle * bins).astype(np.int64), bins - 1)
+    n, predicted, realised, squared = (
+        np.bincount(group, w, bins) for w in (count, predicted, realised, squared)
+    )
+    keep = n > 0
+    n, predicted, realised = n[keep], predicted[keep], realised[keep]
+    mean = realised / n
+    spread = np.maximum(squared[keep] - n * mean**2, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.sqrt(np.where(n > 1, spread / (n - 1), np.nan) / n)
+    return Calibration(n.astype(np.int64), predicted / n, mean, error)
+
+
+def pair_calibration(scores: Scores, targets, bins: int = 10) -> Calibration:
+    """`calibration` of all pairs that are not excluded, in one pass over blocks.
+
+    Scores less than 0.8 % apart may fall into one bin.
+
+    Args:
+      scores: expected counts, at least 0.
+      targets: sparse `[x, y]`, realised counts.
+
+    Raises:
+      errors.InputError: shapes differ.
+    """
+    targets = sparse.csr_array(targets)
+    if targets.shape != scores.shape:
+        raise errors.InputError(
+            f"expected targets of shape {scores.shape}; found {targets.shape}"
+        )
+    sums = np.zeros((4, FINE))
+    scores, size, starts = score.blocks(scores)
+    for start in starts:
+        s, *parts = map(np.asarray, _fine_sums(scores, start, size))
+        found = targets[start : start + size].tocoo()
+        s, n = s[found.row, found.col], found.data.astype(np.float64)
+        at = _fine(s[score.allowed(s)])
+        n = n[score.allowed(s)]
+        sums += [*parts, np.bincount(at, n, FINE), np.bincount(at, n**2, FINE)]
+    return _merged(*sums, bins)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _fine_sums(scores, start, size):
+    """Scores of a block; how many of them, and their sum, by fine bin."""
+    s = score.block(scores, start, size)
+    use = score.allowed(s)
+    value = jnp.where(use, jnp.maximum(s, 0.0), 0.0)
+    at = (jax.lax.bitcast_convert_type(value, jnp.uint32) >> 16).astype(jnp.int32)
+    add = lambda w: jnp.zeros(FINE).at[at.ravel()].add(w.ravel())  # noqa: E731
+    return s, add(use.astype(jnp.float32)), add(value)
+
+
+def _fine(s):
+    return np.maximum(s, 0).astype(np.float32).view(np.uint32) >> 16
+
+
+class Gains(NamedTuple):
+    """What contacting the best users first gains."""
+
+    share: np.ndarray  # [points], of users contacted
+    gained: np.ndarray  # [points], of all hits
+    lift: np.ndarray  # [points], gained / share; 1 is contacting at random
+
+
+def gains(scores_of_users, hits, points: int = 100) -> Gains:
+    """Cumulative gains and lift of users `[n]` ranked by score; ties share their hits.
+
+    Raises:
+      errors.InputError: lengths differ, a score is NaN, or there is no hit.
+    """
+    s, hits = np.asarray(scores_of_users), np.asarray(hits, np.float64)
+    if s.shape != hits.shape or s.ndim != 1 or np.isnan(s).any():
+        raise errors.InputError(
+            f"expected one score and number of hits per user; found shapes {s.shape} and "
+            f"{hits.shape}, {np.isnan(s).sum()} scores of them nan"
+        )
+    if not hits.sum() > 0:
+        raise errors.InputError("expected at least one hit; found none")
+    _, group = np.unique(-s, return_inverse=True)
+    users = np.append(0, np.cumsum(np.bincount(group))) / len(s)
+    found = np.append(0, np.cumsum(np.bincount(group, hits))) / hits.sum()
+    share = np.arange(1, points + 1) / points
+    gained = np.interp(share, users, found)
+    return Gains(share, gained, gained / share)
