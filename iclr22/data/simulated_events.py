@@ -10,32 +10,26 @@ import numpy as np
 import scipy.linalg
 
 from iclr22 import errors
-from iclr22.data.events import (
-    Events,
-    Truth,
-    chunks,
-    order_events,
-    ranges,
-)
+from iclr22.data.events import Events, Truth, chunks, order_events, ranges
 from iclr22.data.registry import Dataset, Info
 
 DAY = 86400.0
 CELLS = 1 << 22  # of distribution functions held at once
-KERNELS = ((0.45, 8 / DAY), (0.3, 0.5 / DAY))  # a visit; interest for some days
+KERNELS = ((0.3, 4 / DAY), (0.4, 0.25 / DAY))  # a visit; interest for some days
 
 
 def simulate_events(
     rng: np.random.Generator,
-    users: int = 1000,
+    users: int = 1050,
     items: int = 300,
     *,
     span: float = 182 * DAY,
     mean_events: float = 50.0,
     spread: float = 100.0,
     kernels=KERNELS,
-    segments: int = 10,
-    focus: float = 3.0,
-    own: float = 0.5,
+    segments: int = 6,
+    focus: float = 2.5,
+    own: float = 0.1,
     skew: float = 1.0,
 ) -> Events:
     """A log of users x items with its `truth`; users without any event are left out.
@@ -222,8 +216,8 @@ DATASETS = {
         load_simulated,
         synthetic,
         Info(
-            "Purchases of 1,000 users among 300 items in half a year, drawn from known "
-            "intensities",
+            "50,000 purchases of 1,000 users among 300 items in half a year, drawn from "
+            "known intensities",
             (),
             "Apache-2.0, as the package",
             "Drawn by iclr22.data.simulated_events: Hawkes processes (A. G. Hawkes, 1971, "
