@@ -6,6 +6,7 @@ arXiv:2202.03428).
   python -m experiments.grda --method=grda --pairing=shared_index   # as released; leaks
   python -m experiments.grda --dataset=dg60_drawn          # or dg60, with --data_dir
   python -m experiments.grda --dataset=tpt48_east_west     # regression
+  python -m experiments.grda --dataset=tpt48_east_west_classes   # the same as classes
   python -m experiments.grda --task=noise                  # classes that overlap
   python -m experiments.grda --samples=samples.csv --domains=edges.csv     # your data
   python -m experiments.grda --task=predict --model=RUN/model.npz \
@@ -22,6 +23,7 @@ from typing import Literal, NamedTuple
 from experiments import grda_studies as studies
 from experiments import run as runner
 from iclr22 import errors
+from iclr22.data import climate
 from iclr22.grda import game, pipeline
 
 
@@ -108,7 +110,7 @@ PRESETS = {
     "dg60": _DG60,
     "dg60_drawn": _DG60,
 }
-DATASETS = ("dg15", "dg60", "dg60_drawn", "tpt48_east_west", "tpt48_north_south")
+DATASETS = ("dg15", "dg60", "dg60_drawn", *climate.DATASETS)
 
 if __name__ == "__main__":
     runner.main(

@@ -272,11 +272,11 @@ def test_impossible_drawings_are_refused(options, message):
 
 
 @pytest.mark.parametrize("size", [4, 40, 50, 300, 333])
-@pytest.mark.parametrize("name", ["dg15", "dg60", "tpt48_east_west"])
+@pytest.mark.parametrize("name", ["dg15", "dg60", TPT48[0], TPT48[0] + "_classes"])
 def test_stand_ins_have_the_size_that_is_asked_for(name, size):
     found = data.get(name).synthetic(np.random.default_rng(0), size)
     edges = len(found.graph.senders) // 2
-    check(found, size, found.size, edges, 6 if found.regression else 2)
+    check(found, size, found.size, edges, 6 if name in climate.DATASETS else 2)
     assert 0 < found.sources.sum() < found.size and np.isfinite(found.x).all()
     assert domains.hops(found.graph, found.sources).min() >= 0
 
@@ -372,6 +372,54 @@ def test_months_to_be_predicted_are_not_in_the_scale(tmp_path, name):
     assert where.tolist() == [[first + 2, 2]]  # third year, third month of output
     after = changed("2010-03")  # an input month moves the scale, thus everything
     assert (after.y != before.y).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    "name, counts", [(TPT48[0], [110, 97, 81]), (TPT48[1], [153, 102, 33])]
+)
+def test_tpt48_as_classes(name, counts):
+    numbers, found = data.get(name).load(None), data.get(f"{name}_classes").load(None)
+    check(found, 3480, 48, 105, features=6)
+    assert found.class_names == climate.CLASSES and not found.regression
+    same(found._replace(y=numbers.y, class_names=()), numbers)
+    source = found.sources[found.domain]
+    assert np.ptp(np.bincount(found.y[source])) <= 1  # thirds
+    assert np.bincount(found.y[~source]).tolist() == counts
+
+
+def test_warmth_by_hand():
+    year = np.array([0, 1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1.0])
+    gains = np.tile(np.repeat([-3, 0, 3], 12), (2, 1))  # cold, normal, warm years
+    values = np.tile(year, (2, 3)) + gains
+    values[1] = 10 + 2 * values[1]  # another climate
+    labels = climate.warmth(values, np.array([True, False]))
+    assert labels.shape == (2, 25) and labels[0].tolist() == sorted(labels[0])
+    assert labels[:, ::12].tolist() == [[0, 1, 2], [0, 1, 2]]
+    values[1, 12:18] += 90  # January to June moves what is normal for the state
+    other = climate.warmth(values, np.array([True, False]))
+    assert other[0].tolist() == labels[0].tolist() and other[1, ::12].max() == 0
+    values[1, 18] += 1e6  # a month to be predicted moves its own windows only
+    last = climate.warmth(values, np.array([True, False]))
+    assert np.flatnonzero((last != other)[:, ::12].any(axis=0)).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda rows: rows[:-1], "one row of the state WY; found 0. Add"),
+        (lambda rows: [*rows, rows[1]], "one row of the state AL; found 2"),
+        (lambda rows: [r[:-1] for r in rows], "whole years .* found 143. Add or"),
+        (lambda rows: [r[:1] for r in rows], "whole years .* found 0"),
+        (lambda rows: [rows[0], [*rows[1][:-1], "warm"], *rows[2:]], "found 'warm'"),
+    ],
+)
+def test_tables_of_tpt48_with_an_error_are_refused(tmp_path, change, message):
+    for file in ("us48_states.csv", "us48_adjacency.csv"):
+        shutil.copy(FILES / file, tmp_path)
+    with open(FILES / "tpt48.csv", newline="") as stream:
+        table(tmp_path / "tpt48.csv", change(list(csv.reader(stream))))
+    with pytest.raises(errors.InputError, match=f"tpt48.csv.*{message}"):
+        climate.read_tpt48(tmp_path, "east24", classes=True)
 
 
 # The user's own domains
