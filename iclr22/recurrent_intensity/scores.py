@@ -188,10 +188,12 @@ def with_rate(scores: Scores, rate) -> Scores:
 
     Args:
       rate: lambda(x) `[x]`, at least 0.
+
+    Raises:
+      errors.InputError: as `check`.
     """
-    rate = np.asarray(rate, np.float32)
-    product = np.asarray(scores.rate) * rate if rate.ndim == 1 else rate
-    return check(scores._replace(rate=product))
+    new = check(scores._replace(rate=np.asarray(rate, np.float32)))
+    return new._replace(rate=np.asarray(scores.rate) * new.rate)
 
 
 def exclude(scores: Scores, seen) -> Scores:
