@@ -20,16 +20,16 @@ KERNELS = ((0.3, 4 / DAY), (0.4, 0.25 / DAY))  # a visit; interest for some days
 
 def simulate_events(
     rng: np.random.Generator,
-    users: int = 1050,
+    users: int = 1030,
     items: int = 300,
     *,
     span: float = 182 * DAY,
-    mean_events: float = 50.0,
+    mean_events: float = 56.0,
     spread: float = 100.0,
     kernels=KERNELS,
     segments: int = 6,
     focus: float = 2.5,
-    own: float = 0.1,
+    own: float = 0.0,
     skew: float = 1.0,
 ) -> Events:
     """A log of users x items with its `truth`; users without any event are left out.
@@ -206,9 +206,8 @@ def load_simulated(data_dir: str | None = None) -> Events:
 
 def synthetic(rng: np.random.Generator, size: int) -> Events:
     """A small log of about `size` events."""
-    users = max(4, size // 25)
-    items = int(np.clip(size // 20, 10, 100))
-    return simulate_events(rng, users, items, mean_events=25.0, segments=4)
+    users, items = max(8, size // 20), int(np.clip(size // 20, 10, 100))
+    return simulate_events(rng, users, items, mean_events=20.0, spread=10.0, segments=4)
 
 
 DATASETS = {
@@ -216,7 +215,7 @@ DATASETS = {
         load_simulated,
         synthetic,
         Info(
-            "50,000 purchases of 1,000 users among 300 items in half a year, drawn from "
+            "55,000 purchases of 960 users among 300 items in half a year, drawn from "
             "known intensities",
             (),
             "Apache-2.0, as the package",
