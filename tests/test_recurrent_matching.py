@@ -125,6 +125,20 @@ def test_greedy_serves_at_least_what_is_asked():
     assert (plan.sum(0) == 4).all()  # items are topped up, beyond k of a user
 
 
+def test_repair_meets_lower_bounds_by_exchanges():
+    z = np.array([[3, 2, 0.5], [3, 1, 0.9], [3, 0, -1e10]])
+    plan = matching.as_plan([[0], [0], [0]], 3)
+    found = matching.repair(plan, z, np.array([1, 1, 1]))
+    np.testing.assert_array_equal(found.toarray(), [[0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    scores = sample(1)
+    options = {"k": 3, "c": 8, "bound": "lower", "method": "dual", "key": KEY}
+    loose = dual.match(scores, **options)
+    firm = dual.match(scores, **options, repair=True)
+    assert firm.sum(0).min() >= 8 and (firm.sum(1) == 3).all()
+    s = score.dense(scores)
+    assert firm.multiply(s).sum() > 0.98 * loose.multiply(s).sum()
+
+
 def test_top_k_is_the_best_of_every_user():
     s = random_matrix(3)
     k = np.arange(20) % 4

@@ -30,7 +30,6 @@ from iclr22.recurrent_intensity.scores import Scores
 ITERATIONS = 100  # of bisection, at most
 EPSILON = 1e-10  # smoothing at the end
 PAIRS = 1 << 22  # in a mini-batch of user states
-BOUNDS = ("upper", "lower", "both")
 METHODS = ("topk", "greedy", "dual", "online")
 
 
@@ -184,7 +183,7 @@ def online_prices(
     x, y = scores_valid.shape
     users = x if users is None else users
     k = budget("k", k, x, y, "items")
-    low, high = _limits(c, bound, y, users, np.mean(k))
+    low, high = matching.limits(c, bound, y, users, np.mean(k))
     scale = _scale(scores_valid)
     problem = _Problem(
         jax.device_put(scores_valid),
@@ -201,30 +200,6 @@ def online_prices(
     v = np.where(problem.closed, np.inf, v).astype(np.float32)
     beta = {"upper": high, "lower": low, "both": np.stack([low, high])}[bound] / users
     return Prices(v, EPSILON * scale, scale, float(np.mean(k) / y), beta, bound)
-
-
-def _limits(c, bound, y, users, k):
-    """Least and most users of each item; 0 where there is no such bound."""
-    if bound not in BOUNDS:
-        raise errors.nearest(bound, BOUNDS, "bound")
-    none = np.zeros(y)
-    if bound == "both":
-        if not isinstance(c, tuple | list) or len(c) != 2:
-            raise errors.InputError(
-                f"expected c as a pair (least, most) for bound='both'; found {c!r}"
-            )
-        low, high = (budget("c", part, y, users, "users") for part in c)
-        if np.any(low > high):
-            place = np.argmax(low > high)
-            raise errors.InputError(
-                f"expected the least c to be at most the most; found {low[place]:g} and "
-                f"{high[place]:g} for item {place}"
-            )
-    else:
-        c = budget("c", c, y, users, "users")
-        low, high = (none, c) if bound == "upper" else (c, none)
-    matching.check_supply(k, low, users)
-    return low, high
 
 
 def _scale(scores):
@@ -310,6 +285,7 @@ def match(
     method: str = "greedy",
     bound: str = "upper",
     prices: Prices | None = None,
+    repair: bool = False,
     key: jax.Array | None = None,
 ) -> sparse.csr_array:
     """A plan `[x, y]` of ones: which items each user state is to see.
@@ -322,6 +298,8 @@ def match(
         online (`prices` from others, see `online_prices`).
       bound: of items.
       prices: for online.
+      repair: whether users that follow prices exchange items until lower bounds are met
+        (see `matching.repair`); needs all users at once, and few pairs.
       key: of ties and prices; None: key 0 for prices, the first item wins a tie.
 
     Raises:
@@ -334,7 +312,7 @@ def match(
     x, y = scores.shape
     if method == "topk":
         return matching.top_k(scores, k, key=key)
-    _limits(c, bound, y, x, np.mean(budget("k", k, x, y, "items")))
+    low, _ = matching.limits(c, bound, y, x, np.mean(budget("k", k, x, y, "items")))
     if method == "greedy":
         return matching.greedy(scores, k=k, c=c, bound=bound, key=key)
     if method == "dual":
@@ -345,7 +323,10 @@ def match(
             "method='online' needs prices; learn them by online_prices from earlier "
             "users, or use method='dual'"
         )
-    return serve(scores, prices, k, key=key)
+    plan = serve(scores, prices, k, key=key)
+    if repair and bound != "upper":
+        plan = matching.repair(plan, score.dense(scores) - prices.v, low)
+    return plan
 
 
 def tradeoff(

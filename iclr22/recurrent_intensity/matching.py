@@ -13,6 +13,7 @@ from iclr22 import errors
 from iclr22.recurrent_intensity import scores as score
 from iclr22.recurrent_intensity.scores import Scores
 
+BOUNDS = ("upper", "lower", "both")
 CHUNK = 1 << 16  # sorted pairs among which budgets are settled at once
 
 
@@ -141,11 +142,48 @@ def take(pairs, k, c) -> np.ndarray:
     return taken
 
 
+def repair(plan, z, least) -> sparse.csr_array:
+    """The plan after exchanges that lift items to their least number of users.
+
+    In every round each user may give up the worst of its items that has users to spare
+    for one that lacks users; the cheapest exchanges are made. Users keep the number of
+    their items. Ends when nothing lacks, or nothing can be exchanged any more.
+
+    Args:
+      plan: sparse `[x, y]` of ones.
+      z: `[x, y]`, value of pairs, score minus price; `EXCLUDED` or less is not allowed.
+      least: `[y]`, users an item needs.
+    """
+    chosen = np.asarray(plan.toarray()) > 0
+    least = np.ceil(least).astype(np.int64)
+    users = np.arange(len(z))
+    while True:
+        count = chosen.sum(0)
+        lack, spare = np.maximum(least - count, 0), np.maximum(count - least, 0)
+        worst = np.where(chosen & (spare > 0), z, np.inf)
+        given = worst.argmin(1)
+        able = np.flatnonzero(np.isfinite(worst[users, given]))
+        wanted = np.flatnonzero(lack)
+        cost = worst[able, given[able]][:, None] - z[np.ix_(able, wanted)]
+        off = chosen[np.ix_(able, wanted)] | ~score.allowed(z[np.ix_(able, wanted)])
+        order = np.argsort(np.where(off, np.inf, cost).ravel(), kind="stable")
+        order = order[: np.count_nonzero(~off)]
+        order = order[take(order, np.ones(len(able), int), lack[wanted])]
+        rows, columns = np.divmod(order, max(len(wanted), 1))
+        rows, columns = able[rows], wanted[columns]
+        fits = _before(given[rows]) < spare[given[rows]]
+        rows, columns = rows[fits], columns[fits]
+        if not len(rows):
+            return _plan(*np.nonzero(chosen), chosen.shape)
+        chosen[rows, given[rows]] = False
+        chosen[rows, columns] = True
+
+
 def _before(group):
     """How many earlier entries of `group` `[n]` are equal to each."""
     order = np.argsort(group, kind="stable")
     ordered = group[order]
-    first = np.append(True, ordered[1:] != ordered[:-1])
+    first = np.diff(ordered, prepend=-1) != 0
     place = np.arange(len(group))
     count = np.empty(len(group), np.int64)
     count[order] = place - np.maximum.accumulate(np.where(first, place, 0))
@@ -190,3 +228,32 @@ def check_supply(k, c, users: float) -> None:
             f"budgets cannot be met: items ask for at least {demand:,.6g} assignments, "
             f"but users may be given {supply:,.6g}. Lower c or raise k."
         )
+
+
+def limits(c, bound: str, y: int, users: int, k: float):
+    """Least and most users of each item, both `[y]`; 0 where there is no such bound.
+
+    Raises:
+      errors.InputError: unknown bound; budgets that make no sense or cannot be met when
+        `users` get k items on average.
+    """
+    if bound not in BOUNDS:
+        raise errors.nearest(bound, BOUNDS, "bound")
+    none = np.zeros(y)
+    if bound == "both":
+        if not isinstance(c, tuple | list) or len(c) != 2:
+            raise errors.InputError(
+                f"expected c as a pair (least, most) for bound='both'; found {c!r}"
+            )
+        low, high = (budget("c", part, y, users, "users") for part in c)
+        if np.any(low > high):
+            place = np.argmax(low > high)
+            raise errors.InputError(
+                f"expected the least c to be at most the most; found {low[place]:g} and "
+                f"{high[place]:g} for item {place}"
+            )
+    else:
+        c = budget("c", c, y, users, "users")
+        low, high = (none, c) if bound == "upper" else (c, none)
+    check_supply(k, low, users)
+    return low, high
