@@ -93,7 +93,7 @@ def test_only_live_rows_are_computed_to_the_same_numbers(monkeypatch):
 
 
 def test_truncated_updates_carry_the_state_on():
-    """One chunk as long as the history is plain back-propagation; with two, the second
+    """A chunk as long as the history is plain back-propagation; with two, the second
     starts from the carry of the first under the updated parameters."""
     config, batch, state = started(chunk=8)
     new, _ = jax.jit(functools.partial(sequence.train_step, config))(state, batch)

@@ -39,12 +39,12 @@ class Info(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Examples by split as `Splits`, a graph as `graph.NodeData`, or `DomainData`.
+    """Examples by split as `Splits`, a graph as `graph.NodeData`, `DomainData`, `Events`.
 
     `load(data_dir)` gives the real one; `synthetic(rng, size)` gives a learnable one for
     tests and `--quick`: `Splits` of the same keys, dtypes and trailing shapes, a graph
-    of `size` nodes with features and classes of its own, or `size` samples of fewer
-    domains.
+    of `size` nodes with features and classes of its own, `size` samples of fewer domains,
+    or a log of about `size` events.
     """
 
     load: Callable[[str | None], Any]

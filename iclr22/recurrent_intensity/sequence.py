@@ -4,10 +4,14 @@ A batch has a row per user: tokens [users, length + 1] (token 0 starts a history
 up on the right; item i is token i + 1), and weight [users], the number of targets of
 the row, 0 on padding. The loss is the mean over targets.
 
-The GRU learns by truncated back-propagation: a step goes through the chunks of its batch
-and updates after each, with the state of the network carried on. Most histories are short:
-where only the first rows of a batch still have targets, only these are computed
-(`by_length` puts long ones first).
+Where histories are longer than a chunk, the GRU learns by truncated back-propagation: a
+step goes through the chunks of its batch and updates after each, with the state of the
+network carried on. Most histories are short: rows are computed in groups, each as long as
+its longest row needs, or, of a chunk, only the first rows up to the last that still has
+targets (`by_length` puts long ones first).
+
+Differs: the released GRU has chunks of 32 and a rate of 0.1. At 0.1 it does not settle here
+(6.6 nats on ML-100K); at 0.03 whole histories get to 6.1, chunks of 32 to 6.3.
 """
 
 import functools
@@ -32,9 +36,9 @@ class Config(NamedTuple):
     heads: int = 2  # of the Transformer
     feed_forward: int = 128  # width inside of the Transformer's layers
     length: int = 256  # events of a history that are read, the newest ones
-    chunk: int = 32  # of truncated back-propagation (GRU)
-    group: int = 16  # rows that are padded to one length (Transformer)
-    learning_rate: float = 0.1  # Adagrad; the paper's Transformer has 0.025
+    chunk: int = 256  # events between which the GRU's back-propagation is cut
+    group: int = 16  # rows that are padded to one length
+    learning_rate: float = 0.03  # Adagrad; the released Transformer has 0.025
     factor: float = 0.25  # the rate is cut by this where validation stands still
     patience: int = 4  # epochs that it may stand still
     batch: int = 64  # users per update
@@ -141,8 +145,9 @@ def loss(config: Config, params, batch, *, key=None):
 
 
 def train_step(config: Config, state: State, batch, *, axis_name=None):
-    """One pass over a batch: an update after each chunk (GRU), or one (Transformer)."""
-    learn = _learn_gru if config.network == "gru" else _learn_transformer
+    """One pass over a batch: one update, or one after each chunk (GRU)."""
+    truncated = config.network == "gru" and config.chunk < config.length
+    learn = _learn_chunks if truncated else _learn_whole
     (params, opt_state), sums = learn(config, state, batch, axis_name)
     count = jnp.maximum(sums["weight"], 1.0)
     metrics = {k: v / count for k, v in sums.items() if k != "weight"}
@@ -159,12 +164,14 @@ def _update(config, rate, params, opt_state, grads, sums):
     return optax.apply_updates(params, updates), opt_state
 
 
-def _learn_gru(config, state, batch, axis_name):
+def _learn_chunks(config, state, batch, axis_name):
     """Scan over chunks, an update after each."""
     size = config.chunk
-    count = (batch["tokens"].shape[1] - 1) // size
-    inputs = _chunks(batch["tokens"][:, :-1], size, count)
-    targets = _chunks(batch["tokens"][:, 1:], size, count)
+    count = -(-(batch["tokens"].shape[1] - 1) // size)
+    fill = size * count + 1 - batch["tokens"].shape[1]
+    tokens = jnp.pad(batch["tokens"], ((0, 0), (0, fill)))
+    inputs = _chunks(tokens[:, :-1], size, count)
+    targets = _chunks(tokens[:, 1:], size, count)
     rows = len(batch["weight"])
     sizes = _sizes(rows)
 
@@ -201,8 +208,8 @@ def _chunk(config, weight, size, params, carry, inputs, targets):
     return grads, sums, carry.at[:, :size].set(after)
 
 
-def _learn_transformer(config, state, batch, axis_name):
-    """Scan over groups of rows, each as long as its longest needs; then one update."""
+def _learn_whole(config, state, batch, axis_name):
+    """Scan over groups of rows, each as long as its longest needs, then one update."""
     group = min(config.group, len(batch["weight"]))
     pieces = -(-len(batch["weight"]) // group)
     fill = pieces * group - len(batch["weight"])

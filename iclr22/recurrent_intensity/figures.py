@@ -1,0 +1,137 @@
+"""Figures of recurrent intensity: precision, trade-offs, calibration, gains, kernels."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from iclr22 import plots
+
+PLAIN, PRODUCT, COUNTS = "#8fa9c4", "#c8443a", "0.7"  # kinds of variants
+COLOURS = ("#c8443a", "#3b6fb6", "#3f9a5b", "#8a5fb0", "#d98b2b", "#4aa8b8", "0.5")
+
+
+def precision_bars(path, summaries, *, products, counts=(), title="") -> None:
+    """Precision of choosing items per user state, and users per item, bars per variant.
+
+    Args:
+      summaries: of `item/precision` and `user/precision`, percent.
+      products: variants that multiply a recommender by an activity, drawn red.
+      counts: variants that only know counts, drawn grey.
+    """
+    names = list(dict.fromkeys(s.variant for s in summaries))
+    with plots.figure(path, 1, 2, width=4.6, height=0.7 + 0.24 * len(names)) as axes:
+        for axis, metric, what in zip(
+            axes[0],
+            ("item/precision", "user/precision"),
+            ("items for user states", "user states for items"),
+            strict=True,
+        ):
+            found = {s.variant: s for s in summaries if s.metric == metric}
+            for y, name in enumerate(names):
+                s = found[name]
+                colour = PRODUCT if name in products else PLAIN
+                colour = COUNTS if name in counts else colour
+                spread = 0 if math.isnan(s.interval) else s.interval
+                axis.barh(y, s.mean, color=colour, xerr=spread, ecolor="0.3")
+                axis.text(s.mean + spread, y, f" {s.mean:.2f}", va="center", fontsize=7)
+            axis.set_yticks(range(len(names)), names)
+            axis.invert_yaxis()
+            axis.margins(x=0.15)
+            axis.grid(axis="y")
+            axis.set_title(f"{title} {what}: precision [%]".strip())
+
+
+def tradeoff(
+    path, curves: Mapping[str, list[dict]], *, references=(None, None)
+) -> None:
+    """Precision against perplexity, from the points of `dual.tradeoff`.
+
+    Args:
+      curves: name to points with `multiplier`, `item_precision`, `item_perplexity`,
+        `user_precision`, `user_perplexity`; those with a multiplier of at most 1 are
+        drawn for items, the others for users.
+      references: perplexities of training items and test users, drawn as lines.
+    """
+    sides = (("item", lambda m: m <= 1), ("user", lambda m: m >= 1))
+    with plots.figure(path, 1, 2, width=4.6, height=3.4) as axes:
+        for axis, (side, belongs), reference in zip(
+            axes[0], sides, references, strict=True
+        ):
+            for (name, points), colour in zip(
+                curves.items(), COLOURS * 9, strict=False
+            ):
+                points = [p for p in points if belongs(p["multiplier"])]
+                x = [p[f"{side}_perplexity"] for p in points]
+                y = [p[f"{side}_precision"] for p in points]
+                axis.plot(x, y, "o-", ms=3, color=colour, label=name)
+                for p, a, b in zip(points, x, y, strict=True):
+                    axis.annotate(f"{p['multiplier']:g}", (a, b), fontsize=6)
+            if reference:
+                axis.axvline(reference, color="0.6", ls=":", lw=1)
+            axis.set_xscale("log")
+            axis.set_xlabel(f"{side} perplexity (dotted: of the data)")
+            axis.set_ylabel("precision [%]")
+            axis.set_title(f"exposure spread over {side}s, by multiplier")
+        axes[0][0].legend(fontsize=7)
+
+
+def calibration(path, curves: Mapping[str, dict]) -> None:
+    """Expected against realised counts by decile.
+
+    Args:
+      curves: name to `expected`, `realised` and `error`, each `[bins]`, per user state.
+    """
+    with plots.figure(path, width=4.4, height=3.8) as axis:
+        ends = []
+        for (name, c), colour in zip(curves.items(), COLOURS * 9, strict=False):
+            x, y = np.asarray(c["expected"]), np.asarray(c["realised"])
+            options = {"fmt": "o-", "ms": 3, "lw": 1, "color": colour, "label": name}
+            axis.errorbar(x, y, yerr=np.asarray(c["error"]), **options)
+            ends += [*x[x > 0], *y[y > 0]]
+        low, high = (min(ends), max(ends)) if ends else (0.1, 1)
+        axis.plot([low, high], [low, high], color="0.6", lw=1, zorder=0)
+        axis.set_xscale("symlog", linthresh=max(low, 1e-3))
+        axis.set_yscale("symlog", linthresh=max(low, 1e-3))
+        axis.set_xlabel("expected events in the horizon")
+        axis.set_ylabel("events that came")
+        axis.set_title("calibration by decile of user states")
+        axis.legend(fontsize=7)
+
+
+def gains(path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Share of conversions reached against share of users contacted, over all items.
+
+    Args:
+      curves: name to `(contacted, reached)`, shares in 0..1.
+    """
+    with plots.figure(path, width=4.8, height=3.6) as axis:
+        for (name, (x, y)), colour in zip(curves.items(), COLOURS * 9, strict=False):
+            axis.plot(100 * x, 100 * y, color=colour, lw=1.4, label=name)
+        axis.plot([0, 100], [0, 100], color="0.6", lw=1, ls=":", label="by chance")
+        axis.set_xlabel("users contacted per item [%]")
+        axis.set_ylabel("conversions reached [%]")
+        axis.set_title("gains of audience lists")
+        axis.legend(fontsize=7)
+
+
+def kernel(path, rows: list[dict], horizon: str) -> None:
+    """What the Hawkes process learned, from `hawkes.kernel_table`.
+
+    Args:
+      rows: with `scale` (in horizons), `excitation`, `start`.
+      horizon: in words, for the axis.
+    """
+    scale = [row["scale"] for row in rows]
+    with plots.figure(path, width=5, height=3) as axis:
+        for key, colour, what in (
+            ("excitation", PRODUCT, "events that an event causes"),
+            ("start", PLAIN, "events that follow the first one"),
+        ):
+            values = [row[key] for row in rows]
+            axis.vlines(scale, 0, values, color=colour, lw=2, label=what)
+        axis.set_xscale("log")
+        axis.set_xlabel(f"time scale, in horizons of {horizon}")
+        axis.set_ylabel("expected events")
+        axis.set_title("fitted Hawkes kernel")
+        axis.legend(fontsize=7)
