@@ -53,6 +53,9 @@ class Settings(NamedTuple):
     plus_sureness: float = 4.0  # of grda_plus: how much sure neighbours count
     plus_imitate: int = 60  # of grda_plus: updates in which a domain learns from others
     plus_again: float = 0.0  # of grda_plus: times all targets are learned anew
+    plus_refine: int = (
+        5  # of grda_plus: rounds in which class means are refined; 0: none
+    )
 
 
 STUDIES = {

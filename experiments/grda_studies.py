@@ -75,6 +75,7 @@ def options(run: runner.Run, pairing: str = "") -> grda.Options:
         sureness=s.plus_sureness,
         imitate=6 if quick else s.plus_imitate,
         again=s.plus_again,
+        refine=s.plus_refine,
         batch=run.config.batch,
     )
     if quick:

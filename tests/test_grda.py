@@ -13,7 +13,17 @@ from absl import logging
 from experiments import grda as experiment
 from experiments import grda_studies
 from iclr22 import data, errors, graph, grda
-from iclr22.grda import game, linear, model, pipeline, plus, propagate, selection
+from iclr22.grda import (
+    batches,
+    game,
+    linear,
+    model,
+    pipeline,
+    plus,
+    propagate,
+    refine,
+    selection,
+)
 
 SMALL = grda.Options(
     base=game.Config(hidden=16, steps=40, batch=8),
@@ -208,6 +218,59 @@ def test_turns_come_to_every_domain_once():
     assert sorted(turns) == np.flatnonzero(batch["sources"] == 0).tolist()
     assert float(metrics["known"]) == 100
     assert not seen[-1].any()
+
+
+def test_refined_means_are_nearer_to_the_truth(tmp_path):
+    found = drawn(1, noise=1.2, points=100)
+    before = fit("grda_plus", found, tmp_path, heads=SMALL.heads._replace(refine=0))
+    made, hidden = before.model, ~found.sources
+    source = scaled(found, made)
+    config = made.config._replace(refine=5)
+    params, allowed = refine.refine(config, made.members[0], source)
+    assert allowed and not params["teacher"]["direct"][found.sources].any()
+    made = made._replace(members=(params,))
+    after = grda.target_scores(made, found)
+    first = grda.target_scores(before.model, found)
+    np.testing.assert_array_equal(after[found.sources], first[found.sources])
+    assert after[hidden].mean() > first[hidden].mean() + 0.5  # measured: see README
+
+
+def scaled(found, made):
+    """The batches a model was trained on."""
+    inner = found._replace(x=made.sample_scale(found.x))
+    return batches.make(inner, found.graph, 8)
+
+
+def test_classes_that_have_no_means_are_not_refined(monkeypatch):
+    found = drawn(points=60)
+    away = np.linalg.norm(found.x, axis=1)
+    inside = (away < np.median(away)).astype(np.int32)  # a disc in a ring
+    source = batches.make(found._replace(y=inside), found.graph, 8)
+    config = plus.Config(features=8)
+    params = jax.device_get(plus.init(config, jax.random.key(0), source(0)).params)
+    order = {tuple(x): k for x, k in zip(found.x, inside, strict=True)}
+    monkeypatch.setattr(
+        refine, "_said", lambda c, p, x, s: np.eye(2)[[order[tuple(row)] for row in x]]
+    )
+    same, allowed = refine.refine(config, params, source)
+    assert not allowed and same is params
+    nobody = source._replace(labelled=np.zeros_like(source.labelled))
+    assert refine.refine(config, params, nobody) == (params, False)
+
+
+def test_refined_boundary_by_hand():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(-2, 1, (200, 2)), rng.normal(2, 1, (100, 2))])
+    y = np.repeat([0, 1], [200, 100])
+    spread = refine.covariance([x, x[:1]], [y, y[:1]], 3)
+    np.testing.assert_allclose(spread, np.eye(2), atol=0.15)
+    assert refine.covariance([x[:1], x[:0]], [y[:1], y[:0]], 2) is None
+    guess = np.eye(3)[np.where(rng.random(300) < 0.2, 1 - y, y)]  # a fifth is wrong
+    weight, bias = refine.fit(x, guess, spread, 5)
+    said = (x @ weight + bias).argmax(axis=1)  # the third class is absent
+    assert np.mean(said == y) > 0.98
+    slope = weight[:, 1] - weight[:, 0]
+    np.testing.assert_allclose(slope, [4, 4], atol=1)
 
 
 def test_information_is_that_of_its_definition():

@@ -10,7 +10,15 @@ from absl import logging
 
 from iclr22 import errors, loop, record
 from iclr22.data.domains import DomainData
-from iclr22.grda import batches, embedding, game, plus, propagate, selection
+from iclr22.grda import (
+    batches,
+    embedding,
+    game,
+    plus,
+    propagate,
+    refine,
+    selection,
+)
 from iclr22.grda import model as models
 from iclr22.grda.model import Model
 
@@ -94,6 +102,9 @@ def train(
     )
     run = _Run(method, options, config, data, source, directory, seed, mode)
     return run.last(frame) if method == "grda_plus" else run.best(frame)
+
+
+SAID = {True: "refined", False: "kept: sources refuse to refine them"}
 
 
 def check(data: DomainData) -> None:
@@ -191,6 +202,9 @@ class _Run(NamedTuple):
         total = plus.length(self.config, int((~self.data.sources).sum()))
         params = jax.device_get(self.fit(plus, total, total).params)
         known = params["progress"]["known"] > 0
+        if self.config.refine and not self.config.regression:
+            params, allowed = refine.refine(self.config, params, self.source)
+            logging.info("%s: class means %s", self.method, SAID[allowed])
         heads = np.where(known[:, None], np.eye(len(known)), known / known.sum())
         frame = frame._replace(embeddings=heads.astype(np.float32), members=(params,))
         return Fitted(

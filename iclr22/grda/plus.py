@@ -7,7 +7,7 @@ other is learned: first the one about which its neighbours are surest. It starts
 weighted mean of their heads, imitates their mean prediction for a while, then its own,
 under noise on the inputs, which keeps boundaries away from samples and straight, and with
 predictions that are sure and varied (mutual information). Labels of targets are never
-seen. Batches are those of `game`.
+seen. Batches are those of `game`. `refine` then finds the class means of every target.
 """
 
 from typing import NamedTuple
@@ -45,6 +45,7 @@ class Config(NamedTuple):
     settle: int = 60  # updates after these, before the next domain
     finish: int = 200  # updates at the end, all domains on their own
     again: float = 0.0  # times all targets are learned anew, the least agreeing first
+    refine: int = 5  # rounds of `refine` after training, 0: none; classification
     learning_rate: float = 1e-3  # Adam, of all but the teacher
     batch: int = 16  # samples of every domain per update
 
@@ -117,6 +118,8 @@ def apply(config: Config, params, inputs, *, key=None):
     model = params["teacher"]
     h = features(config, model, inputs["x"])
     every = jnp.einsum("...h,vhc->...vc", h, model["weight"]) + model["bias"]
+    if "direct" in model:  # by `refine`, after training
+        every += jnp.einsum("...d,vdc->...vc", inputs["x"], model["direct"])
     return jnp.einsum("...vc,...v->...c", every, inputs["z"])
 
 

@@ -1,0 +1,120 @@
+"""The last stage of GRDA+: where classes overlap, a target's own class means decide.
+
+A head follows single samples; where classes overlap their means are known better. The
+classes of a domain are taken to be normal around means of its own, with one covariance
+for all domains, which the labelled samples of the sources show. The means of a target
+come from a few rounds of expectation and maximisation (A. P. Dempster, N. M. Laird and
+D. B. Rubin, 1977), which start at what its head says: that knows which class is which.
+
+Whether classes are so shaped the sources tell: they are asked as if they were targets,
+from what their neighbours say of them. Unless the rounds make these guesses better, or as
+good, no head is changed. Labels of targets are never seen.
+"""
+
+import numpy as np
+from scipy import special
+
+from iclr22.grda import pairs, plus
+from iclr22.grda.batches import DomainBatches
+
+RIDGE = 1e-3  # added to variances; inputs are about standardised
+ABSENT = -50.0  # logit of a class that a domain does not seem to have
+
+
+def refine(config: plus.Config, params, source: DomainBatches) -> tuple[dict, bool]:
+    """Parameters with refined heads of targets, and whether the sources allowed it.
+
+    A refined head is linear in the samples themselves, `direct [N, inputs, classes]` in
+    `params["teacher"]`; its weights of features are 0.
+
+    Args:
+      params: of `plus`, host arrays.
+      source: the batches it was trained on; labels of targets are not in them.
+    """
+    labelled = [rows[source.labelled[rows] > 0] for rows in source.rows]
+    spread = covariance(
+        [source.x[rows] for rows in labelled],
+        [source.y[rows] for rows in labelled],
+        config.outputs,
+    )
+    if spread is None or not _fits(config, params, source, labelled, spread):
+        return params, False
+    model = params["teacher"]
+    known = params["progress"]["known"] > 0
+    heads = {
+        "weight": np.array(model["weight"]),
+        "bias": np.array(model["bias"]),
+        "direct": np.zeros((len(known), source.x.shape[1], config.outputs), np.float32),
+    }
+    for u in np.flatnonzero(known & (source.sources == 0)):
+        x = source.x[source.rows[u]]
+        first = _said(config, params, x, np.eye(len(known))[u])
+        heads["weight"][u] = 0
+        heads["direct"][u], heads["bias"][u] = fit(x, first, spread, config.refine)
+    return params | {"teacher": model | heads}, True
+
+
+def covariance(x, y, classes: int) -> np.ndarray | None:
+    """Covariance within classes `[inputs, inputs]`, pooled over domains; None if no
+    class has two samples in a domain.
+
+    Args:
+      x, y: per domain labelled samples `[n, inputs]` and their classes `[n]`.
+    """
+    total, count = 0.0, 0
+    for samples, labels in zip(x, y, strict=True):
+        for k in range(classes):
+            group = samples[labels == k].astype(np.float64)
+            if len(group) > 1:
+                away = group - group.mean(axis=0)
+                total, count = total + away.T @ away, count + len(group) - 1
+    return total / count + RIDGE * np.eye(len(total)) if count else None
+
+
+def fit(x, first, spread, rounds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights `[inputs, classes]` and biases `[classes]` of the logits of a domain.
+
+    Classes are as frequent as found, drawn half-way to equal shares: this keeps one from
+    swallowing the other where they overlap.
+
+    Args:
+      x: samples `[n, inputs]`; first: probabilities `[n, classes]` to start from.
+      spread: covariance within classes `[inputs, inputs]`.
+    """
+    x = x.astype(np.float64)
+    said, classes = first, first.shape[1]
+    for _ in range(rounds):
+        count = said.sum(axis=0)
+        means = (said.T @ x) / np.maximum(count, 1e-9)[:, None]
+        weight = np.linalg.solve(spread, means.T)
+        share = np.log((count / len(x) + 1 / classes) / 2)
+        bias = share - 0.5 * np.sum(means.T * weight, axis=0)
+        gone = count < 1
+        weight[:, gone], bias[gone] = 0, bias.max(initial=0, where=~gone) + ABSENT
+        said = special.softmax(x @ weight + bias, axis=1)
+    return weight, bias
+
+
+def _fits(config, params, source, labelled, spread):
+    """Whether the rounds do the sources no harm, which start at their neighbours' word."""
+    shares = plus.shares(config, params["progress"], pairs.dense(source.graph))
+    before = after = 0
+    for u in np.flatnonzero((source.sources > 0) & (np.asarray(shares).sum(1) > 0)):
+        x, y = source.x[labelled[u]], source.y[labelled[u]]
+        if len(y) == 0:
+            continue
+        first = _said(config, params, x, np.asarray(shares)[u])
+        weight, bias = fit(x, first, spread, config.refine)
+        before += np.sum(first.argmax(axis=1) == y)
+        after += np.sum((x @ weight + bias).argmax(axis=1) == y)
+    return after > 0 and after >= before
+
+
+def _said(config, params, x, share):
+    """Mean probabilities `[n, classes]` of all heads by their share `[N]`."""
+    model = params["teacher"]
+    h = np.asarray(plus.features(config, model, x))
+    asked = np.flatnonzero(share)
+    logits = np.einsum("nh,vhc->nvc", h, model["weight"][asked]) + model["bias"][asked]
+    said = special.softmax(logits.astype(np.float64), axis=-1)
+    return np.einsum("nvc,v->nc", said, share[asked])
