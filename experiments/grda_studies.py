@@ -229,7 +229,7 @@ def _draw(run, found, hops, kept):
             "training", "GRDA's discriminator: loss against N ln 2, AUC of edges."
         )
         figures.training(path, curves, found.size)
-    z = embedding.fit_embedding(found.graph, run.settings.embedding_size, seed=0)
+    z = _embeddings(run, found, kept)
     fit = embedding.quality(found.graph, z)
     run.facts["embedding"] = f"cross-entropy {fit.cross_entropy:.3f}, AUC {fit.auc:.3f}"
     figures.embeddings(run.figure("embeddings", "Domain embeddings z."), found, z)
@@ -249,13 +249,28 @@ def _upper(found, values):
     return max(2 * float(np.median(means)), 1e-6)
 
 
+def _kept(run, name):
+    """The first seed's model of a line of the table."""
+    variant, _, leaks = name.partition(" ")
+    pairing = LEAKS if leaks else _pairing_of(run, variant)
+    return model.load(run.workdir / "models" / f"{variant}-{pairing}.npz")
+
+
+def _embeddings(run, found, kept):
+    """Domain embeddings `[N, t]` of the first seed; fitted if no method needed any."""
+    for name in kept:
+        if name != "grda_plus":
+            return _kept(run, name).embeddings
+    size, seed = run.settings.embedding_size, run.seeds[0]
+    return embedding.fit_embedding(found.graph, size, seed=seed)
+
+
 def _draw_samples(run, found, kept):
     for name in kept:
         variant, _, leaks = name.partition(" ")
         if variant not in ("source_only", "grda", "grda_plus"):
             continue
-        pairing = LEAKS if leaks else _pairing_of(run, variant)
-        made = model.load(run.workdir / "models" / f"{variant}-{pairing}.npz")
+        made = _kept(run, name)
         path = run.figure(
             f"samples_{variant}{'_' + LEAKS if leaks else ''}",
             f"Samples and decision boundary per domain, {name}, first seed.",
@@ -303,9 +318,7 @@ def _export(run, found, hops, kept):
     chosen = run.settings.export
     if chosen not in kept:
         chosen = next(iter(kept))
-    pairing = _pairing_of(run, chosen) if "(" not in chosen else LEAKS
-    path = run.workdir / "models" / f"{chosen.split(' ')[0]}-{pairing}.npz"
-    made = model.load(path)
+    made = _kept(run, chosen)
     model.save(run.workdir / "model.npz", made)
     said = kept[chosen]["said"]
     checkpoint.write_npz(

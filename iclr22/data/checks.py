@@ -10,6 +10,7 @@ import numpy as np
 from iclr22 import errors
 
 ROWS = 4096  # in a block
+FEW = 5  # names in an error
 
 
 def read_table(path, required: tuple[str, ...]) -> Iterator[tuple[tuple, dict]]:
@@ -121,3 +122,54 @@ def real(path, key: str, array, least: float = -math.inf) -> np.ndarray:
             f"{', '.join(map(str, place))}. Correct or remove it."
         )
     return array
+
+
+def few(names) -> str:
+    """The first names of many, as text."""
+    names = list(names)
+    return ", ".join(names[:FEW]) + f" and {len(names) - FEW} more" * (len(names) > FEW)
+
+
+def classes(path, labels, class_names: tuple[str, ...] = ()) -> tuple:
+    """int32 `[n]`, -1 where a label is empty, and class names: as they sort if not given.
+
+    Args:
+      labels: strings.
+    """
+    present = set(labels) - {""}
+    if not class_names:
+        numeric = all(map(is_number, present))
+        class_names = tuple(sorted(present, key=float if numeric else str))
+    if unknown := sorted(present - set(class_names)):
+        raise errors.InputError(
+            f"{path}: expected labels among class_names, {few(class_names)}; found also "
+            f"{few(unknown)}. Correct them or add to class_names."
+        )
+    number = {name: i for i, name in enumerate(class_names)} | {"": -1}
+    return np.array([number[label] for label in labels], np.int32), class_names
+
+
+def class_arrays(path, found: dict, advice: str = "", **sizes: int) -> tuple:
+    """`classes` of the arrays `y [n]`, strings or whole numbers from 0, -1 where unknown,
+    and, if there, `class_names`.
+
+    Args:
+      advice: what else to do about other numbers.
+      sizes: n, if it is known.
+    """
+    y = shaped(path, found, "y", "n", **sizes)
+    names = ()
+    if "class_names" in found:
+        names = tuple(shaped(path, found, "class_names", "k").astype(str).tolist())
+    if y.dtype.kind == "U":
+        return classes(path, y.tolist(), names)
+    limit = len(names) or max(len(y), 2)
+    bad = ~np.isin(y, np.arange(-1, limit)) | (y.dtype.kind not in "biuf")
+    if bad.any():
+        raise errors.InputError(
+            f"{path}: expected classes in y that are whole numbers from 0 to at most "
+            f"{limit - 1}, or -1 where unknown; found {y[bad][0]} in place "
+            f"{bad.argmax()}. Number the classes from 0, or use strings{advice}."
+        )
+    y = y.astype(np.int32)
+    return y, names or tuple(map(str, range(y.max(initial=-1) + 1)))

@@ -14,7 +14,7 @@ from iclr22.data import checks, images
 from iclr22.data.domains import DomainData, hops
 
 ARRAYS = {"x", "y", "domain", "class_names"}
-FEW = 5  # names in a message
+REGRESS = ", or ask for regression"  # advice about labels
 
 
 def load_own_domains(
@@ -106,15 +106,10 @@ def _sorted(names):
     return sorted(names)
 
 
-def _few(names):
-    names = list(names)
-    return ", ".join(names[:FEW]) + f" and {len(names) - FEW} more" * (len(names) > FEW)
-
-
 def _near(name, known):
     """The names nearest to an unknown one, or the first of all that are known."""
-    close = difflib.get_close_matches(name, known, FEW, 0.4)
-    return f"Nearest: {', '.join(close)}." if close else f"Known: {_few(known)}."
+    close = difflib.get_close_matches(name, known, checks.FEW, 0.4)
+    return f"Nearest: {', '.join(close)}." if close else f"Known: {checks.few(known)}."
 
 
 # Samples: x [n, features], y, class names, names of domains and places of rows
@@ -145,7 +140,7 @@ def _read_samples(path, regression):
     x = np.concatenate(features)
     if regression:
         return x, np.concatenate(labels), (), of, where
-    return x, *_classes(path, labels), of, where
+    return x, *checks.classes(path, labels), of, where
 
 
 def _outputs(path, columns, regression):
@@ -193,21 +188,6 @@ def _checked_text(path, lines, labels):
     return labels
 
 
-def _classes(path, labels, class_names=()):
-    """int32 `[n]`, -1 where text is empty, and class names: as they sort if not given."""
-    present = set(labels) - {""}
-    if not class_names:
-        numeric = all(map(checks.is_number, present))
-        class_names = tuple(sorted(present, key=float if numeric else str))
-    if unknown := sorted(present - set(class_names)):
-        raise errors.InputError(
-            f"{path}: expected labels among class_names, {_few(class_names)}; found also "
-            f"{_few(unknown)}. Correct them or add to class_names."
-        )
-    number = {name: i for i, name in enumerate(class_names)} | {"": -1}
-    return np.array([number[label] for label in labels], np.int32), class_names
-
-
 def _read_arrays(path, regression):
     """From an .npz file."""
     found = images.read_npz(path)
@@ -228,7 +208,7 @@ def _read_arrays(path, regression):
     of = _names(path, "domain", checks.shaped(path, found, "domain", "n", n=n))
     where = [f"sample {i}" for i in range(n)]
     if not regression:
-        return x, *_encode(path, found, n), of, where
+        return x, *checks.class_arrays(path, found, REGRESS, n=n), of, where
     y = found["y"][:, None] if found["y"].ndim == 1 else found["y"]
     y = checks.shaped(path, {"y": y}, "y", "n outputs", n=n)
     missing = np.isnan(y) if y.dtype.kind == "f" else np.zeros(y.shape, bool)
@@ -253,27 +233,6 @@ def _names(path, key, array):
             f"{array.dtype}. Convert it."
         )
     return checks.strip(array.astype(str).tolist())
-
-
-def _encode(path, found, n):
-    """Classes int32 `[n]`, -1 where unknown, and their names."""
-    y = checks.shaped(path, found, "y", "n", n=n)
-    class_names = ()
-    if "class_names" in found:
-        class_names = checks.shaped(path, found, "class_names", "k")
-        class_names = tuple(class_names.astype(str).tolist())
-    if y.dtype.kind == "U":
-        return _classes(path, y.tolist(), class_names)
-    limit = len(class_names) or max(len(y), 2)
-    bad = ~np.isin(y, np.arange(-1, limit)) | (y.dtype.kind not in "biuf")
-    if bad.any():
-        raise errors.InputError(
-            f"{path}: expected classes in y that are whole numbers from 0 to at most "
-            f"{limit - 1}, or -1 where unknown; found {y[bad][0]} in place "
-            f"{bad.argmax()}. Number the classes from 0, use strings, or ask for regression."
-        )
-    y = y.astype(np.int32)
-    return y, class_names or tuple(map(str, range(y.max(initial=-1) + 1)))
 
 
 # The graph: names and GraphsTuple
@@ -385,7 +344,7 @@ def _read_matrix(path, of):
     n = len(names)
     if found["adjacency"].shape != (n, n) or len(set(names)) < n:
         raise errors.InputError(
-            f"{path}: expected a matrix [{n}, {n}] for the domains {_few(names)}, all "
+            f"{path}: expected a matrix [{n}, {n}] for the domains {checks.few(names)}, all "
             f"different; found {list(found['adjacency'].shape)}. Leave out domains without "
             "samples, or name the rows: names [N] in an .npz file."
         )
@@ -433,7 +392,7 @@ def _check_domains(samples, domains, of, where, number):
     if empty := sorted(number.keys() - set(of)):
         raise errors.InputError(
             f"{domains}: expected domains that have samples; found also "
-            f"{_few(map(repr, empty))}. Add samples to {samples}, or remove what is too "
+            f"{checks.few(map(repr, empty))}. Add samples to {samples}, or remove what is too "
             f"much here. {_near(empty[0], _sorted(of))}"
         )
 
@@ -475,7 +434,7 @@ def _check_classes(path, y, usable, known, class_names):
         logging.warning(
             "%s: no source domain has a label of: %s",
             path,
-            _few(class_names[c] for c in unseen),
+            checks.few(class_names[c] for c in unseen),
         )
 
 
@@ -492,8 +451,12 @@ def _warn(path, links, sources, names):
             path,
         )
     elif apart.any():
-        far = _few(name for name, is_far in zip(names, apart, strict=True) if is_far)
+        far = checks.few(
+            name for name, is_far in zip(names, apart, strict=True) if is_far
+        )
         logging.warning("%s: no path to a source from: %s", path, far)
     elif islands.any():
-        far = _few(name for name, is_far in zip(names, islands, strict=True) if is_far)
+        far = checks.few(
+            name for name, is_far in zip(names, islands, strict=True) if is_far
+        )
         logging.warning("%s: not connected with %s: %s", path, names[0], far)

@@ -46,7 +46,7 @@ def from_csv(
     """
     names, labels, splits, features = _read_nodes(_file(nodes))
     ends, weights = _read_edges(_file(edges), {name: i for i, name in enumerate(names)})
-    labels, class_names = _number(nodes, labels)
+    labels, class_names = checks.classes(nodes, labels)
     masks = {split: splits[None] == split for split in SPLITS if len(splits)}
     links = _link(edges, features, ends, weights, directed)
     return _checked(nodes, links, labels, class_names, np.array(names), masks)
@@ -72,7 +72,7 @@ def from_npz(path: str | os.PathLike, directed: bool = False) -> graph.NodeData:
         )
     if unused := found.keys() - ARRAYS:
         logging.warning("%s: not read: %s", path, ", ".join(sorted(unused)))
-    labels, class_names = _encode(path, found)
+    labels, class_names = checks.class_arrays(path, found)
     n = len(labels)
     names = (
         checks.shaped(path, found, "ids", "n", n=n) if "ids" in found else np.arange(n)
@@ -123,20 +123,6 @@ def _duplicate(where, name):
     return errors.InputError(
         f"{where}: expected an id of its own for every node; found {str(name)!r} again."
     )
-
-
-def _number(path, labels, class_names=()):
-    """int32 numbers of labels that are text, -1 where empty, and the class names."""
-    present = set(labels) - {""}
-    numeric = all(map(checks.is_number, present))
-    class_names = class_names or tuple(sorted(present, key=float if numeric else str))
-    if unknown := sorted(present - set(class_names)):
-        raise errors.InputError(
-            f"{path}: expected labels among class_names, {', '.join(class_names)}; "
-            f"found also {', '.join(unknown[:5])}."
-        )
-    number = {name: i for i, name in enumerate(class_names)} | {"": -1}
-    return np.array([number[label] for label in labels], np.int32), class_names
 
 
 def _link(path, features, ends, weights, directed):
@@ -253,28 +239,6 @@ def _features(path, found, n):
         f"{path}: expected {', '.join(ROWS)} to be the indptr, indices, data and shape of "
         f"a scipy.sparse.csr_array of {n} rows; found {', '.join(here)}, which are not."
     )
-
-
-def _encode(path, found):
-    """int32 labels `[n]`, -1 where unknown, and the class names."""
-    y = checks.shaped(path, found, "y", "n")
-    class_names = ()
-    if "class_names" in found:
-        class_names = tuple(
-            checks.shaped(path, found, "class_names", "k").astype(str).tolist()
-        )
-    if y.dtype.kind == "U":
-        return _number(path, y.tolist(), class_names)
-    limit = len(class_names) or max(len(y), 2)
-    bad = ~np.isin(y, np.arange(-1, limit)) | (y.dtype.kind not in "biuf")
-    if bad.any():
-        raise errors.InputError(
-            f"{path}: expected labels that are whole numbers from 0 to at most "
-            f"{limit - 1}, or -1 where unknown; found {y[bad][0]} in place "
-            f"{bad.argmax()}. Number the classes from 0, or use strings."
-        )
-    y = y.astype(np.int32)
-    return y, class_names or tuple(map(str, range(y.max(initial=-1) + 1)))
 
 
 def _find_ends(path, found, names):
