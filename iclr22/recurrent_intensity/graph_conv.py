@@ -1,0 +1,316 @@
+"""A graph convolution from items to user states, trained to rank (a baseline of RIM).
+
+The vector of a user state x = (user, T) is LayerNorm(W sum of the vectors of the last items
+before T + b): one convolution on the bipartite graph whose edges go from the items of a
+history to its request. A bias depends on how long ago the last event was. It learns from
+the targets of requests, in contrast to factors of users, so it can score any request.
+
+A batch is one of `bpr`, its users being requests, and `graph`, on every device:
+senders are item tokens (item + 1; 0 is the token that starts a history), receivers are
+requests, `edges` 1 or 0 on padding, `nodes` int32 [x] the recency of each request.
+"""
+
+import functools
+import sys
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jraph
+import numpy as np
+import scipy.sparse
+
+from iclr22 import errors, parallel
+from iclr22.data.events import ranges
+from iclr22.recurrent_intensity import bpr, factorization, negatives, plateau, requests
+from iclr22.recurrent_intensity.scores import Scores
+
+EDGES = 0.1, 0.3, 1.0, 3.0, 10.0  # of recency, in horizons
+EPSILON = 1e-5  # of the LayerNorm
+ROWS = 4096  # requests encoded at once
+
+
+class Config(NamedTuple):
+    """Hyper-parameters, those of `bpr.Config` where they have the same meaning.
+
+    Differs: the rate is cut where validation stands still. On a few thousand targets an
+    epoch is one update, and Adagrad at rate 1 does not settle by itself.
+    """
+
+    items: int = 0  # set from the data
+    side: Literal["both", "item", "user"] = "both"  # of the negatives
+    factors: int = 32  # width of vectors
+    length: int = 256  # events of a history that are read, the newest ones
+    scale: float = 0.1  # deviation of initial vectors of items
+    negatives: int = 10  # of each target, per side
+    smoothing: float = 0.1  # negatives have probability ~ (count + smoothing)^power
+    power: float = 0.5  # see smoothing
+    learning_rate: float = 1.0  # Adagrad
+    epsilon: float = 1e-3  # of Adagrad, outside of the root
+    weight_decay: float = 1e-5  # L2, added to gradients
+    factor: float = 0.25  # the rate is cut by this where validation stands still
+    patience: int = 4  # epochs that it may stand still; -1: the rate stays
+    batch: int = 10_000  # targets per update
+    epochs: int = 50  # passes over the targets
+
+
+class State(NamedTuple):
+    """Training state; arrays only."""
+
+    step: jax.Array  # int32, updates done
+    params: dict
+    opt_state: dict  # sums of squared gradients
+    key: jax.Array  # of the run; never changes
+    best: plateau.Best
+
+
+class Model(NamedTuple):
+    """A trained convolution."""
+
+    config: Config
+    params: dict
+    horizon: float  # unit of recency
+    known: np.ndarray  # bool [items], with a training event
+
+
+BATCH_AXES = dict.fromkeys(
+    ("user", "item", "negative_items", "negative_users", "weight"), 0
+)
+BATCH_AXES["graph"] = None
+
+
+def init(config: Config, key: jax.Array, batch) -> State:
+    """Fresh state; all shapes come from the configuration."""
+    del batch
+    d, keys = config.factors, jax.random.split(key)
+    params = {
+        "items": config.scale * jax.random.normal(keys[0], (config.items + 1, d)),
+        "item_bias": jnp.zeros(config.items),
+        "kernel": jax.nn.initializers.glorot_uniform()(keys[1], (d, d)),
+        "bias": jnp.zeros(d),
+        "norm_scale": jnp.ones(d),
+        "norm_bias": jnp.zeros(d),
+        "recency": jnp.zeros(len(EDGES) + 1),
+    }
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    return State(jnp.int32(0), params, zeros, key, plateau.fresh(params))
+
+
+def apply(config: Config, params, inputs, *, key=None):
+    """Vectors `[x, d]` and biases `[x]` of the requests of `graph`."""
+    del config, key
+    graph = inputs["graph"]
+    messages = params["items"][graph.senders] * graph.edges[:, None]
+    total = jraph.segment_sum(
+        messages, graph.receivers, len(graph.nodes), indices_are_sorted=True
+    )
+    hidden = total @ params["kernel"] + params["bias"]
+    hidden = jax.nn.standardize(hidden, axis=-1, epsilon=EPSILON)
+    vectors = hidden * params["norm_scale"] + params["norm_bias"]
+    return vectors, params["recency"][graph.nodes]
+
+
+def loss(config: Config, params, batch, *, key=None):
+    """`(total, sums)` over targets, as in `bpr.compare`."""
+    del key
+    vectors, biases = apply(config, params, batch)
+    sums = bpr.compare(
+        {
+            "users": vectors,
+            "items": params["items"][1:],
+            "user_bias": biases,
+            "item_bias": params["item_bias"],
+        },
+        batch,
+    )
+    return sums["loss"], sums
+
+
+def train_step(config: Config, state: State, batch, *, axis_name=None):
+    """One update; `(State, {"loss", "accuracy"})`."""
+    grads, sums = jax.grad(functools.partial(loss, config), has_aux=True)(
+        state.params, batch
+    )
+    return bpr.update(config, state, *parallel.reduce((grads, sums), axis_name))
+
+
+def evaluate(config: Config, params, batch, *, axis_name=None):
+    """Sums over targets of loss and accuracy (percent)."""
+    return parallel.reduce(loss(config, params, batch)[1], axis_name)
+
+
+# Graphs
+
+
+def build_graph(events, given: requests.Requests, horizon: float, length: int = 256):
+    """The bipartite graph of requests, as a batch has it; host arrays.
+
+    A history is the token 0 and its items, of which the last `length` are read. The
+    edges are padded to a power of two.
+
+    Args:
+      horizon: the unit of recency, in that of the log.
+    """
+    _check_times(given)
+    count = given.stop - given.start
+    first = np.maximum(given.start - 1, given.stop - length)  # start - 1: the token 0
+    row, place = ranges(first, given.stop)
+    begins = place < given.start[row]
+    tokens = np.where(begins, 0, events.item[np.maximum(place, 0)] + 1)
+    last = events.time[np.maximum(given.stop - 1, 0)]
+    ago = np.where(count > 0, given.time - last, np.inf)
+    recency = np.searchsorted(np.array(EDGES) * horizon, ago, side="right")
+    fill = (1 << (len(row) - 1).bit_length()) - len(row)
+    return jraph.GraphsTuple(
+        nodes=recency.astype(np.int32),
+        edges=np.pad(np.ones(len(row), np.float32), (0, fill)),
+        senders=np.pad(tokens, (0, fill)).astype(np.int32),
+        receivers=np.pad(row, (0, fill), mode="edge").astype(np.int32),
+        globals=None,
+        n_node=np.array([len(count)], np.int32),
+        n_edge=np.array([len(row)], np.int32),
+    )
+
+
+def _check_times(given):
+    if not len(given.user):
+        raise errors.InputError("expected at least one request; found none")
+    bad = ~np.isfinite(given.time)
+    if bad.any():
+        raise errors.InputError(
+            f"request {bad.argmax()}: expected a finite time, from which its last event "
+            f"is counted; found {given.time[bad.argmax()]}. Give the time of the request."
+        )
+
+
+def join(parts) -> requests.Requests:
+    """Requests of several sets, one after the other."""
+    targets = scipy.sparse.vstack([part.targets for part in parts], format="csr")
+    arrays = (
+        np.concatenate(x) for x in zip(*(part[:4] for part in parts), strict=True)
+    )
+    return requests.Requests(*arrays, scipy.sparse.csr_array(targets))
+
+
+# Training and use
+
+
+def fit_graph_conv(
+    split: requests.Split,
+    config: Config,
+    *,
+    extra: bool = False,
+    seed: int = 0,
+    directory=None,
+    mode: str = "jit",
+) -> Model:
+    """Train on the targets of V; a fifth of them says which epoch is kept.
+
+    Negatives are in proportion to the counts of targets; neither items of the history
+    nor targets are drawn.
+
+    Args:
+      extra: train on the requests of V_extra as well.
+
+    Raises:
+      errors.InputError: no request, or fewer than two targets; an unknown side.
+    """
+    given = join((split.valid, *split.extra)) if extra else split.valid
+    config = config._replace(items=len(split.events.item_names))
+    graph = build_graph(split.events, given, split.horizon, config.length)
+    user, item = given.targets.tocoo().coords
+    pairs = {"user": user, "item": item, "weight": given.targets.data}
+    row, places = ranges(given.start, given.stop)
+    happened = negatives.make_pairs(
+        np.concatenate([row, user]),
+        np.concatenate([split.events.item[places], item]),
+        given.targets.shape,
+    )
+    sampler = negatives.make_sampler(config, given.targets, happened)
+    params = bpr.train(
+        *(sys.modules[__name__], config, pairs, sampler),
+        seed=seed,
+        directory=directory,
+        mode=mode,
+        name=f"graph_conv {seed}",
+        shared={"graph": graph},
+    )
+    counts = factorization.training_counts(split)
+    known = np.bincount(counts.indices, minlength=config.items) > 0
+    return Model(config, params, split.horizon, known)
+
+
+def encode(model: Model, events, given: requests.Requests):
+    """Vectors float32 `[x, d]` and biases `[x]` of requests, in chunks."""
+    _check_times(given)
+    count = len(given.user)
+    size = min(ROWS, 1 << (count - 1).bit_length())
+    found = []
+    for low in range(0, count, size):
+        rows = np.minimum(np.arange(low, low + size), count - 1)  # one shape
+        part = requests.Requests(*(x[rows] for x in given[:4]), given.targets[:0])
+        graph = build_graph(events, part, model.horizon, model.config.length)
+        found.append(jax.device_get(_apply(model.config, model.params, graph)))
+    return tuple(np.concatenate(x)[:count] for x in zip(*found, strict=True))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _apply(config, params, graph):
+    return apply(config, params, {"graph": graph})
+
+
+def score(model: Model, events, given: requests.Requests, items) -> Scores:
+    """Scores of requests and items (numbers in the log); items without a training event
+    get 0."""
+    vectors, biases = encode(model, events, given)
+    items = np.asarray(items)
+    bias = np.where(model.known[items], model.params["item_bias"][items], -np.inf)
+    return Scores(
+        vectors,
+        model.params["items"][items + 1],
+        biases,
+        bias.astype(np.float32),
+        np.ones(len(vectors), np.float32),
+        "softplus",
+    )
+
+
+# For the shared tests
+
+
+def example(size: int = 16, seed: int = 0):
+    """Smallest configuration, six requests and targets of the kind of their history."""
+    config, batch = bpr.example(size, seed)
+    user = batch["user"] % 6
+    batch["user"] = user + (batch["item"] - user) % 2  # even and odd items
+    batch["negative_items"] = batch["item"][:, None] // 2 * 2 + np.array([[1], [0]])[
+        batch["item"] % 2
+    ].repeat(3, axis=1)
+    batch["negative_users"] = np.repeat(batch["user"][:, None] ^ 1, 3, axis=1)
+    receivers = np.arange(6).repeat(4)
+    place = np.tile(np.arange(4), 6)
+    tokens = np.where(place == 0, 0, 2 * (place - 1) + receivers % 2 + 1)
+    batch["graph"] = jraph.GraphsTuple(
+        nodes=np.zeros(6, np.int32),
+        edges=np.ones(24, np.float32),
+        senders=tokens.astype(np.int32),
+        receivers=receivers.astype(np.int32),
+        globals=None,
+        n_node=np.array([6], np.int32),
+        n_edge=np.array([24], np.int32),
+    )
+    batch = {
+        k: v if k in ("graph", "weight") else v.astype("i4") for k, v in batch.items()
+    }
+    return Config(items=6, factors=4, negatives=3, learning_rate=0.1), batch
+
+
+def pad(batch, extra: int) -> dict:
+    """The batch with `extra` targets of weight 0, for the shared tests."""
+    grown = {
+        name: np.concatenate([x, np.repeat(x[:1], extra, axis=0)])
+        for name, x in batch.items()
+        if name != "graph"
+    }
+    grown["weight"][-extra:] = 0
+    return grown | {"graph": batch["graph"]}

@@ -1,0 +1,80 @@
+"""Latent Dirichlet allocation of histories, through scikit-learn (an optional extra).
+
+Histories are documents and items words: p(y | x) = sum over topics of p(topic | x)
+p(y | topic). A baseline of Ma, Liu and Deoras, ICLR 2022 (OpenReview TZeArecH2Nf).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from iclr22 import errors
+from iclr22.recurrent_intensity import factorization, requests
+from iclr22.recurrent_intensity.scores import Scores
+
+EXTRA = 'pip install "iclr22[peers]"'
+
+
+class Config(NamedTuple):
+    """Hyper-parameters, as released."""
+
+    factors: int = 128  # topics
+    word_prior: float = 1000.0  # pseudo-events of a topic, shared by all items
+    iterations: int = 20  # passes over the users
+
+
+class Model(NamedTuple):
+    """Fitted topics."""
+
+    estimator: object  # of scikit-learn, infers the topics of a history
+    topics: np.ndarray  # float32 [items, factors], p(y | topic)
+    bias: np.ndarray  # float32 [items], 0, or -inf without a training event
+
+
+def fit_lda(
+    split: requests.Split, config: Config | None = None, *, seed: int = 0
+) -> Model:
+    """Topics of the histories of `split.train`.
+
+    Raises:
+      errors.InputError: scikit-learn is not installed; no training event.
+    """
+    config = config or Config()
+    allocation = _allocation()
+    counts = factorization.check_counts(factorization.training_counts(split))
+    estimator = allocation(
+        config.factors,
+        topic_word_prior=config.word_prior / counts.shape[1],
+        max_iter=config.iterations,
+        random_state=seed,
+    )
+    estimator.fit(counts[np.flatnonzero(np.diff(counts.indptr))])
+    weight = estimator.components_.T
+    topics = (weight / weight.sum(axis=0)).astype(np.float32)
+    return Model(estimator, topics, factorization.known_bias(0.0, counts))
+
+
+def _allocation():
+    try:
+        from sklearn.decomposition import LatentDirichletAllocation
+    except ImportError as error:
+        raise errors.InputError(
+            f"expected scikit-learn, which fits the topics; found: {error}. {EXTRA}"
+        ) from error
+    return LatentDirichletAllocation
+
+
+def score(model: Model, events, given: requests.Requests, items) -> Scores:
+    """p(y | x) of requests and items (numbers in the log); items without a training event
+    get 0. Histories without events have the mean of all topics."""
+    counts = factorization.history_counts(events, given)
+    rows = model.estimator.transform(counts).astype(np.float32)
+    x = len(rows)
+    return Scores(
+        rows,
+        model.topics[items],
+        np.zeros(x, np.float32),
+        model.bias[items],
+        np.ones(x, np.float32),
+        "identity",
+    )
