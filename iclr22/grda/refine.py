@@ -7,8 +7,9 @@ come from a few rounds of expectation and maximisation (A. P. Dempster, N. M. La
 D. B. Rubin, 1977), which start at what its head says: that knows which class is which.
 
 Whether classes are so shaped the sources tell: they are asked as if they were targets,
-from what their neighbours say of them. Unless the rounds make these guesses better, or as
-good, no head is changed. Labels of targets are never seen.
+from what their neighbours say of them, with the covariance of the other sources. Unless
+the rounds make these guesses better, or leave them as good, no head is changed. Labels of
+targets are never seen.
 """
 
 import numpy as np
@@ -32,13 +33,10 @@ def refine(config: plus.Config, params, source: DomainBatches) -> tuple[dict, bo
       source: the batches it was trained on; labels of targets are not in them.
     """
     labelled = [rows[source.labelled[rows] > 0] for rows in source.rows]
-    spread = covariance(
-        [source.x[rows] for rows in labelled],
-        [source.y[rows] for rows in labelled],
-        config.outputs,
-    )
-    if spread is None or not _fits(config, params, source, labelled, spread):
+    groups = [(source.x[rows], source.y[rows]) for rows in labelled]
+    if not _fits(config, params, source, groups):
         return params, False
+    spread = covariance(groups, config.outputs)
     model = params["teacher"]
     known = params["progress"]["known"] > 0
     heads = {
@@ -54,21 +52,27 @@ def refine(config: plus.Config, params, source: DomainBatches) -> tuple[dict, bo
     return params | {"teacher": model | heads}, True
 
 
-def covariance(x, y, classes: int) -> np.ndarray | None:
+def covariance(groups, classes: int) -> np.ndarray | None:
     """Covariance within classes `[inputs, inputs]`, pooled over domains; None if no
     class has two samples in a domain.
 
+    The fewer samples for an input, the closer to independent inputs it is drawn.
+
     Args:
-      x, y: per domain labelled samples `[n, inputs]` and their classes `[n]`.
+      groups: per domain labelled samples `[n, inputs]` and their classes `[n]`.
     """
     total, count = 0.0, 0
-    for samples, labels in zip(x, y, strict=True):
+    for samples, labels in groups:
         for k in range(classes):
             group = samples[labels == k].astype(np.float64)
             if len(group) > 1:
                 away = group - group.mean(axis=0)
                 total, count = total + away.T @ away, count + len(group) - 1
-    return total / count + RIDGE * np.eye(len(total)) if count else None
+    if not count:
+        return None
+    width = len(total)
+    alone = np.diag(np.diag(total)) * width / (width + count)
+    return (total * count / (width + count) + alone) / count + RIDGE * np.eye(width)
 
 
 def fit(x, first, spread, rounds: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,15 +99,17 @@ def fit(x, first, spread, rounds: int) -> tuple[np.ndarray, np.ndarray]:
     return weight, bias
 
 
-def _fits(config, params, source, labelled, spread):
+def _fits(config, params, source, groups):
     """Whether the rounds do the sources no harm, which start at their neighbours' word."""
     shares = plus.shares(config, params["progress"], pairs.dense(source.graph))
+    shares = np.asarray(shares)
     before = after = 0
-    for u in np.flatnonzero((source.sources > 0) & (np.asarray(shares).sum(1) > 0)):
-        x, y = source.x[labelled[u]], source.y[labelled[u]]
-        if len(y) == 0:
+    for u in np.flatnonzero((source.sources > 0) & (shares.sum(axis=1) > 0)):
+        x, y = groups[u]
+        spread = covariance([*groups[:u], *groups[u + 1 :]], config.outputs)
+        if len(y) == 0 or spread is None:
             continue
-        first = _said(config, params, x, np.asarray(shares)[u])
+        first = _said(config, params, x, shares[u])
         weight, bias = fit(x, first, spread, config.refine)
         before += np.sum(first.argmax(axis=1) == y)
         after += np.sum((x @ weight + bias).argmax(axis=1) == y)
