@@ -48,9 +48,9 @@ def tradeoff(
     """Precision against perplexity, from the points of `dual.tradeoff`.
 
     Args:
-      curves: name to points with `multiplier`, `item_precision`, `item_perplexity`,
-        `user_precision`, `user_perplexity`; those with a multiplier of at most 1 are
-        drawn for items, the others for users.
+      curves: name to points with `multiplier`, `precision` (in 0..1), `item_perplexity`
+        and `user_perplexity`; those with a multiplier of at most 1 are drawn for items,
+        those of 1 and more for users.
       references: perplexities of training items and test users, drawn as lines.
     """
     sides = (("item", lambda m: m <= 1), ("user", lambda m: m >= 1))
@@ -63,7 +63,7 @@ def tradeoff(
             ):
                 points = [p for p in points if belongs(p["multiplier"])]
                 x = [p[f"{side}_perplexity"] for p in points]
-                y = [p[f"{side}_precision"] for p in points]
+                y = [100 * p["precision"] for p in points]
                 axis.plot(x, y, "o-", ms=3, color=colour, label=name)
                 for p, a, b in zip(points, x, y, strict=True):
                     axis.annotate(f"{p['multiplier']:g}", (a, b), fontsize=6)

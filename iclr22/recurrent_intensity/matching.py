@@ -179,6 +179,22 @@ def repair(plan, z, least) -> sparse.csr_array:
         chosen[rows, columns] = True
 
 
+def trim(plan, z, most) -> sparse.csr_array:
+    """The plan without the worst users of items that have more than they may.
+
+    Args:
+      plan: sparse `[x, y]` of ones.
+      z: `[x, y]`, value of pairs.
+      most: `[y]`, users an item may have.
+    """
+    place = sparse.coo_array(plan)
+    rows, columns = place.coords
+    order = np.argsort(-np.asarray(z)[rows, columns], kind="stable")
+    rows, columns = rows[order], columns[order]
+    kept = _before(columns) < np.asarray(most)[columns]
+    return _plan(rows[kept], columns[kept], plan.shape)
+
+
 def _before(group):
     """How many earlier entries of `group` `[n]` are equal to each."""
     order = np.argsort(group, kind="stable")
