@@ -87,6 +87,7 @@ def compare(params, batch):
     Args:
       params: users, items, user_bias and item_bias as in `State`.
     """
+    params = jax.tree.map(jnp.asarray, params)
     user, item = batch["user"], batch["item"]
     u, y = params["users"][user], params["items"][item]
     own = jnp.sum(u * y, axis=-1)  # other biases of a side cancel

@@ -240,7 +240,7 @@ def solve_rows(table: Table, other, config: ALS):
     """Factors `[rows, d]` that minimise the objective for the other side's `[columns, d]`:
     (other' other + ridge I + sum confidence n y y') x = sum (1 + confidence n) y."""
     with jax.default_matmul_precision("highest"):
-        height = table.member.shape[1]
+        other, height = jnp.asarray(other), table.member.shape[1]
         gram = other.T @ other + config.ridge * jnp.eye(other.shape[1])
 
         def solve(part):

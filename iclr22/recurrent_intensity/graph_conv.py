@@ -105,7 +105,8 @@ def apply(config: Config, params, inputs, *, key=None):
         messages, graph.receivers, len(graph.nodes), indices_are_sorted=True
     )
     hidden = total @ params["kernel"] + params["bias"]
-    hidden = jax.nn.standardize(hidden, axis=-1, epsilon=EPSILON)
+    hidden -= hidden.mean(axis=-1, keepdims=True)
+    hidden /= jnp.sqrt(jnp.mean(hidden**2, axis=-1, keepdims=True) + EPSILON)
     vectors = hidden * params["norm_scale"] + params["norm_bias"]
     return vectors, params["recency"][graph.nodes]
 

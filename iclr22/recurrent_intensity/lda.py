@@ -44,7 +44,7 @@ def fit_lda(
     counts = factorization.check_counts(factorization.training_counts(split))
     estimator = allocation(
         config.factors,
-        topic_word_prior=config.word_prior / counts.shape[1],
+        topic_word_prior=min(1.0, config.word_prior / counts.shape[1]),  # its limit
         max_iter=config.iterations,
         random_state=seed,
     )
