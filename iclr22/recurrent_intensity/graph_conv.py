@@ -221,13 +221,7 @@ def fit_graph_conv(
     graph = build_graph(split.events, given, split.horizon, config.length)
     user, item = given.targets.tocoo().coords
     pairs = {"user": user, "item": item, "weight": given.targets.data}
-    row, places = ranges(given.start, given.stop)
-    happened = negatives.make_pairs(
-        np.concatenate([row, user]),
-        np.concatenate([split.events.item[places], item]),
-        given.targets.shape,
-    )
-    sampler = negatives.make_sampler(config, given.targets, happened)
+    sampler = _sampler(config, split.events, given)
     params = bpr.train(
         *(sys.modules[__name__], config, pairs, sampler),
         seed=seed,
@@ -239,6 +233,18 @@ def fit_graph_conv(
     counts = factorization.training_counts(split)
     known = np.bincount(counts.indices, minlength=config.items) > 0
     return Model(config, params, split.horizon, known)
+
+
+def _sampler(config, events, given):
+    """Negatives of requests: of neither the history nor the targets."""
+    user, item = given.targets.tocoo().coords
+    row, places = ranges(given.start, given.stop)
+    happened = negatives.make_pairs(
+        np.concatenate([row, user]),
+        np.concatenate([events.item[places], item]),
+        given.targets.shape,
+    )
+    return negatives.make_sampler(config, given.targets, happened)
 
 
 def encode(model: Model, events, given: requests.Requests):
