@@ -89,6 +89,13 @@ def horizon_of(run: runner.Run) -> float | None:
     return requests.parse_horizon(text) if text else None
 
 
+def in_words(seconds: float) -> str:
+    """A length of time in the unit that suits it: 14 d, 18.8 min."""
+    units = [(u, s) for u, s in requests.UNITS.items() if seconds >= s and u != "w"]
+    unit, size = units[-1] if units else ("s", 1.0)
+    return f"{seconds / size:.4g} {unit}"
+
+
 def split_of(run: runner.Run, events, seed: int) -> requests.Split:
     """The split of a seed; the temporal one is the same for all."""
     settings = run.settings
@@ -175,7 +182,7 @@ def _describe(run, split):
     k, c = sizes(run, split)
     run.facts["test"] = (
         f"{x:,} user states x {y:,} items, {int(split.test_targets.sum()):,} events in a "
-        f"horizon of {split.horizon:,.6g} {split.events.time_unit}; k = {k}, C = {c}"
+        f"horizon of {in_words(split.horizon)}; k = {k}, C = {c}"
     )
     if split.test_targets.sum() == 0:
         raise errors.InputError(
@@ -322,11 +329,10 @@ def _draw(run, split, kept, variants):
             "tradeoff", "Precision against perplexity as budgets change, first seed."
         )
         figures.tradeoff(path, sweeps, references=_references(split))
+    names = ("expected", "realised", "error")
     curves = {
-        v: dict(
-            zip(("expected", "realised", "error"), c["calibration"][1:], strict=True)
-        )
-        for v, c in kept.items()
+        pipeline.VARIANTS[v][1]: dict(zip(names, c["calibration"][1:], strict=True))
+        for v, c in kept.items()  # a user's sum over items is the activity's
         if "calibration" in c
     }
     if curves:
@@ -344,7 +350,7 @@ def _draw(run, split, kept, variants):
         curves,
     )
     cell = run.cell(f"kernel-{first}", dict)
-    horizon = f"{cell['horizon']:,.6g} {split.events.time_unit}"
+    horizon = in_words(cell["horizon"])
     figures.kernel(
         run.figure("kernel", "What the Hawkes process learned."),
         cell["kernel"],

@@ -41,7 +41,7 @@ def now(run: runner.Run):
     )
     run.facts["now"] = (
         f"{len(split.test.user):,} users and {len(split.test_items):,} items at "
-        f"{end:.10g}, horizon {horizon:,.6g} {events.time_unit}"
+        f"{end:.10g}, horizon {studies.in_words(horizon)}"
     )
     return events, split, studies.models_of(run, split, run.seeds[0])
 
@@ -220,5 +220,5 @@ def _write(run, name, header, lines):
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(lines)
-    with checkpoint.atomic(run.workdir / name) as temporary:
+    with checkpoint.atomic(run.output(name)) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")

@@ -58,6 +58,7 @@ class Run:
         self.rows: list[record.Result] = []
         self.figures: dict[str, str] = {}
         self.facts: dict[str, object] = {}
+        self.files: list[str] = []
         self.summary = ""
         self._told: set[str] = set()  # cells whose rows are in the results
         self._origin = {"device": device(), "commit": commit()}
@@ -113,6 +114,11 @@ class Run:
         self.figures[str(path)] = caption
         return path
 
+    def output(self, name: str) -> pathlib.Path:
+        """Path for a file of the study that the closing line is to name."""
+        self.files.append(name)
+        return self.workdir / name
+
     def finish(self, seconds: float) -> str:
         """Write results.csv and report.html; return the closing line."""
         if not parallel.is_main():
@@ -139,8 +145,9 @@ class Run:
             figures={k: v for k, v in self.figures.items() if os.path.exists(k)},
             facts=facts,
         )
+        written = "".join(f"{self.workdir / name}, " for name in self.files)
         return (
-            f"done in {seconds:.0f} s: {len(self.rows)} numbers in "
+            f"done in {seconds:.0f} s: {written}{len(self.rows)} numbers in "
             f"{self.workdir / 'results.csv'}, {len(self.figures)} figures in "
             f"{self.workdir / 'figures'}, page {self.workdir / 'report.html'}"
         )

@@ -89,3 +89,13 @@ def test_grda_times_every_method():
     times = grda.measure("own", found, hidden=8, repeat=1)
     expected = {f"own {x}" for x in ("source_only", "grda", "dann", "grda_plus")}
     assert set(times) == expected and all(value > 0 for value in times.values())
+
+
+@pytest.mark.slow
+def test_recurrent_intensity_times_every_part():
+    from experiments.benchmarks import recurrent_intensity
+
+    times = recurrent_intensity.measure(scale=0.002, repeat=1)
+    expected = {"gru epoch", "transformer epoch", "online prices", "hawkes fit"}
+    assert set(times) == expected | {"audiences"}
+    assert all(wall > 0 for wall, _ in times.values())

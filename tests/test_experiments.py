@@ -30,6 +30,7 @@ MISSPELT = {
     "diva": ("digitz", "digits"),
     "cold_brew": ("corra", "cora"),
     "grda": ("dg51", "dg15"),
+    "recurrent_intensity": ("ml10k", "ml100k"),
 }
 STUDIES = [name for name, module in MODULES.items() if hasattr(module, "study")]
 

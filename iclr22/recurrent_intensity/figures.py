@@ -55,6 +55,8 @@ def tradeoff(
     """
     sides = (("item", lambda m: m <= 1), ("user", lambda m: m >= 1))
     with plots.figure(path, 1, 2, width=4.6, height=3.4) as axes:
+        from matplotlib import ticker
+
         for axis, (side, belongs), reference in zip(
             axes[0], sides, references, strict=True
         ):
@@ -66,10 +68,16 @@ def tradeoff(
                 y = [100 * p["precision"] for p in points]
                 axis.plot(x, y, "o-", ms=3, color=colour, label=name)
                 for p, a, b in zip(points, x, y, strict=True):
-                    axis.annotate(f"{p['multiplier']:g}", (a, b), fontsize=6)
+                    if a > 0:
+                        text, beside = f"{p['multiplier']:g}", {"xytext": (3, 3)}
+                        beside |= {"textcoords": "offset points", "fontsize": 6}
+                        axis.annotate(text, (a, b), color=colour, **beside)
             if reference:
                 axis.axvline(reference, color="0.6", ls=":", lw=1)
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+            axis.xaxis.set_minor_locator(ticker.NullLocator())
             axis.set_xlabel(f"{side} perplexity (dotted: of the data)")
             axis.set_ylabel("precision [%]")
             axis.set_title(f"exposure spread over {side}s, by multiplier")

@@ -14,7 +14,7 @@ pass over the events. Simultaneous events do not excite each other.
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg, optimize
+from scipy import linalg, optimize, special
 
 from iclr22 import errors
 from iclr22.data.events import ranges
@@ -316,7 +316,7 @@ def minimise_poisson(features, counts, ridge: float = RIDGE):
         )
 
     def objective(omega):
-        w, slope = np.logaddexp(0, omega), 1 / (1 + np.exp(-omega))
+        w, slope = np.logaddexp(0, omega), special.expit(omega)
         mean = h @ w
         value = np.mean(mean - y * np.log(FLOOR + mean)) + ridge / 2 * (w @ w)
         gradient = h.T @ (1 - y / (FLOOR + mean)) / len(y) + ridge * w

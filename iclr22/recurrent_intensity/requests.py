@@ -197,7 +197,8 @@ def make_split(
             f"with {least_events} or more; found {len(kept.user)} requests, {len(items)} "
             "items. Take a later time of the split or lower these numbers."
         )
-    if not kept.targets[:, items].nnz:
+    within = (kept.time <= events.time.max()).any()  # else nothing can be known yet
+    if within and not kept.targets[:, items].nnz:
         logging.warning("no test request has a target in its horizon of %g", horizon)
     before = make_requests(events, *_earliest(*valid), horizon)
     return Split(
