@@ -1,7 +1,5 @@
 """The studies of the Cold Brew experiment: table, screening, links, depth, prediction."""
 
-import csv
-import io
 import itertools
 
 import numpy as np
@@ -201,16 +199,7 @@ def _write_predictions(run, models, groups, logits):
         "by": np.where(by_student, "student", "teacher"),
         "used_in_training": problem.task.train,
     }
-    _write_csv(run.workdir / "predictions.csv", columns)
-
-
-def _write_csv(path, columns: dict) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    with checkpoint.atomic(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    record.write_columns(run.workdir / "predictions.csv", columns)
 
 
 def _draw(run) -> None:
@@ -239,7 +228,7 @@ def _draw(run) -> None:
     buckets = figures.accuracy_by_degree(
         path, degrees, correct, problem.judged["overall"]
     )
-    _write_csv(run.workdir / "degrees.csv", buckets)
+    record.write_columns(run.workdir / "degrees.csv", buckets)
 
 
 def _conclusions(run) -> str:
@@ -411,5 +400,5 @@ def predict(run: runner.Run) -> None:
         "neighbors": [" ".join(bundle.names[row]) for row in found.neighbors],
         "weights": [" ".join(f"{w:.3f}" for w in row) for row in found.weights],
     }
-    _write_csv(run.workdir / "predictions.csv", columns)
+    record.write_columns(run.workdir / "predictions.csv", columns)
     run.summary = f"{len(names)} nodes are in {run.workdir / 'predictions.csv'}."

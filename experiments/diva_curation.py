@@ -1,12 +1,9 @@
 """DIVA on the user's own data: a ranked list of what to look at first."""
 
-import csv
-import io
-
 import numpy as np
 
 from experiments.diva_tasks import Task, featurise, ridge_error
-from iclr22 import checkpoint, diva, metrics
+from iclr22 import checkpoint, diva, metrics, record
 from iclr22.diva import figures
 
 
@@ -75,11 +72,8 @@ def write_examples(run, train, task: Task, found, names) -> None:
         if run.own
         else np.arange(len(task.y))
     )
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ("rank", "index", "name", "label", "derivative", "suggested", "action")
-    )
+    header = ("rank", "index", "name", "label", "derivative", "suggested", "action")
+    rows = []
     for rank, i in enumerate(np.argsort(-score, kind="stable"), start=1):
         label, other = int(task.y[i]), int(found["suggestions"][i])
         if counts[label] == 1:
@@ -89,10 +83,10 @@ def write_examples(run, train, task: Task, found, names) -> None:
         else:
             action = "review" if other == label else f"relabel to {names[other]}?"
         suggested = names[other]
-        row = (rank, i, ids[i], names[label], f"{score[i]:.6g}", suggested, action)
-        writer.writerow(row)
-    with checkpoint.atomic(run.workdir / "examples.csv") as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+        rows.append(
+            (rank, i, ids[i], names[label], f"{score[i]:.6g}", suggested, action)
+        )
+    record.write_csv(run.workdir / "examples.csv", header, rows)
     if "weights" in found:
         checkpoint.write_npz(run.workdir / "weights.npz", weights=found["weights"])
     if task.x.ndim == 4:

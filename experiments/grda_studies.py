@@ -1,8 +1,5 @@
 """The studies of the GRDA experiment: comparison, overlapping classes, prediction."""
 
-import csv
-import io
-
 import numpy as np
 
 from experiments import run as runner
@@ -314,7 +311,7 @@ def _export(run, found, hops, kept):
         "hops": hops,
     }
     columns |= {name: np.round(cell["values"], 4) for name, cell in kept.items()}
-    _write_csv(run.workdir / "domains.csv", columns)
+    record.write_columns(run.workdir / "domains.csv", columns)
     chosen = run.settings.export
     if chosen not in kept:
         chosen = next(iter(kept))
@@ -344,18 +341,7 @@ def write_predictions(path, made: model.Model, domain, said) -> None:
     else:
         width = said.shape[1]
         columns |= {f"predicted_{i}": np.round(said[:, i], 5) for i in range(width)}
-    _write_csv(path, columns)
-
-
-def _write_csv(path, columns):
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(
-        zip(*(np.asarray(c).tolist() for c in columns.values()), strict=True)
-    )
-    with checkpoint.atomic(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    record.write_columns(path, columns)
 
 
 def _conclusions(run, found):

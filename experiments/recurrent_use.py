@@ -5,14 +5,13 @@ are those of the coming horizon, calibrated on the last one.
 """
 
 import csv
-import io
 
 import jax
 import numpy as np
 
 from experiments import recurrent_studies as studies
 from experiments import run as runner
-from iclr22 import checkpoint, errors, plots
+from iclr22 import errors, plots, record
 from iclr22 import recurrent_intensity as rim
 from iclr22.recurrent_intensity import matching, requests, scores
 
@@ -78,8 +77,10 @@ def audience(run: runner.Run) -> None:
         for rank, (user, expected) in enumerate(zip(users, value, strict=True), 1):
             lines.append((name, rank, user, f"{expected:.6g}"))
         totals.append((name, len(row), f"{value.sum():.6g}"))
-    _write(run, "audience.csv", ("item", "rank", "user", "expected"), lines)
-    _write(run, "items.csv", ("item", "users", "expected"), totals)
+    record.write_csv(
+        run.output("audience.csv"), ("item", "rank", "user", "expected"), lines
+    )
+    record.write_csv(run.output("items.csv"), ("item", "users", "expected"), totals)
     _draw_audience(run, events, items, values, rows)
     run.summary = (
         f"audience.csv: the {top} users of each of {len(items)} items with the most "
@@ -128,7 +129,9 @@ def recommend(run: runner.Run) -> None:
         for rank, (v, c) in enumerate(zip(value, column, strict=True), 1)
         if c >= 0
     ]
-    _write(run, "recommend.csv", ("user", "rank", "item", "expected"), lines)
+    record.write_csv(
+        run.output("recommend.csv"), ("user", "rank", "item", "expected"), lines
+    )
     run.summary = f"recommend.csv: {top} items for each of {len(given.user):,} users."
 
 
@@ -162,7 +165,9 @@ def campaign(run: runner.Run) -> None:
             names, prices.v, budget, told, expected, strict=True
         )
     ]
-    _write(run, "prices.csv", ("item", "price", "budget", "told", "expected"), lines)
+    record.write_csv(
+        run.output("prices.csv"), ("item", "price", "budget", "told", "expected"), lines
+    )
     missed = int(np.maximum(budget - told, 0).sum()) if settings.bound == "lower" else 0
     run.summary = (
         f"plan.csv: {told.sum():,} contacts, {expected.sum():.4g} expected events. "
@@ -180,7 +185,7 @@ def _write_plan(run, items, users, plan, value):
         (users[row], items[column], f"{value[row, column]:.6g}")
         for row, column in zip(place.row[order], place.col[order], strict=True)
     ]
-    _write(run, "plan.csv", ("user", "item", "expected"), lines)
+    record.write_csv(run.output("plan.csv"), ("user", "item", "expected"), lines)
 
 
 def read_budgets(path) -> tuple[list[str], np.ndarray]:
@@ -213,12 +218,3 @@ def read_budgets(path) -> tuple[list[str], np.ndarray]:
     if not names:
         raise errors.InputError(f"{path}: expected at least one item; found none")
     return names, np.array(counts)
-
-
-def _write(run, name, header, lines):
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
-    with checkpoint.atomic(run.output(name)) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")

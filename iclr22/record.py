@@ -51,12 +51,23 @@ class Summary(NamedTuple):
 
 def write_results(path, rows: Iterable[Result]) -> None:
     """Write results.csv atomically."""
+    write_csv(path, Result._fields, rows)
+
+
+def write_csv(path, header: Iterable[str], rows: Iterable) -> None:
+    """Write a table atomically: a header and rows of cells."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Result._fields)
+    writer.writerow(header)
     writer.writerows(rows)
     with checkpoint.atomic(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")
+
+
+def write_columns(path, columns: dict) -> None:
+    """Write a table of columns by name, all of one length, atomically."""
+    values = (np.asarray(column).tolist() for column in columns.values())
+    write_csv(path, columns, zip(*values, strict=True))
 
 
 def read_results(path) -> list[Result]:
