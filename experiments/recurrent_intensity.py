@@ -37,6 +37,9 @@ class Settings(NamedTuple):
     split: Literal["temporal", "user"] = (
         "temporal"  # all users tested from one time on, or half of them after a while
     )
+    split_seed: int = (
+        -1
+    )  # of the user split; -1: that of the run, so intervals hold both
     horizon: str = ""  # time ahead that counts, such as 7d; a tenth of the log if empty
     second_half: bool = False  # only the later half of each user's events, as in ML-1M
     exclude_train: bool = False  # items that a user had are not chosen again

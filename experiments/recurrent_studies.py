@@ -39,6 +39,7 @@ _ML1M = {
     "logistic_mf": (1.08, 1.57),
     "lda": (1.02, 0.33),
     "graph_conv": (1.47, 2.3),
+    "graph_conv_extra": (1.80, 2.9),
     "rnn": (2.50, 1.71),
     "rnn_pop": (2.50, 3.06),
     "rnn_ema": (2.50, 3.42),
@@ -97,7 +98,7 @@ def in_words(seconds: float) -> str:
 
 
 def split_of(run: runner.Run, events, seed: int) -> requests.Split:
-    """The split of a seed; the temporal one is the same for all."""
+    """The split of a run's seed; the temporal one is the same for all."""
     settings = run.settings
     least = {
         "least_history": settings.least_history,
@@ -110,6 +111,7 @@ def split_of(run: runner.Run, events, seed: int) -> requests.Split:
                 "--horizon is for --split=temporal: the user split takes the median span "
                 "of its users"
             )
+        seed = seed if settings.split_seed < 0 else settings.split_seed
         return rim.user_split(events, seed, **least)
     return rim.temporal_split(events, horizon=horizon, **least)
 
@@ -133,7 +135,8 @@ def models_of(run: runner.Run, split, seed: int) -> pipeline.Models:
 def setting_of(run: runner.Run) -> str:
     """How user states and pairs were chosen, for the results."""
     settings = run.settings
-    return settings.split + ", exclude_train" * settings.exclude_train
+    name = settings.split + f" {settings.split_seed}" * (settings.split_seed >= 0)
+    return name + ", exclude_train" * settings.exclude_train
 
 
 def sizes(run: runner.Run, split) -> tuple[int, int]:

@@ -147,6 +147,8 @@ def campaign(run: runner.Run) -> None:
     items = _chosen(events, split, names)
     found = models.scores(settings.model, split.test, items)
     k = min(settings.contacts, len(items))
+    if settings.bound == "upper":  # more than all users is no limit
+        budget = np.minimum(budget, len(split.test.user))
     options = {"k": k, "c": budget, "bound": settings.bound}
     key = jax.random.key(0)
     prices = rim.online_prices(found, **options, key=key)

@@ -37,6 +37,7 @@ VARIANTS = {
     "bpr_user": ("bpr_user", ""),
     "logistic_mf": ("logistic_mf", ""),
     "graph_conv": ("graph_conv", ""),
+    "graph_conv_extra": ("graph_conv_extra", ""),
     "lda": ("lda", ""),
     "rnn": ("rnn", ""),
     "rnn_pop": ("rnn", "pop"),
@@ -165,11 +166,10 @@ def _factors(name, models):
     return lambda given, items: factorization.score(factors, given.user, items)
 
 
-def _graph_conv(models):
+def _graph_conv(name, models):
+    options = {"extra": name == "graph_conv_extra"} | models.training(name)
     config = models.options.convolution
-    fitted = graph_conv.fit_graph_conv(
-        models.split, config, **models.training("graph_conv")
-    )
+    fitted = graph_conv.fit_graph_conv(models.split, config, **options)
     events = models.split.events
     return functools.partial(graph_conv.score, fitted, events)
 
@@ -206,7 +206,8 @@ _ITEM_MODELS = {
     "bpr": functools.partial(_factors, "bpr"),
     "bpr_item": functools.partial(_factors, "bpr_item"),
     "bpr_user": functools.partial(_factors, "bpr_user"),
-    "graph_conv": _graph_conv,
+    "graph_conv": functools.partial(_graph_conv, "graph_conv"),
+    "graph_conv_extra": functools.partial(_graph_conv, "graph_conv_extra"),
     "lda": _lda,
     "true": _true_items,
 }
