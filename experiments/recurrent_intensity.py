@@ -47,7 +47,7 @@ class Settings(NamedTuple):
     least_events: int = 1  # training events of an item that is scored
     k: int = 0  # items per user state; 0: 1 % of the items
     c: int = 0  # user states per item; 0: 1 % of them
-    transformer_rate: float = 0.025  # Adagrad, of the Transformer
+    transformer_rate: float = 0.012  # Adagrad, of the Transformer; released: 0.025
     sweep: tuple[str, ...] = ("rnn", "rnn_hp")  # variants of the trade-off figure
     multipliers: tuple[float, ...] = (0.0, 0.3, 0.7, 1.0, 3.0, 10.0)  # of budgets in it
     model: str = "rnn_hp"  # variant that audience, recommend and campaign use

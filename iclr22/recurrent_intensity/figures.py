@@ -131,15 +131,13 @@ def kernel(path, rows: list[dict], horizon: str) -> None:
       horizon: in words, for the axis.
     """
     scale = [row["scale"] for row in rows]
-    with plots.figure(path, width=5, height=3) as axis:
-        for key, colour, what in (
-            ("excitation", PRODUCT, "events that an event causes"),
-            ("start", PLAIN, "events that follow the first one"),
+    with plots.figure(path, 1, 2, width=4.2, height=2.8) as axes:
+        for axis, key, colour, what in (
+            (axes[0][0], "excitation", PRODUCT, "events that an event causes"),
+            (axes[0][1], "start", PLAIN, "events that follow the first one"),
         ):
-            values = [row[key] for row in rows]
-            axis.vlines(scale, 0, values, color=colour, lw=2, label=what)
-        axis.set_xscale("log")
-        axis.set_xlabel(f"time scale, in horizons of {horizon}")
-        axis.set_ylabel("expected events")
-        axis.set_title("fitted Hawkes kernel")
-        axis.legend(fontsize=7)
+            axis.vlines(scale, 0, [row[key] for row in rows], color=colour, lw=3)
+            axis.set_xscale("log")
+            axis.set_ylim(bottom=0)
+            axis.set_xlabel(f"time scale, in horizons of {horizon}")
+            axis.set_title(what)

@@ -61,7 +61,7 @@ class Options(NamedTuple):
     """Hyper-parameters of all models."""
 
     gru: sequence.Config = sequence.Config()
-    transformer: sequence.Config = sequence.Config("transformer", learning_rate=0.025)
+    transformer: sequence.Config = sequence.Config("transformer", learning_rate=0.012)
     als: factorization.ALS = factorization.ALS()
     logistic_mf: factorization.Logistic = factorization.Logistic()
     pairwise: bpr.Config = bpr.Config()
