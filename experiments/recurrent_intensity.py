@@ -86,6 +86,7 @@ def _headlines():
     names = {"item/precision": "items for users", "user/precision": "users for items"}
     for dataset, setting, variants in (
         ("simulated", "temporal", ("pop", "rnn", "rnn_hp", "true")),
+        ("ml100k", "user 0, exclude_train", ("rnn", "rnn_hp")),
         ("ml100k", "user, exclude_train", studies.TABLE),
     ):
         for variant in variants:

@@ -38,6 +38,7 @@ def precision_bars(path, summaries, *, products, counts=(), title="") -> None:
             axis.set_yticks(range(len(names)), names)
             axis.invert_yaxis()
             axis.margins(x=0.15)
+            axis.set_xlim(left=0)
             axis.grid(axis="y")
             axis.set_title(f"{title} {what}: precision [%]".strip())
 
