@@ -6,6 +6,7 @@ import pytest
 import scipy.sparse
 
 from iclr22 import data, errors
+from iclr22.data import events as events_of
 from iclr22.data.simulated_events import true_activity
 from iclr22.recurrent_intensity import activity, hawkes, requests
 
@@ -106,17 +107,93 @@ def test_features_equal_a_plain_loop_and_rows_do_not_mix(monkeypatch):
         )
 
 
-def test_seven_decades_of_scales_stay_accurate():
-    times, indptr, end = np.array([0, 1e-5, 2e-5, 3.0]), np.array([0, 4]), [9.0]
-    scales = np.array([1e-6, 10.0])
-    moments = hawkes.hawkes_moments(times, indptr, end, 1.0, scales)
-    # Self-excitation at scale 10: pairs of exponentials, integrated by hand.
-    own, b = times[1:], 0.1
-    later = np.maximum.outer(own, own)
-    pair = b * np.exp(-b * (2 * later - np.add.outer(own, own)))
-    pair = pair * -np.expm1(-2 * b * (9 - later)) / 2
-    np.testing.assert_allclose(moments.gram[1, 1], pair.sum(), rtol=1e-9)
-    np.testing.assert_allclose(moments.gram[0, 0], 3 * 1e6 / 2, rtol=1e-3)
+def pair_gram(tau, end, scales):
+    """The Gram matrix of one history, pair by pair in extended precision."""
+    tau, b = np.asarray(tau, np.longdouble), 1 / np.asarray(scales, np.longdouble)
+    p, total = len(b), np.add.outer(b, b)
+    later = np.maximum.outer(tau, tau)
+    ages = np.exp(-b[:, None, None] * (later - tau[:, None]))  # of the row's event
+    tail = -np.expm1(-total[..., None, None] * (end - later))
+    pairs = np.einsum("uij,vji,uvij->ijuv", ages, ages, tail)
+    pairs *= np.outer(b, b) / total
+    single = -np.expm1(-b * (end - tau)[:, None])
+    gram = np.zeros((2 * p + 1, 2 * p + 1), np.longdouble)
+    gram[:p, :p] = pairs[1:, 1:].sum((0, 1))
+    gram[:p, p:-1] = pairs[1:, 0].sum(0)
+    gram[p:-1, :p] = gram[:p, p:-1].T
+    gram[p:-1, p:-1] = pairs[0, 0]
+    gram[-1, :-1] = gram[:-1, -1] = np.append(single[1:].sum(0), single[0])
+    gram[-1, -1] = end
+    return gram
+
+
+@pytest.mark.parametrize(
+    ("times", "end", "tolerance"),
+    [
+        (np.linspace(0, 5, 12) ** 1.5, 12.0, 1e-14),
+        (1e-7 * np.arange(12), 9.0, 1e-14),  # a burst, then a long wait
+        (np.repeat([0, 1e-5, 2.0], 4), 2.5, 1e-14),  # simultaneous events
+        # Decays of a ten-millionth between events: digits cancel, seven are left.
+        (1e-7 * np.arange(12), 1.3e-6, 1e-7),
+    ],
+)
+def test_seven_decades_of_scales_stay_accurate(times, end, tolerance):
+    found = hawkes.hawkes_moments(times, [0, len(times)], [end], 1.0)
+    expected = pair_gram(times, end, hawkes.SCALES)
+    size = np.sqrt(np.diag(expected))
+    error = np.abs(found.gram - expected) / np.outer(size, size)
+    assert error.max() < tolerance
+
+
+def test_long_histories_in_pieces_are_as_a_whole(monkeypatch):
+    times, indptr, end = drawn(6, users=12)
+    times = np.concatenate([times, np.linspace(3, 9, 40) ** 1.2])  # a long one
+    indptr, end = np.append(indptr, len(times)), np.append(end, 15.0)
+    whole = hawkes.hawkes_moments(times, indptr, end, 2.0, SCALES)
+    features = hawkes.hawkes_features(times, indptr, end, 2.0, SCALES)
+    for longest in (1, 3, 7):
+        monkeypatch.setattr(hawkes, "LONGEST", longest)
+        monkeypatch.setattr(hawkes, "USERS", 5)
+        found = hawkes.hawkes_moments(times, indptr, end, 2.0, SCALES)
+        for ours, theirs in zip(found, whole, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-11)
+        again = hawkes.hawkes_features(times, indptr, end, 2.0, SCALES)
+        np.testing.assert_allclose(again, features, rtol=1e-12)
+
+
+def test_order_of_users_does_not_matter():
+    times, indptr, end = drawn(8, users=9)
+    order = np.random.default_rng(0).permutation(9)
+    own = np.split(times, indptr[1:-1])
+    mixed = np.concatenate([own[i] for i in order])
+    ends = np.append(0, np.cumsum(np.diff(indptr)[order]))
+    found = hawkes.hawkes_moments(mixed, ends, end[order], 2.0, SCALES)
+    expected = hawkes.hawkes_moments(times, indptr, end, 2.0, SCALES)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    np.testing.assert_allclose(
+        hawkes.hawkes_features(mixed, ends, end[order], 2.0),
+        hawkes.hawkes_features(times, indptr, end, 2.0)[order],
+        rtol=1e-12,
+    )
+
+
+def test_fit_meets_the_conditions_of_optimality():
+    times, indptr, end = drawn(9, users=60)
+    moments = hawkes.hawkes_moments(times, indptr, end, 2.0)
+    theta, violation = hawkes.minimise(moments)
+    slope = 2 * (moments.gram @ theta - moments.linear) / moments.count + theta / 1e3
+    size = np.sqrt(np.diag(moments.gram) / moments.count + 5e-4)
+    assert (theta >= 0).all() and violation < 1e-12
+    assert np.abs(slope / size)[theta > 0].max() < 1e-9
+    assert (slope / size)[theta == 0].min() > -1e-9
+
+
+def test_users_with_one_event_teach_the_start_only():
+    moments = hawkes.hawkes_moments([0, 0.0], [0, 1, 2], [4.0, 3.0], 1.0, SCALES)
+    np.testing.assert_array_equal(moments.linear, np.zeros(5))
+    theta, _ = hawkes.minimise(moments)
+    np.testing.assert_array_equal(theta, np.zeros(5))
 
 
 def test_no_history_leaves_the_base():
@@ -126,20 +203,35 @@ def test_no_history_leaves_the_base():
 
 def test_stream_equals_the_features_of_the_whole_history():
     times, indptr, end = drawn(5, ties=False)
-    state = hawkes.start_state(7, SCALES)
+    state = activity.start_state(7, SCALES)
     for place in range(8):
         users = np.flatnonzero(np.diff(indptr) > place)
         new = times[indptr[users] + place]
-        state = hawkes.update_state(state, users, new, 2.0, SCALES)
+        state = activity.update_state(state, users, new, 2.0, SCALES)
     stop = np.append(end, 9.0)
     whole = hawkes.hawkes_features(
         times, np.append(indptr, len(times)), stop, 2.0, SCALES
     )
     np.testing.assert_allclose(
-        hawkes.state_features(state, stop, 2.0, SCALES), whole, rtol=1e-10
+        activity.state_features(state, stop, 2.0, SCALES), whole, rtol=1e-10
     )
-    with pytest.raises(errors.InputError, match="user 0 before"):
-        hawkes.update_state(state, [0], [-1.0], 2.0, SCALES)
+
+
+@pytest.mark.parametrize(
+    ("users", "times", "words"),
+    [
+        ([0], [-1.0], "user 0 before 3"),
+        ([1, 1], [5.0, 6.0], "user 1 2 times"),
+        ([0, 2], [5.0, 6.0], "users 0 to 1; found 2"),
+        ([1], [np.nan], "found nan of user 1"),
+    ],
+)
+def test_bad_events_of_a_stream_are_explained(users, times, words):
+    state = activity.update_state(activity.start_state(2), [0], [3.0], 1.0)
+    with pytest.raises(errors.InputError, match=words):
+        activity.update_state(state, users, times, 1.0)
+    with pytest.raises(errors.InputError, match="user 0 at 3"):
+        activity.state_features(state, 2.0, 1.0)
 
 
 def test_poisson_recovers_rates_and_its_slope_is_zero():
@@ -217,6 +309,30 @@ def test_moving_average_and_count_of_the_worked_case():
 def test_bad_histories_are_explained(times, end, words):
     with pytest.raises(errors.InputError, match=words):
         hawkes.hawkes_features(times, [0, 3], end, 1.0)
+
+
+def test_bad_horizons_and_offsets_are_explained():
+    with pytest.raises(errors.InputError, match="horizon and scales above 0; found 0"):
+        hawkes.hawkes_features([0, 1], [0, 2], [5.0], 0.0)
+    with pytest.raises(errors.InputError, match="an end per history"):
+        hawkes.hawkes_features([0, 1], [0, 3, 2], [5.0, 5.0], 1.0)
+    given, events = asked([0, 5, 9], 10)
+    with pytest.raises(errors.InputError, match="horizon above 0; found -1"):
+        activity.ema(given, events, -1.0)
+
+
+def test_movielens_kernel_is_exact_and_below_criticality(shared):
+    """Bursts of ratings: seconds, and about a fifth of the horizon."""
+    log = events_of.second_half(data.get("ml100k").load(shared / "data"))
+    split = requests.user_split(log)
+    model = hawkes.fit_hawkes(split.train, log, split.horizon)
+    rows = hawkes.kernel_table(model)
+    strong = {
+        round(r["scale"], 3): r["excitation"] for r in rows if r["excitation"] > 0.01
+    }
+    assert list(strong) == [0.001, 0.193] and model.violation < 1e-12
+    np.testing.assert_allclose(list(strong.values()), [0.018, 0.708], atol=2e-3)
+    np.testing.assert_allclose(model.objective, -46.73957, atol=1e-4)
 
 
 def test_fits_without_data_are_explained():

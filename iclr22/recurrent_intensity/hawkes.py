@@ -8,7 +8,9 @@ TZeArecH2Nf, and the released code):
                    + sum_u s_u b_u exp(-b_u tau),     b_u = 1 / scale_u, all >= 0.
 
 The penalised least-squares objective is a quadratic in (a, s, mu) whose matrix needs one
-pass over the events. Simultaneous events do not excite each other.
+pass over the events. Simultaneous events do not excite each other, but both count in the
+integral; the solver of the released code leaves out the product of the two there, so its
+kernels differ on logs with ties.
 """
 
 from typing import NamedTuple
@@ -25,6 +27,7 @@ PENALTY = 1e3  # C of the least-squares fit; its ridge is 1 / (2 C)
 RIDGE = 1e-3  # of the Poisson fit
 FLOOR = 1e-10  # in the logarithm of the Poisson fit
 USERS = 1 << 15  # whose states are held at once
+LONGEST = 512  # distinct times of a history that are stepped through one by one
 
 
 class Hawkes(NamedTuple):
@@ -63,7 +66,11 @@ def _check(times, indptr, end, horizon, scales):
             f"expected a horizon and scales above 0; found {horizon} and "
             f"{scales.min(initial=np.inf)}"
         )
-    if len(indptr) != len(end) + 1 or indptr[-1] != len(times):
+    if (
+        len(indptr) != len(end) + 1
+        or (np.diff(indptr, prepend=0) < 0).any()
+        or (indptr[0], indptr[-1]) != (0, len(times))
+    ):
         raise errors.InputError(
             f"expected an end per history and all times in one; found {len(indptr) - 1} "
             f"histories of {indptr[-1]} events, {len(end)} ends, {len(times)} times"
@@ -83,18 +90,24 @@ def _check(times, indptr, end, horizon, scales):
     return times, indptr, end, scales
 
 
-class _Histories(NamedTuple):
-    """Distinct times of histories, longest history first, for steps over positions."""
+class _Pieces(NamedTuple):
+    """Distinct times of histories, in pieces of at most LONGEST that follow each other,
+    so that a single long history is also worked on in many rows at once."""
 
-    order: np.ndarray  # [x], the history in each row
-    length: np.ndarray  # [x], distinct times of it, falling
-    begin: np.ndarray  # [x], where they begin
-    tau: np.ndarray  # [distinct], horizons since the first
+    history: np.ndarray  # [r], the one that a piece is of
+    number: np.ndarray  # [r], of the piece within its history, from 0
+    length: np.ndarray  # [r], distinct times
+    begin: np.ndarray  # [r], where they begin
+    end: np.ndarray  # [r], horizons: the next piece, or the end; without events: 0
+    tau: np.ndarray  # [distinct], horizons since the first event
     excite: np.ndarray  # [distinct], events at it but for the source
-    end: np.ndarray  # [x], horizons; of a history without events: 0
+
+    def final(self) -> np.ndarray:
+        """Last pieces `[x]`, a history each, in order."""
+        return np.flatnonzero(np.append(np.diff(self.history), 1))
 
 
-def _distinct(times, indptr, end, horizon) -> _Histories:
+def _pieces(times, indptr, end, horizon) -> _Pieces:
     row = np.repeat(np.arange(len(end)), np.diff(indptr))
     first = np.zeros(len(end))
     some = np.diff(indptr) > 0
@@ -103,37 +116,75 @@ def _distinct(times, indptr, end, horizon) -> _Histories:
     new = np.ones(len(tau), bool)
     new[1:] = (tau[1:] != tau[:-1]) | (row[1:] != row[:-1])
     place = np.flatnonzero(new)
-    count = np.diff(np.append(place, len(tau))).astype(np.float64)
-    count[tau[place] == 0] -= 1  # the source
+    excite = np.diff(np.append(place, len(tau))).astype(np.float64)
+    excite[tau[place] == 0] -= 1  # the source
     length = np.bincount(row[place], minlength=len(end))
-    order = np.argsort(-length, kind="stable")
-    begin = np.cumsum(length) - length
     end = np.where(some, (np.where(some, end, 0) - first) / horizon, 0.0)
-    return _Histories(order, length[order], begin[order], tau[place], count, end[order])
+    tau = tau[place]
+
+    history, number = ranges(0 * length, np.maximum(1, -(-length // LONGEST)))
+    begin = (np.cumsum(length) - length)[history] + number * LONGEST
+    size = np.minimum(length[history] - number * LONGEST, LONGEST)
+    stop = end[history]
+    later = np.flatnonzero(number)
+    stop[later - 1] = tau[begin[later]]
+    return _Pieces(history, number, size, begin, stop, tau, excite)
 
 
-def _states(found: _Histories, rate, rows: slice, look):
-    """Decayed sums `[n, scales]` and last times `[n]` of rows after their last event.
+def _carry(found: _Pieces, rate):
+    """Sums that each piece begins with, as a table and the place of every piece in it.
 
-    `look(before, after, tau, excite)` sees every step over the first rows that have one
-    more time: sums just before (None at the first) and after.
+    Place 0 holds zeros, for those that begin a history.
+    """
+    later = np.flatnonzero(found.number)
+    slot = np.where(found.number > 0, np.cumsum(found.number > 0), 0)
+    table = np.zeros((len(later) + 1, len(rate)))
+    if not len(later):
+        return table, slot
+    before = later - 1  # all of one length, LONGEST
+    sums, last = _states(found, rate, before, (table, 0 * slot), None)
+    end = found.end[before]
+    sums *= np.exp(-np.subtract(end, last)[:, None] * rate)
+    kept = np.exp(-np.subtract(end, found.tau[found.begin[before]])[:, None] * rate)
+    turn = found.number[later]
+    order = np.argsort(turn, kind="stable")
+    for at in np.split(order, np.flatnonzero(np.diff(turn[order])) + 1):
+        old = table[slot[before[at]]]  # zeros where the piece before is the first
+        table[at + 1] = sums[at] + kept[at] * old
+    return table, slot
+
+
+def _states(found: _Pieces, rate, rows, carry, look):
+    """Decayed sums `[n, scales]` and last times `[n]` of pieces after their last event.
+
+    `look(position, before, after, tau, excite)` sees every step over those of the first
+    rows that have one more time: the sums just before and just after.
+
+    Args:
+      rows: int `[n]`, pieces, longest first.
+      carry: of `_carry`.
     """
     length, begin = found.length[rows], found.begin[rows]
-    sums = np.zeros((len(length), len(rate)))
-    last = np.zeros(len(length))
+    table, slot = carry
+    sums, last = table[slot[rows]], np.zeros(len(rows))
     alive = np.searchsorted(-length, -np.arange(length[0] if len(length) else 0) - 0.5)
     for position, n in enumerate(alive):
         at = begin[:n] + position
         tau, excite = found.tau[at], found.excite[at]
-        before = None
         if position:
             sums[:n] *= np.exp(-np.subtract(tau, last[:n])[:, None] * rate)
-            before = sums[:n].copy() if look else None
+        before = sums[:n].copy() if look else None
         sums[:n] += excite[:, None]
         last[:n] = tau
         if look:
-            look(before, sums[:n], tau, excite)
+            look(position, before, sums[:n], tau, excite)
     return sums, last
+
+
+def _longest_first(found: _Pieces, rows):
+    """The pieces `rows` in chunks, longest first."""
+    rows = rows[np.argsort(-found.length[rows], kind="stable")]
+    return (rows[low : low + USERS] for low in range(0, len(rows), USERS))
 
 
 def hawkes_features(times, indptr, end, horizon: float, scales=SCALES) -> np.ndarray:
@@ -152,13 +203,13 @@ def hawkes_features(times, indptr, end, horizon: float, scales=SCALES) -> np.nda
     """
     times, indptr, end, scales = _check(times, indptr, end, horizon, scales)
     rate, p = 1 / scales, len(scales)
-    found = _distinct(times, indptr, end, horizon)
+    found = _pieces(times, indptr, end, horizon)
+    carry = _carry(found, rate)
     features = np.zeros((len(end), 2 * p + 1))
     features[:, -1] = 1
-    for low in range(0, len(end), USERS):
-        rows = slice(low, low + USERS)
-        sums, last = _states(found, rate, rows, None)
-        order, some = found.order[rows], found.length[rows] > 0
+    for rows in _longest_first(found, found.final()):
+        sums, last = _states(found, rate, rows, carry, None)
+        order, some = found.history[rows], found.length[rows] > 0
         left = found.end[rows] - last
         features[order, :p] = rate * sums * np.exp(-left[:, None] * rate)
         source = rate * np.exp(-found.end[rows][:, None] * rate)
@@ -184,15 +235,15 @@ def hawkes_moments(times, indptr, end, horizon: float, scales=SCALES) -> Moments
             f"{np.sum(~some)} without events, {np.sum(~np.isfinite(end))} without an end"
         )
     rate = 1 / scales
-    found = _distinct(times, indptr, end, horizon)
+    found = _pieces(times, indptr, end, horizon)
+    carry = _carry(found, rate)
     total = _Sums(rate)
-    for low in range(0, len(end), USERS):
-        rows = slice(low, low + USERS)
-        sums, last = _states(found, rate, rows, total.step)
+    for rows in _longest_first(found, np.arange(len(found.length))):
+        sums, last = _states(found, rate, rows, carry, total.step)
         left = (found.end[rows] - last)[:, None]
         total.leave(sums * np.exp(-left * rate), found.end[rows])
-    events = len(times) - len(end)
-    return total.moments(float(found.end.sum()), events + 2 * len(end))
+    length = float(found.end[found.final()].sum())
+    return total.moments(length, len(times) + len(end))
 
 
 class _Sums:
@@ -208,10 +259,12 @@ class _Sums:
     def _state(self, sums, tau):
         return np.hstack([sums, np.exp(-tau[:, None] * self.rate)])
 
-    def step(self, before, after, tau, excite):
-        if before is not None:
-            v = self.leave(before, tau)
-            self.linear[:-1] += excite @ v  # the source does not excite its own time
+    def step(self, position, before, after, tau, excite):
+        if position:
+            self.linear[:-1] += excite @ self.leave(before, tau)
+        else:  # the piece before has left; the source does not excite its own time
+            on = np.flatnonzero(tau)
+            self.linear[:-1] += excite[on] @ self._state(before[on], tau[on])
         self.linear[-1] += excite.sum()
         v = self._state(after, tau)
         self.outer += v.T @ v
@@ -345,55 +398,3 @@ def kernel_table(model: Hawkes) -> list[dict]:
             model.scales, model.theta[:p], model.theta[p:-1], strict=True
         )
     ]
-
-
-# Streams
-
-
-class HawkesState(NamedTuple):
-    """Where users stand, to go on without their histories."""
-
-    first: np.ndarray  # [x], time of the first event; NaN without any
-    last: np.ndarray  # [x], of the newest
-    sums: np.ndarray  # [x, scales], decayed sums of events after the first, at `last`
-
-
-def start_state(users: int, scales=SCALES) -> HawkesState:
-    """Users without events."""
-    none = np.full(users, np.nan)
-    return HawkesState(none, none.copy(), np.zeros((users, len(scales))))
-
-
-def update_state(
-    state: HawkesState, users, times, horizon: float, scales=SCALES
-) -> HawkesState:
-    """The state after one new event of each of these users `[n]`, all different.
-
-    Raises:
-      errors.InputError: a time before the newest event of its user.
-    """
-    users, times = np.asarray(users), np.asarray(times, np.float64)
-    if np.any(times < state.last[users]):
-        user = users[np.argmax(times < state.last[users])]
-        raise errors.InputError(
-            f"expected new events after those before; found one of user {user} before "
-            f"{state.last[user]:.10g}. Sort the events, or compute features anew."
-        )
-    first, last, sums = (x.copy() for x in state)
-    new = np.isnan(first[users])
-    left = np.where(new, 0.0, times - last[users]) / horizon
-    sums[users] *= np.exp(-left[:, None] / np.asarray(scales))
-    sums[users] += ~new[:, None]
-    first[users] = np.where(new, times, first[users])
-    last[users] = times
-    return HawkesState(first, last, sums)
-
-
-def state_features(state: HawkesState, end, horizon: float, scales=SCALES):
-    """`hawkes_features` of all users of a state at `end`, one time or `[x]`."""
-    rate = 1 / np.asarray(scales)
-    some = ~np.isnan(state.first)[:, None]
-    since = lambda t: np.nan_to_num((end - t) / horizon)[:, None]  # noqa: E731
-    excited = rate * state.sums * np.exp(-since(state.last) * rate)
-    source = np.where(some, rate * np.exp(-since(state.first) * rate), 0.0)
-    return np.hstack([excited, source, np.ones((len(some), 1))])
