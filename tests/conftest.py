@@ -2,8 +2,12 @@
 
 import os
 import pathlib
+import signal
 import sys
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job; what the tests start would not hear an interrupt either.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 os.environ.setdefault("MPLBACKEND", "Agg")
 PLATFORM = os.environ.get("ICLR22_TEST_PLATFORM", "cpu")
