@@ -163,6 +163,7 @@ def compare(run: runner.Run) -> None:
         split = split_of(run, events, seed)
         models = models_of(run, split, seed)
         if seed == run.seeds[0]:
+            first = split
             _describe(run, split)
         for variant in progress.track(variants, f"variants, seed {seed}"):
             cell = run.cell(
@@ -176,7 +177,7 @@ def compare(run: runner.Run) -> None:
                 lambda v=variant, s=seed, m=models: _sweep(run, m, v, s),
             )
         run.cell(f"kernel-{seed}", lambda m=models: _kernel(m))
-    _draw(run, split, kept, variants)
+    _draw(run, first, kept, variants)
     run.summary = _conclusions(run)
 
 
@@ -232,9 +233,9 @@ def _measure(run, models, variant, seed) -> dict:
             )
         )
     result = {"rows": lines}
-    by_user, _ = scores.expected(found._replace(seen=None))
-    counts = np.asarray(targets.sum(axis=1))
-    if variant.rpartition("_")[2] in CALIBRATED and variant not in pipeline.COUNTS:
+    if variant not in pipeline.COUNTS and pipeline.VARIANTS[variant][1] in CALIBRATED:
+        by_user, _ = scores.expected(found._replace(seen=None))
+        counts = np.asarray(targets.sum(axis=1))
         curve = metrics.calibration(np.asarray(by_user), counts)
         result |= {"calibration": np.stack(curve)}
     result["gains"] = _gains(found, targets)
@@ -363,8 +364,7 @@ def _draw(run, split, kept, variants):
 
 def _references(split):
     """Perplexities of items in training and of test users' histories."""
-    _, places = event_lib.ranges(split.train.start, split.train.stop)
-    items = np.bincount(split.events.item[places])
+    items = requests.item_counts(split.events, split.train)
     return tuple(
         metrics.perplexity(x) for x in (items, split.test.stop - split.test.start)
     )

@@ -55,9 +55,7 @@ def ema(given: requests.Requests, events, horizon: float) -> np.ndarray:
 
 def item_pop(split: requests.Split) -> np.ndarray:
     """0.01 + training events of every item of the log, float64 `[items]`."""
-    _, places = ranges(split.train.start, split.train.stop)
-    size = len(split.events.item_names)
-    return FEW + np.bincount(split.events.item[places], minlength=size)
+    return FEW + requests.item_counts(split.events, split.train)
 
 
 # Streams

@@ -8,7 +8,6 @@ import numpy as np
 
 from iclr22 import errors, loop
 from iclr22.data import batching
-from iclr22.data.events import ranges
 from iclr22.recurrent_intensity import plateau, requests, sequence
 from iclr22.recurrent_intensity.scores import Scores
 
@@ -28,9 +27,7 @@ class Recommender(NamedTuple):
 def vocabulary(split: requests.Split, most: int = MOST_TOKENS) -> np.ndarray:
     """Token of every item of the log `[items]`: from 1 on by number, 0 without a training
     event (or beyond the `most` frequent)."""
-    _, places = ranges(split.train.start, split.train.stop)
-    size = len(split.events.item_names)
-    count = np.bincount(split.events.item[places], minlength=size)
+    count = requests.item_counts(split.events, split.train)
     known = count > 0
     if known.sum() > most:
         known[np.argsort(-count, kind="stable")[most:]] = False

@@ -225,11 +225,16 @@ def _earliest(users, times):
 
 def candidates(events: Events, train: Requests, least: int = 1) -> np.ndarray:
     """Items int32 `[y]` with at least so many events in these histories."""
+    return np.flatnonzero(item_counts(events, train) >= least).astype(np.int32)
+
+
+def item_counts(events: Events, given: Requests) -> np.ndarray:
+    """Events of every item in these histories, int64 `[items]`."""
     count = np.zeros(len(events.item_names), np.int64)
-    for part in chunks(train.stop - train.start):
-        _, places = ranges(train.start[part], train.stop[part])
+    for part in chunks(given.stop - given.start):
+        _, places = ranges(given.start[part], given.stop[part])
         count += np.bincount(events.item[places], minlength=len(count))
-    return np.flatnonzero(count >= least).astype(np.int32)
+    return count
 
 
 def _usable(requests, least):
