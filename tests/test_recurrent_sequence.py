@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from helpers import assert_trees_close
 
-from iclr22 import loop
+from iclr22 import loop, plateau
 from iclr22.data import batching
-from iclr22.recurrent_intensity import networks, plateau, sequence
+from iclr22.recurrent_intensity import networks, sequence
 
 
 def started(network="gru", size=16, **fields):

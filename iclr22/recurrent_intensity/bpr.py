@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import errors, loop, parallel
+from iclr22 import errors, loop, parallel, plateau
 from iclr22.data import batching
-from iclr22.recurrent_intensity import factorization, negatives, plateau
+from iclr22.recurrent_intensity import factorization, negatives
 
 VALID_SHARE = 5  # one pair in so many says which state is kept
 

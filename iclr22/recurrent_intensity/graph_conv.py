@@ -20,9 +20,9 @@ import jraph
 import numpy as np
 import scipy.sparse
 
-from iclr22 import errors, parallel
+from iclr22 import errors, parallel, plateau
 from iclr22.data.events import ranges
-from iclr22.recurrent_intensity import bpr, factorization, negatives, plateau, requests
+from iclr22.recurrent_intensity import bpr, factorization, negatives, requests
 from iclr22.recurrent_intensity.scores import Scores
 
 EDGES = 0.1, 0.3, 1.0, 3.0, 10.0  # of recency, in horizons

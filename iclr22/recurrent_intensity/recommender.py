@@ -6,9 +6,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from iclr22 import errors, loop
+from iclr22 import errors, loop, plateau
 from iclr22.data import batching
-from iclr22.recurrent_intensity import plateau, requests, sequence
+from iclr22.recurrent_intensity import requests, sequence
 from iclr22.recurrent_intensity.scores import Scores
 
 VALID_SHARE = 5  # one user in so many says when the rate is cut

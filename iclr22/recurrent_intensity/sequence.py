@@ -24,8 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from iclr22 import parallel
-from iclr22.recurrent_intensity import networks, plateau
+from iclr22 import parallel, plateau
+from iclr22.recurrent_intensity import networks
 
 
 class Config(NamedTuple):

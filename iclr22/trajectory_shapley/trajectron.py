@@ -1,0 +1,455 @@
+"""Trajectron++Edge, Trajectron++ (sum over neighbours) and past only, as one method.
+
+The paper's preset and a compact one that trains in minutes on a CPU (sections 2.5 and 2.6
+of the sheet). A batch is rows of `windows.Windows`: history [batch, time, 6], future
+[batch, horizon, 2], neighbours [batch, slots, time, 6], mask [batch, slots], kind [batch],
+neighbour_kind [batch, slots], weight [batch], and where samples are wanted seed [batch].
+
+The loss is minus the log-likelihood of the mixture weighted by the posterior, plus an
+annealed divergence of posterior and prior, minus the information of modes about inputs.
+The last two are of batch means; coefficients come from all devices, so the total is a sum
+over examples all the same.
+
+Differs: one LSTM reads the edges of all kinds, with a term per pair of kinds, where the
+released code has one per pair; velocities leave the decoder standardised.
+"""
+
+import functools
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from iclr22 import parallel, plateau
+from iclr22.trajectory_shapley import metrics, networks
+from iclr22.trajectory_shapley.predictor import Predictor
+
+
+class Config(NamedTuple):
+    """The compact preset for pedestrians; `PAPER` below holds what the paper changes."""
+
+    interaction: Literal["edge", "sum", "none"] = "edge"  # of neighbours; none: past only
+    edge_input: Literal["with_history", "neighbour_only"] = (
+        "with_history"  # what an edge reads; with the history it holds a copy of the past
+    )
+    modes: int = 5  # values of the latent
+    decoder: int = 64  # width of the GRU
+    hidden: int = 32  # width of the LSTMs
+    attention: int = 32  # width of the attention
+    kinds: int = 1  # kinds of agents in the data
+    horizon: int = 12  # future steps
+    dt: float = 0.4  # seconds per step
+    position_scale: float = 3.0  # positions are divided by this
+    velocity_scale: float = 2.0  # velocities are divided by this
+    acceleration_scale: float = 1.0  # accelerations are divided by this
+    dropout: float = 0.25  # of codes, in training
+    prior_dropout: float = 0.1  # of the prior's layer, in training
+    coalition_dropout: float = 0.5  # share of examples that lose some neighbours
+    past_dropout: float = 0.1  # share of examples that lose their past
+    rotate: bool = True  # turn examples by multiples of 15 degrees, in training
+    action_noise: float = 1.0  # scale of the noise on velocities fed back, in training
+    kl_weight: float = 1.0  # of the divergence, after annealing
+    kl_minimum: float = 0.07  # nats below which the divergence is not reduced
+    kl_crossover: int = 400  # update at which half of the weight is reached
+    kl_width: float = 100.0  # updates over which it is reached
+    clip_crossover: int = 300  # update at which logits may be half as large as at the end
+    clip_width: float = 60.0  # updates over which that is reached
+    learning_rate: float = 2e-3  # Adam, at the start
+    decay: float = 0.9995  # of the learning rate, per update
+    clip: float = 1.0  # bound of each gradient
+    batch: int = 256  # windows per update
+    steps: int = 1000  # updates
+    samples: int = 20  # draws behind minADE and minFDE
+    systematic: bool = False  # modes of draws evenly over their probabilities
+
+
+PAPER = {
+    "modes": 25,
+    "decoder": 128,
+    "kl_weight": 100.0,
+    "coalition_dropout": 0.0,
+    "past_dropout": 0.0,
+    "learning_rate": 1e-3,
+    "decay": 0.9999,
+    "steps": 3000,
+}
+"""What the released configuration has where it is not the compact one; its epochs (100 of
+up to 120 updates) are `--steps`."""
+
+
+class State(NamedTuple):
+    """Training state; arrays only."""
+
+    step: jax.Array  # int32
+    params: dict
+    opt_state: optax.OptState
+    key: jax.Array  # of the run; never changes
+    best: plateau.Best
+
+
+def optimizer(config: Config):
+    """Adam with gradients clipped by value and a rate that decays with every update."""
+    rate = optax.exponential_decay(config.learning_rate, 1, config.decay)
+    return optax.chain(optax.clip(config.clip), optax.adam(rate))
+
+
+@functools.lru_cache(maxsize=32)
+def network(config: Config) -> networks.Trajectron:
+    """The module of a configuration."""
+    return networks.Trajectron(
+        config.interaction,
+        config.modes,
+        config.decoder,
+        config.hidden,
+        config.attention,
+        config.kinds,
+        config.edge_input == "with_history",
+        config.dropout,
+        config.prior_dropout,
+    )
+
+
+def init(config: Config, key: jax.Array, batch) -> State:
+    """Fresh state; shapes come from an example batch."""
+    batch = {name: jnp.asarray(x[:1]) for name, x in batch.items()}
+
+    def touch(module):
+        return _forward(config, module, batch, future=True)
+
+    params = network(config).init(key, method=touch)["params"]
+    opt_state = optimizer(config).init(params)
+    return State(jnp.int32(0), params, opt_state, key, plateau.fresh(params))
+
+
+def standardise(config: Config, states):
+    """States `[..., 6]` in the units of the network."""
+    scale = [config.position_scale, config.velocity_scale, config.acceleration_scale]
+    return states / np.repeat(np.asarray(scale, np.float32), 2)
+
+
+def _module(config, params):
+    return network(config).bind({"params": params})
+
+
+def _slots(config, neighbours, mask, neighbour_kind):
+    """What edges are made of: neighbours, or for `sum` the sum of each kind.
+
+    Returns `(states [batch, slots, time, 6], mask, kind, strength [batch, slots])`.
+    """
+    if config.interaction == "edge":
+        return neighbours, mask, neighbour_kind, None
+    member = jax.nn.one_hot(neighbour_kind, config.kinds) * mask[..., None]
+    total = jnp.einsum("bsk,bstf->bktf", member, neighbours)
+    kind = jnp.broadcast_to(jnp.arange(config.kinds), (len(mask), config.kinds))
+    return total, jnp.ones(kind.shape, bool), kind, jnp.minimum(member.sum(1), 1)
+
+
+def _influence(config, module, own, history, batch, mask):
+    """Influence of the neighbours in `mask` `[batch, hidden]`; None for past only."""
+    if config.interaction == "none":
+        return None
+    neighbours = standardise(config, batch["neighbours"])
+    states, mask, kind, strength = _slots(
+        config, neighbours, mask, batch["neighbour_kind"]
+    )
+    edges = module.encode_edges(history, states, batch["kind"], kind)
+    edges = edges if strength is None else edges * strength[..., None]
+    return module.attend(own, edges, mask)
+
+
+def _forward(config, module, batch, *, future=False, key=None, noise=None):
+    """`(prior logits, posterior logits, mean, spread)` with everything present."""
+    keys = [None] * 3 if key is None else jax.random.split(key, 3)
+    history = standardise(config, batch["history"])
+    own = module.encode_history(history, batch["kind"])
+    influence = _influence(config, module, own, history, batch, batch["mask"])
+    c = module.condition(influence, own, keys[0])
+    prior = module.prior(c, keys[1])
+    ahead = batch["future"] / config.position_scale if future else None
+    posterior = (
+        module.posterior(c, history[:, -1], ahead, keys[2]) if future else prior
+    )
+    mean, spread, _ = module.decode(c, history[:, -1], config.horizon, noise=noise)
+    return prior, posterior, mean, spread
+
+
+def _mixture(config, logits, mean, spread):
+    scale = config.velocity_scale
+    return networks.integrated_mixture(logits, mean, spread, config.dt, scale)
+
+
+def apply(config: Config, params, inputs, *, key=None):
+    """Mixture of positions `[batch, modes, horizon, 2]` for a batch."""
+    prior, _, mean, spread = _forward(config, _module(config, params), inputs, key=key)
+    return _mixture(config, prior, mean, spread)
+
+
+def _drop_players(config, batch, key):
+    """Leave out neighbours and pasts as attribution will (section 2.6)."""
+    keys = jax.random.split(key, 4)
+    rows = len(batch["mask"])
+    chosen = jax.random.uniform(keys[0], (rows, 1)) < config.coalition_dropout
+    rate = jax.random.uniform(keys[1], (rows, 1))
+    kept = jax.random.uniform(keys[2], batch["mask"].shape) < rate
+    no_past = jax.random.uniform(keys[3], (rows, 1, 1)) < config.past_dropout
+    return batch | {
+        "mask": batch["mask"] & (kept | ~chosen),
+        "history": jnp.where(no_past, 0, batch["history"]),
+    }
+
+
+def _turn(batch, key):
+    """Every example turned by its own multiple of 15 degrees."""
+    turns = jax.random.randint(key, (len(batch["mask"]),), 0, 24)
+    angle = turns * (np.pi / 12)
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    matrix = jnp.stack([jnp.stack([cos, sin], -1), jnp.stack([-sin, cos], -1)], -2)
+
+    def turn(x):
+        pairs = x.reshape(len(x), -1, 2) @ matrix
+        return pairs.reshape(x.shape)
+
+    names = ("history", "future", "neighbours")
+    return batch | {name: turn(batch[name]) for name in names}
+
+
+def _augment(config, batch, key):
+    keys = jax.random.split(key)
+    if config.rotate:
+        batch = _turn(batch, keys[0])
+    if config.coalition_dropout or config.past_dropout:
+        batch = _drop_players(config, batch, keys[1])
+    return batch
+
+
+def _anneal(step, crossover, width):
+    return jax.nn.sigmoid((step - crossover) / width)
+
+
+def loss(config: Config, params, batch, *, key=None, step=None, axis_name=None):
+    """`(total, sums)` over examples; `step=None` is after all annealing."""
+    keys = [None] * 3 if key is None else jax.random.split(key, 3)
+    noise = None
+    if key is not None:
+        batch = _augment(config, batch, keys[0])
+        if config.action_noise:
+            shape = (config.horizon, len(batch["mask"]), config.modes, 2)
+            noise = config.action_noise * jax.random.normal(keys[1], shape)
+    prior, posterior, mean, spread = _forward(
+        config, _module(config, params), batch, future=True, key=keys[2], noise=noise
+    )
+    step = 1e9 if step is None else step
+    bound = 0.05 + 4.95 * _anneal(step, config.clip_crossover, config.clip_width)
+    log_p, log_q = (
+        jax.nn.log_softmax(jnp.clip(x, -bound, bound)) for x in (prior, posterior)
+    )
+    steps = metrics.nll(_mixture(config, log_q, mean, spread), batch["future"])
+    divergence = jnp.sum(jnp.exp(log_q) * (log_q - log_p), -1)
+    weight = batch["weight"]
+    information = _information(log_p, weight, axis_name)
+    kl = _clamped(config, divergence, weight, axis_name)
+    beta = config.kl_weight * _anneal(step, config.kl_crossover, config.kl_width)
+    total = jnp.sum(weight * (steps.sum(-1) - information)) + beta * kl
+    sums = {
+        "loss": total,
+        "nll": jnp.sum(weight * steps.mean(-1)),
+        "kl": jnp.sum(weight * divergence),
+        "information": jnp.sum(weight * information),
+        "weight": jnp.sum(weight),
+    }
+    return total, sums
+
+
+def _information(log_p, weight, axis_name):
+    """Information of modes about inputs per example `[batch]`.
+
+    The mean over the batch is H(mean p) - mean H(p); with the mean distribution held
+    constant its gradient is the same, as changes of a distribution add up to zero.
+    """
+    p = jnp.exp(log_p)
+    sums = jax.lax.stop_gradient((weight @ p, weight.sum()))
+    total, count = parallel.reduce(sums, axis_name)
+    mean = jnp.log(jnp.maximum(total / jnp.maximum(count, 1), 1e-9))
+    return jnp.sum(p * (log_p - mean), -1)
+
+
+def _clamped(config, divergence, weight, axis_name):
+    """Sum of divergences; constant where their mean is below the minimum."""
+    sums = jax.lax.stop_gradient((weight @ divergence, weight.sum()))
+    total, count = parallel.reduce(sums, axis_name)
+    low = total < config.kl_minimum * count
+    return jnp.where(low, config.kl_minimum * weight.sum(), weight @ divergence)
+
+
+def train_step(config: Config, state: State, batch, *, axis_name=None):
+    """One update on the mean of the loss."""
+    key = parallel.fold_axis(jax.random.fold_in(state.key, state.step), axis_name)
+    objective = functools.partial(
+        loss, config, batch=batch, key=key, step=state.step, axis_name=axis_name
+    )
+    grads, sums = jax.grad(objective, has_aux=True)(state.params)
+    grads, sums = parallel.reduce((grads, sums), axis_name)
+    count = jnp.maximum(sums["weight"], 1e-9)
+    grads = jax.tree.map(lambda g: g / count, grads)
+    updates, opt_state = optimizer(config).update(grads, state.opt_state)
+    params = optax.apply_updates(state.params, updates)
+    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
+    return state, {k: v / count for k, v in sums.items() if k != "weight"}
+
+
+def evaluate(config: Config, params, batch, *, axis_name=None):
+    """Sums of the NLL per step, and with seeds in the batch of minADE and minFDE."""
+    mixture = apply(config, params, batch)
+    weight = batch["weight"]
+    steps = metrics.nll(mixture, batch["future"])
+    sums = {"loss": weight @ steps.mean(-1), "weight": weight.sum()}
+    sums["nll"] = sums["loss"]
+    if "seed" in batch:
+        samples = sample(config, params, batch)
+        ade, fde = metrics.best_of(samples, batch["future"])
+        sums |= {"min_ade": weight @ ade, "min_fde": weight @ fde}
+        kde = metrics.kde_nll(samples, batch["future"]).mean(-1)
+        sums["kde_nll"] = weight @ kde
+    return parallel.reduce(sums, axis_name)
+
+
+def sample(config: Config, params, batch):
+    """Paths `[batch, draws, horizon, 2]`; noise depends on `seed [batch]` alone."""
+    codes = encode(config, params, with_baseline(batch))
+    past = jnp.ones(len(batch["mask"]), bool)
+    return draw(config, params, codes, past, batch["mask"])
+
+
+def with_baseline(batch):
+    """Inputs of `encode` where nothing is going to be left out."""
+    history = jnp.stack([jnp.zeros_like(batch["history"]), batch["history"]], 1)
+    names = ("neighbours", "kind", "neighbour_kind", "seed")
+    return {name: batch[name] for name in names} | {"history": history}
+
+
+def encode(config: Config, params, inputs):
+    """What does not depend on the coalition: codes of histories, with and without the
+    past, and of every edge with both."""
+    module = _module(config, params)
+    history = standardise(config, inputs["history"])
+    neighbours = standardise(config, inputs["neighbours"])
+    kind, neighbour_kind = inputs["kind"], inputs["neighbour_kind"]
+    codes = {"current": history[:, :, -1], "seed": inputs["seed"], "kind": kind}
+    codes["own"] = jnp.stack(
+        [module.encode_history(history[:, i], kind) for i in (0, 1)], 1
+    )
+    if config.interaction == "edge":
+        edges = [
+            module.encode_edges(history[:, i], neighbours, kind, neighbour_kind)
+            for i in (0, 1)
+        ]
+        codes["edges"] = jnp.stack(edges, 1)
+    if config.interaction == "sum":
+        codes["history"], codes["neighbours"] = history, neighbours
+        codes["neighbour_kind"] = neighbour_kind
+    return codes
+
+
+def _pick(past, pair):
+    """The entry of `pair [batch, 2, ...]` for `past [batch]`."""
+    shape = (len(past),) + (1,) * (pair.ndim - 2)
+    return jnp.where(past.reshape(shape), pair[:, 1], pair[:, 0])
+
+
+def _coalition(config, module, codes, past, mask):
+    """Condition and current state of one coalition per window."""
+    own, current = _pick(past, codes["own"]), _pick(past, codes["current"])
+    influence = None
+    if config.interaction == "edge":
+        influence = module.attend(own, _pick(past, codes["edges"]), mask)
+    if config.interaction == "sum":
+        states, mask, kind, strength = _slots(
+            config, codes["neighbours"], mask, codes["neighbour_kind"]
+        )
+        history = _pick(past, codes["history"])
+        edges = module.encode_edges(history, states, codes["kind"], kind)
+        influence = module.attend(own, edges * strength[..., None], mask)
+    return module.condition(influence, own), current
+
+
+def decode(config: Config, params, codes, past, mask):
+    """Mixture of positions under one coalition per window.
+
+    Args:
+      codes: of `encode`.
+      past: `[windows]` bool, whether the target's history is seen.
+      mask: `[windows, slots]` bool, which edges are.
+    """
+    module = _module(config, params)
+    c, current = _coalition(config, module, codes, past, mask)
+    mean, spread, _ = module.decode(c, current, config.horizon)
+    return _mixture(config, module.prior(c), mean, spread)
+
+
+def draw(config: Config, params, codes, past, mask):
+    """Paths `[windows, draws, horizon, 2]` under one coalition per window.
+
+    Random numbers depend on the window's seed only, so they are common to all coalitions:
+    the mode is drawn by the inverse of the cumulated probabilities.
+    """
+    module = _module(config, params)
+    c, current = _coalition(config, module, codes, past, mask)
+    chance, noise = _noise(config, codes["seed"])
+    cumulated = jnp.cumsum(jax.nn.softmax(module.prior(c)), -1)
+    modes = jnp.sum(chance[..., None] > cumulated[:, None, :-1], -1)
+    noise = jnp.moveaxis(noise, 2, 0)
+    velocity = module.decode(c, current, config.horizon, modes, noise)[2]
+    return networks.integrate(config.velocity_scale * velocity, config.dt)
+
+
+def _noise(config, seeds):
+    """Uniforms `[windows, draws]` and normals `[windows, draws, horizon, 2]`."""
+
+    def one(seed):
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(0), seed))
+        chance = jax.random.uniform(keys[0], (config.samples,))
+        if config.systematic:
+            chance = (jnp.arange(config.samples) + chance[0]) / config.samples
+        shape = (config.samples, config.horizon, 2)
+        return chance, jax.random.normal(keys[1], shape)
+
+    return jax.vmap(one)(seeds)
+
+
+@functools.lru_cache(maxsize=32)
+def _functions(config: Config):
+    return tuple(functools.partial(f, config) for f in (encode, decode, draw))
+
+
+def predictor(config: Config, params) -> Predictor:
+    """The model as attribution needs it; the same functions for every `params`."""
+    return Predictor(*_functions(config), params)
+
+
+def example(size: int = 16, seed: int = 0):
+    """Smallest configuration and windows whose first neighbour tells which way to go."""
+    rng = np.random.default_rng(seed)
+    time, horizon, slots = 4, 3, 2
+    history = rng.normal(0, 0.3, (size, time, 6)).astype(np.float32)
+    history[:, -1, :2] = 0
+    neighbours = rng.normal(0, 0.3, (size, slots, time, 6)).astype(np.float32)
+    steps = np.arange(1, horizon + 1, dtype=np.float32)[:, None]
+    future = steps * (neighbours[:, :1, -1, 2:4] + history[:, -1:, 2:4])
+    mask = np.ones((size, slots), bool)
+    mask[:, 1] = rng.random(size) < 0.5
+    batch = {
+        "history": history,
+        "future": future,
+        "neighbours": neighbours * mask[..., None, None],
+        "mask": mask,
+        "kind": rng.integers(0, 2, size).astype(np.int32),
+        "neighbour_kind": rng.integers(0, 2, (size, slots)).astype(np.int32),
+        "weight": np.ones(size, np.float32),
+    }
+    off = {"dropout": 0.0, "prior_dropout": 0.0, "action_noise": 0.0, "rotate": False}
+    off |= {"coalition_dropout": 0.0, "past_dropout": 0.0}
+    small = {"modes": 2, "decoder": 8, "hidden": 8, "attention": 4, "samples": 2}
+    config = Config(kinds=2, horizon=horizon, learning_rate=0.02, **small, **off)
+    return config, batch
