@@ -8,6 +8,7 @@
     found = data.load_own_domains("samples.csv", "domains.csv")
     found = data.get("simulated").load(data_dir)     # data.Events
     found = data.load_own_events("events.csv")
+    fold = data.get("zara1").load(data_dir)          # data.Fold of data.Tracks
 
 A new module of this folder joins the registry by defining `DATASETS`.
 """
@@ -23,3 +24,12 @@ from iclr22.data.own_events import load_own_events
 from iclr22.data.own_graph import load_own as load_own_graph
 from iclr22.data.registry import Dataset, File, Info, Splits, datasets, get, names
 from iclr22.data.simulated_events import simulate_events
+from iclr22.data.track_files import load_eth_ucy, read_eth_ucy
+from iclr22.data.tracks import (
+    Fold,
+    Tracks,
+    check_tracks,
+    select_tracks,
+    sort_tracks,
+    split_tracks,
+)
