@@ -176,7 +176,9 @@ class Trajectron(nn.Module):
         pick = (lambda t: t) if modes is None else (lambda t: t[modes])  # noqa: E731
         h = self.start(c)[:, None] + pick(self.start_mode)
         gates = self.gates(c)[:, None] + pick(self.gates_mode)
-        action = jnp.broadcast_to(self.first_action(current)[:, None], (*h.shape[:2], 2))
+        action = jnp.broadcast_to(
+            self.first_action(current)[:, None], (*h.shape[:2], 2)
+        )
 
         def step(carry, noise):
             h, action = carry
@@ -192,7 +194,7 @@ class Trajectron(nn.Module):
             action = mean if noise is None else mean + correlated(noise, spread)
             return (h, action), (mean, spread, action)
 
-        _, found = jax.lax.scan(step, (h, action), noise, length=horizon)
+        _, found = jax.lax.scan(step, (h, action), noise, length=horizon, unroll=True)
         return tuple(jnp.moveaxis(x, 0, 2) for x in found)
 
 

@@ -30,7 +30,9 @@ from iclr22.trajectory_shapley.predictor import Predictor
 class Config(NamedTuple):
     """The compact preset for pedestrians; `PAPER` below holds what the paper changes."""
 
-    interaction: Literal["edge", "sum", "none"] = "edge"  # of neighbours; none: past only
+    interaction: Literal["edge", "sum", "none"] = (
+        "edge"  # of neighbours; none: past only
+    )
     edge_input: Literal["with_history", "neighbour_only"] = (
         "with_history"  # what an edge reads; with the history it holds a copy of the past
     )
@@ -54,7 +56,9 @@ class Config(NamedTuple):
     kl_minimum: float = 0.07  # nats below which the divergence is not reduced
     kl_crossover: int = 400  # update at which half of the weight is reached
     kl_width: float = 100.0  # updates over which it is reached
-    clip_crossover: int = 300  # update at which logits may be half as large as at the end
+    clip_crossover: int = (
+        300  # update at which logits may be half as large as at the end
+    )
     clip_width: float = 60.0  # updates over which that is reached
     learning_rate: float = 2e-3  # Adam, at the start
     decay: float = 0.9995  # of the learning rate, per update
@@ -168,9 +172,7 @@ def _forward(config, module, batch, *, future=False, key=None, noise=None):
     c = module.condition(influence, own, keys[0])
     prior = module.prior(c, keys[1])
     ahead = batch["future"] / config.position_scale if future else None
-    posterior = (
-        module.posterior(c, history[:, -1], ahead, keys[2]) if future else prior
-    )
+    posterior = module.posterior(c, history[:, -1], ahead, keys[2]) if future else prior
     mean, spread, _ = module.decode(c, history[:, -1], config.horizon, noise=noise)
     return prior, posterior, mean, spread
 
