@@ -23,7 +23,7 @@ import numpy as np
 import optax
 
 from iclr22 import parallel, plateau
-from iclr22.trajectory_shapley import metrics, networks
+from iclr22.trajectory_shapley import augment, metrics, networks
 from iclr22.trajectory_shapley.predictor import Predictor
 
 
@@ -61,7 +61,10 @@ class Config(NamedTuple):
     )
     clip_width: float = 60.0  # updates over which that is reached
     learning_rate: float = 2e-3  # Adam, at the start
-    decay: float = 0.9995  # of the learning rate, per update
+    schedule: Literal["cosine", "exponential"] = (
+        "cosine"  # of the learning rate: to 0 at the last update, or as released
+    )
+    decay: float = 0.9999  # of the learning rate per update, if exponential
     clip: float = 1.0  # bound of each gradient
     batch: int = 256  # windows per update
     steps: int = 1000  # updates
@@ -76,11 +79,10 @@ PAPER = {
     "coalition_dropout": 0.0,
     "past_dropout": 0.0,
     "learning_rate": 1e-3,
-    "decay": 0.9999,
     "steps": 3000,
 }
-"""What the released configuration has where it is not the compact one; its epochs (100 of
-up to 120 updates) are `--steps`."""
+"""Where the released configuration is not the compact one. It has 100 epochs of up to 120
+updates under `--schedule=exponential`; with fewer `--steps` the rate has to end low."""
 
 
 class State(NamedTuple):
@@ -94,8 +96,11 @@ class State(NamedTuple):
 
 
 def optimizer(config: Config):
-    """Adam with gradients clipped by value and a rate that decays with every update."""
-    rate = optax.exponential_decay(config.learning_rate, 1, config.decay)
+    """Adam with gradients clipped by value."""
+    if config.schedule == "cosine":
+        rate = optax.cosine_decay_schedule(config.learning_rate, config.steps)
+    else:
+        rate = optax.exponential_decay(config.learning_rate, 1, config.decay)
     return optax.chain(optax.clip(config.clip), optax.adam(rate))
 
 
@@ -188,41 +193,13 @@ def apply(config: Config, params, inputs, *, key=None):
     return _mixture(config, prior, mean, spread)
 
 
-def _drop_players(config, batch, key):
-    """Leave out neighbours and pasts as attribution will (section 2.6)."""
-    keys = jax.random.split(key, 4)
-    rows = len(batch["mask"])
-    chosen = jax.random.uniform(keys[0], (rows, 1)) < config.coalition_dropout
-    rate = jax.random.uniform(keys[1], (rows, 1))
-    kept = jax.random.uniform(keys[2], batch["mask"].shape) < rate
-    no_past = jax.random.uniform(keys[3], (rows, 1, 1)) < config.past_dropout
-    return batch | {
-        "mask": batch["mask"] & (kept | ~chosen),
-        "history": jnp.where(no_past, 0, batch["history"]),
-    }
-
-
-def _turn(batch, key):
-    """Every example turned by its own multiple of 15 degrees."""
-    turns = jax.random.randint(key, (len(batch["mask"]),), 0, 24)
-    angle = turns * (np.pi / 12)
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-    matrix = jnp.stack([jnp.stack([cos, sin], -1), jnp.stack([-sin, cos], -1)], -2)
-
-    def turn(x):
-        pairs = x.reshape(len(x), -1, 2) @ matrix
-        return pairs.reshape(x.shape)
-
-    names = ("history", "future", "neighbours")
-    return batch | {name: turn(batch[name]) for name in names}
-
-
 def _augment(config, batch, key):
     keys = jax.random.split(key)
     if config.rotate:
-        batch = _turn(batch, keys[0])
+        batch = augment.turn(batch, keys[0])
     if config.coalition_dropout or config.past_dropout:
-        batch = _drop_players(config, batch, keys[1])
+        shares = {"coalition": config.coalition_dropout, "past": config.past_dropout}
+        batch = augment.drop_players(batch, keys[1], **shares)
     return batch
 
 
