@@ -225,8 +225,13 @@ def shard_rows(on: Devices) -> Callable:
     Over those of this process: what closed forms return must be readable here, and
     several processes divide such work by chunks (`checkpoint.ChunkStore`).
     """
+    return functools.partial(shard, local(on))
+
+
+def local(on: Devices) -> Devices:
+    """The devices of this process, for work that needs no communication."""
     own = [x for x in on.mesh.devices.flat if x.process_index == jax.process_index()]
-    return functools.partial(shard, Devices("jit", Mesh(np.asarray(own), (AXIS,))))
+    return Devices("jit", Mesh(np.asarray(own), (AXIS,)))
 
 
 def as_global(on: Devices, tree):

@@ -1,0 +1,169 @@
+"""What attribution needs of a model: ours in JAX, or any function of NumPy arrays."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from iclr22 import errors
+from iclr22.trajectory_shapley import metrics
+
+
+class Predictor(NamedTuple):
+    """A model in JAX: what is encoded once, and what depends on the coalition.
+
+    Functions are pure and hashable; the same ones with other `params` do not compile
+    again. Inputs of `encode` are a dict: history `[windows, 2, time, 6]` (what stands for
+    the past, the past), neighbours `[windows, slots, time, 6]`, kind `[windows]`,
+    neighbour_kind `[windows, slots]` and seed `[windows]`, int32, of random numbers that
+    all coalitions share.
+    """
+
+    encode: Callable  # (params, inputs) -> codes, a pytree of [windows, ...]
+    decode: Callable  # (params, codes, past [windows] bool, mask [windows, slots] bool)
+    # -> metrics.Mixture, or {"samples": [windows, draws, horizon, 2]}
+    samples: Callable | None = None  # the same arguments -> samples, for minADE, minFDE
+    params: Any = None
+
+
+class Foreign(NamedTuple):
+    """A function of NumPy arrays, in any framework.
+
+    `predict(history [batch, time, 6], neighbours [batch, slots, time, 6], mask [batch,
+    slots] bool, kind [batch], neighbour_kind [batch, slots])` returns
+    `{"samples": [batch, draws, horizon, 2]}` or `{"mix_logits": [batch, modes], "mean":
+    [batch, modes, horizon, 2], "cov": [batch, modes, horizon, 2, 2]}`, positions relative
+    to the current one. States are as in `windows.Windows`; who is left out is masked, with
+    zeros for its states. A row's result may depend on that row only, and not on chance:
+    every call and every row gets the same random numbers.
+    """
+
+    predict: Callable
+
+
+ARGUMENTS = ("history", "neighbours", "mask", "kind", "neighbour_kind")
+MIXTURE = {  # what a mixture consists of: shape, of B rows, K modes and T steps
+    "mix_logits": ("B", "K"),
+    "mean": ("B", "K", "T", 2),
+    "cov": ("B", "K", "T", 2, 2),
+}
+SAMPLES = {"samples": ("B", "S", "T", 2)}
+
+
+def load(name: str) -> Foreign:
+    """The predictor `module:function` of a command line.
+
+    Raises:
+      InputError: another form, no such module or function.
+    """
+    module, colon, function = name.partition(":")
+    if not (module and colon and function):
+        raise errors.InputError(
+            f"a predictor is given as module:function, as in my_model:predict; found "
+            f"{name!r}"
+        )
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise errors.InputError(
+            f"the module {module!r} of the predictor {name!r} cannot be imported "
+            f"({error}); run from its folder or put that on PYTHONPATH"
+        ) from error
+    if not hasattr(found, function):
+        options = [k for k, v in vars(found).items() if callable(v)]
+        raise errors.nearest(function, options, f"function of {module}")
+    predict = getattr(found, function)
+    if not callable(predict):
+        raise errors.InputError(
+            f"{name!r} must be a function, found {type(predict).__name__}"
+        )
+    return Foreign(predict)
+
+
+def call(foreign: Foreign, inputs: dict, horizon: int):
+    """Outputs of `predict` as a `metrics.Mixture` or `{"samples": ...}` in float32.
+
+    Args:
+      inputs: `ARGUMENTS` by name.
+
+    Raises:
+      InputError: outputs of another form or shape.
+    """
+    found = foreign.predict(*(inputs[name] for name in ARGUMENTS))
+    expected = SAMPLES
+    if not isinstance(found, dict) or "samples" not in found:
+        expected = MIXTURE
+    text = " or ".join(
+        ", ".join(f"{k} {_text(v)}" for k, v in x.items()) for x in _BOTH
+    )
+    if not isinstance(found, dict) or not expected.keys() <= found.keys():
+        names = sorted(found) if isinstance(found, dict) else type(found).__name__
+        raise errors.InputError(
+            f"a predictor must return a dict with {text}; found {names}"
+        )
+    arrays = {name: _array(name, found[name]) for name in expected}
+    sizes = {"B": len(inputs["history"]), "T": horizon}
+    for name, shape in expected.items():
+        x = arrays[name]
+        wanted = [sizes.setdefault(s, n) for s, n in zip(shape, x.shape, strict=False)]
+        wanted = [sizes.get(s, s) for s in shape] if x.ndim != len(shape) else wanted
+        fixed = [
+            w if isinstance(s, str) else s for s, w in zip(shape, wanted, strict=True)
+        ]
+        if list(x.shape) != fixed:
+            raise errors.InputError(
+                f"a predictor must return {name} {_text(shape)} = "
+                f"{_text(fixed)} for {sizes['B']} rows and {horizon} steps; found shape "
+                f"{_text(x.shape)}"
+            )
+    if expected is SAMPLES:
+        return arrays
+    cov = arrays["cov"]
+    cov = np.stack([cov[..., 0, 0], cov[..., 0, 1], cov[..., 1, 1]], -1)
+    return metrics.Mixture(arrays["mix_logits"], arrays["mean"], cov)
+
+
+_BOTH = (SAMPLES, MIXTURE)
+
+
+def _text(shape) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def _array(name, x) -> np.ndarray:
+    try:
+        return np.asarray(x, np.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise errors.InputError(
+            f"a predictor must return NumPy arrays; {name} is a {type(x).__name__} that "
+            f"does not become one ({error}); detach tensors and move them to the CPU"
+        ) from error
+
+
+def check(foreign: Foreign, inputs: dict, horizon: int) -> None:
+    """Try a predictor on two rows and the same two in reverse, before any long work.
+
+    Raises:
+      InputError: outputs of another shape, not finite, or that depend on other rows or
+        on chance.
+    """
+    rows = {name: np.repeat(inputs[name][:2], 2, 0)[1:3] for name in ARGUMENTS}
+    if len(inputs["history"]) > 1:
+        rows = {name: inputs[name][:2] for name in ARGUMENTS}
+    first = call(foreign, rows, horizon)
+    again = call(foreign, {name: x[::-1].copy() for name, x in rows.items()}, horizon)
+    first, again = (x if isinstance(x, dict) else x._asdict() for x in (first, again))
+    for name, x in first.items():
+        if not np.isfinite(x).all():
+            raise errors.InputError(
+                f"{name} of a predictor must be finite, found nan, inf"
+            )
+        size = np.abs(x).max(initial=1e-6)
+        if not np.allclose(x, again[name][::-1], atol=1e-3 * size, rtol=1e-3):
+            raise errors.InputError(
+                f"{name} of a predictor differs between two calls with the same rows in "
+                "another order; coalitions can only be compared under the same random "
+                "numbers: draw noise once, with the same seed in every call, and use the "
+                "same noise for every row, as in rng.normal(size=(1, draws, horizon, 2))"
+            )
