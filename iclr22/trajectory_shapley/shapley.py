@@ -156,7 +156,7 @@ def size_weights(players: int, *, missing: int = 1) -> np.ndarray:
 
 
 def _popcount(numbers, players):
-    return sum((numbers >> i) & 1 for i in range(players))
+    return sum(((numbers >> i) & 1 for i in range(players)), 0 * numbers)
 
 
 def _without(numbers, position):
