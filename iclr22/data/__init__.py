@@ -9,6 +9,7 @@
     found = data.get("simulated").load(data_dir)     # data.Events
     found = data.load_own_events("events.csv")
     fold = data.get("zara1").load(data_dir)          # data.Fold of data.Tracks
+    found = data.load_own_tracks("tracks.csv")
 
 A new module of this folder joins the registry by defining `DATASETS`.
 """
@@ -22,8 +23,11 @@ from iclr22.data.own import from_file
 from iclr22.data.own_domains import load_own_domains
 from iclr22.data.own_events import load_own_events
 from iclr22.data.own_graph import load_own as load_own_graph
+from iclr22.data.own_tracks import load_own_tracks
 from iclr22.data.registry import Dataset, File, Info, Splits, datasets, get, names
 from iclr22.data.simulated_events import simulate_events
+from iclr22.data.simulated_tracks import simulate_tracks
+from iclr22.data.sportvu import load_sportvu, read_sportvu
 from iclr22.data.track_files import load_eth_ucy, read_eth_ucy
 from iclr22.data.tracks import (
     Fold,

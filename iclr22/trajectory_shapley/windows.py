@@ -265,6 +265,8 @@ def _some_kind(rng, windows, pool):
         return np.zeros(len(mask), np.int32)
     kind = rng.choice(there, len(mask))
     some = np.flatnonzero(mask.any(axis=1))
+    if not len(some):
+        return kind
     slot = np.where(mask[some], rng.random((len(some), mask.shape[1])), -1).argmax(1)
     kind[some] = windows.neighbour_kind[some, slot]
     return kind

@@ -1,0 +1,238 @@
+"""The user's own tracks: a table of scene, frame, agent and position."""
+
+import os
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+
+from iclr22 import errors
+from iclr22.data import checks, images
+from iclr22.data.events import sort_names
+from iclr22.data.tracks import Tracks, sort_tracks
+
+COLUMNS = "scene", "frame", "agent", "x", "y"
+FAR = 1e4  # beyond that float32 would lose millimetres; scenes are moved to the middle
+WHOLE = 1 << 31  # frames are below
+
+
+class _Rows(NamedTuple):
+    """Rows as read, and the names of what they number."""
+
+    scene: np.ndarray  # [n]
+    agent: np.ndarray  # [n]
+    kind: np.ndarray  # [n]
+    frame: np.ndarray  # [n] int64
+    xy: np.ndarray  # [n, 2] float64
+    where: np.ndarray  # [n], number of the line, or of the row in arrays
+    names: tuple  # of scenes, agents and kinds
+
+
+def load_own_tracks(
+    path: str | os.PathLike,
+    dt: float = 0.4,
+    radius: float = 3.0,
+    unit: str = "m",
+    *,
+    targets: tuple[str, ...] = (),
+) -> Tracks:
+    """Tracks from a table or arrays; rows may come in any order.
+
+    Frames may count in any constant step (1, 10, 12): it is found and divided out. Where
+    an agent is missing for some steps, its track is cut there.
+
+    Args:
+      path: a .csv with the columns `scene`, `frame` (whole numbers), `agent`, `x`, `y` and
+        if wanted `type`; or a .npz with arrays `[n]` of these names.
+      dt: seconds between two frames that follow each other.
+      radius: who is nearer than that is a neighbour.
+      unit: of x, y and radius.
+      targets: types whose motion is to be predicted; all if empty.
+
+    Raises:
+      errors.InputError: a missing file, column or value, a coordinate that is not finite,
+        two rows of an agent in a frame, time steps that are uneven; with the line.
+    """
+    path = pathlib.Path(path).expanduser()
+    if not path.is_file():
+        raise errors.InputError(
+            f"{path}: expected a table with the columns {', '.join(COLUMNS)}; found no "
+            "such file. Correct the path."
+        )
+    if not (0 < dt < np.inf and radius > 0):
+        raise errors.InputError(
+            f"expected dt and radius above 0; found dt {dt} and radius {radius}."
+        )
+    arrays = path.suffix.lower() == ".npz"
+    rows = _read_arrays(path) if arrays else _read_table(path)
+    order = np.lexsort((rows.frame, rows.agent, rows.scene))
+    rows = _Rows(*(column[order] for column in rows[:6]), rows.names)
+    frame = _count(path, "row" if arrays else "line", rows)
+    agent, agents = _number_agents(rows)
+    kinds = rows.names[2]
+    for name in set(targets).difference(kinds):
+        raise errors.nearest(name, kinds, "type of agents")
+    return sort_tracks(
+        Tracks(
+            *(rows.scene, agent, frame, _centred(path, rows), rows.kind),
+            *(rows.names[0], kinds, float(dt), float(radius), unit),
+            *(tuple(targets), agents),
+        )
+    )
+
+
+# Reading
+
+
+def _read_table(path):
+    known, blocks = ({}, {}, {}), []
+    for lines, columns in checks.read_table(path, COLUMNS):
+        kinds = columns.get("type", ("agent",) * len(lines))
+        labels = columns["scene"], columns["agent"], kinds
+        ids = [
+            _encode(path, lines, *given)
+            for given in zip(("scene", "agent", "type"), labels, known, strict=True)
+        ]
+        cells = [_floats(path, lines, name, columns[name]) for name in COLUMNS[1::2]]
+        cells.append(_floats(path, lines, "y", columns["y"]))
+        frame = _whole(path, "line", lines, cells[0])
+        blocks.append((*ids, frame, np.stack(cells[1:], axis=1), np.array(lines)))
+    if not blocks:
+        raise errors.InputError(
+            f"{path}: expected a row for every agent and frame; found none. Add rows."
+        )
+    *ids, frame, xy, where = map(np.concatenate, zip(*blocks, strict=True))
+    found = [_in_order(i, tuple(names)) for i, names in zip(ids, known, strict=True)]
+    numbers, names = zip(*found, strict=True)
+    return _Rows(*numbers, frame, xy, where, names)
+
+
+def _read_arrays(path):
+    found = images.read_npz(path)
+    for name in COLUMNS:
+        if name not in found:
+            raise errors.InputError(
+                f"{path}: expected arrays {', '.join(COLUMNS)} and if wanted type; found "
+                f"{checks.few(sorted(found)) or 'none'}, not {name}. Add it."
+            )
+    n = found["scene"].size
+    if not n:
+        raise errors.InputError(f"{path}: expected rows; found arrays of length 0.")
+    found.setdefault("type", np.full(n, "agent"))
+    found = {key: checks.shaped(path, found, key, "n", n=n) for key in found}
+    where = np.arange(n)
+    cells = []
+    for key in ("frame", "x", "y"):
+        checks.real(path, key, found[key])
+        cells.append(found[key].astype(np.float64))
+    numbers, names = [], []
+    for key in ("scene", "agent", "type"):
+        known, number = np.unique(found[key].astype(str), return_inverse=True)
+        number, known = _in_order(number, tuple(known.tolist()))
+        numbers.append(number)
+        names.append(known)
+    frame = _whole(path, "row", where, cells[0])
+    return _Rows(*numbers, frame, np.stack(cells[1:], axis=1), where, tuple(names))
+
+
+def _encode(path, lines, name, cells, known):
+    """Numbers of cells; `known` grows by the new ones."""
+    cells = checks.strip(cells)
+    if "" in cells:
+        raise errors.InputError(
+            f"{path}, line {lines[cells.index('')]}, column {name}: expected the name of "
+            f"the {name}; found an empty cell. Fill it in or remove the row."
+        )
+    for cell in set(cells).difference(known):
+        known[cell] = len(known)
+    return np.fromiter(map(known.__getitem__, cells), np.int64, len(cells))
+
+
+def _in_order(number, names):
+    """Numbers by the order of names, and the names in order."""
+    order = sort_names(names)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place[number], tuple(names[i] for i in order)
+
+
+def _floats(path, lines, name, cells):
+    """Finite float64 of cells; `checks.numbers` says which are none."""
+    try:
+        found = np.fromiter(map(float, cells), np.float64, len(cells))
+    except ValueError:
+        found = np.full(len(cells), np.nan)
+    if not np.isfinite(found).all():
+        checks.numbers(path, lines, {name: cells})
+    return found
+
+
+def _whole(path, unit, where, frames):
+    bad = (frames != np.round(frames)) | (np.abs(frames) >= WHOLE)
+    if bad.any():
+        place = bad.argmax()
+        raise errors.InputError(
+            f"{path}, {unit} {where[place]}, frame: expected a whole number, frames are "
+            f"counted; found {frames[place]}. Divide times by their step and round."
+        )
+    return frames.astype(np.int64)
+
+
+# Frames and agents
+
+
+def _count(path, unit, rows):
+    """Frames in steps of 1, `[n]`, of sorted rows."""
+    ids = np.stack([rows.scene, rows.agent])
+    same = (ids[:, 1:] == ids[:, :-1]).all(axis=0)
+    gaps = np.diff(rows.frame)
+    place = np.flatnonzero(same & (gaps == 0))
+    if len(place):
+        i = place[0]
+        raise errors.InputError(
+            f"{path}, {unit}s {rows.where[i]} and {rows.where[i + 1]}: expected one row of "
+            f"an agent in a frame; found two of {_name(rows, i)} in frame {rows.frame[i]}. "
+            "Remove one, or give two agents two names."
+        )
+    sizes, counts = np.unique(gaps[same], return_counts=True)
+    step = int(sizes[counts.argmax()]) if len(sizes) else 1
+    first = np.full(len(rows.names[0]), WHOLE)
+    np.minimum.at(first, rows.scene, rows.frame)
+    first = first[rows.scene]
+    off = np.flatnonzero((rows.frame - first) % step)
+    if len(off):
+        i = off[0]
+        raise errors.InputError(
+            f"{path}, {unit} {rows.where[i]}: expected even time steps, frames of a scene "
+            f"{step} apart or a multiple of it, as most rows are; found frame "
+            f"{rows.frame[i]} of {_name(rows, i)}, where the scene begins at {first[i]}. "
+            "Resample the tracks to one step."
+        )
+    return (rows.frame - first) // step + first // step
+
+
+def _name(rows, i):
+    scenes, agents, _ = rows.names
+    return f"agent {agents[rows.agent[i]]}, scene {scenes[rows.scene[i]]}"
+
+
+def _number_agents(rows):
+    """Numbers within the scene `[n]`, and a tuple of names for every scene."""
+    many = len(rows.names[1])
+    pairs, number = np.unique(rows.scene * many + rows.agent, return_inverse=True)
+    starts = np.searchsorted(pairs, np.arange(len(rows.names[0]) + 1) * many)
+    names = [rows.names[1][i] for i in (pairs % many).tolist()]
+    of_scene = [tuple(names[a:b]) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return number - starts[rows.scene], tuple(of_scene)
+
+
+def _centred(path, rows):
+    """Positions, moved by whole units where they are so far that float32 is coarse."""
+    if np.abs(rows.xy).max() < FAR:
+        return rows.xy
+    size = len(rows.names[0])
+    count = np.bincount(rows.scene, minlength=size)
+    mean = [np.bincount(rows.scene, x, size) / count for x in rows.xy.T]
+    logging.info("%s: scenes are moved to their middle, positions were large", path)
+    return rows.xy - np.round(np.stack(mean, axis=1))[rows.scene]
