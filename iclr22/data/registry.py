@@ -39,12 +39,13 @@ class Info(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Examples by split as `Splits`, a graph as `graph.NodeData`, `DomainData`, `Events`.
+    """Examples by split as `Splits`, a graph as `graph.NodeData`, `DomainData`, `Events`,
+    tracks by split as `Fold`.
 
     `load(data_dir)` gives the real one; `synthetic(rng, size)` gives a learnable one for
     tests and `--quick`: `Splits` of the same keys, dtypes and trailing shapes, a graph
     of `size` nodes with features and classes of its own, `size` samples of fewer domains,
-    or a log of about `size` events.
+    a log of about `size` events, or tracks with about `size` windows.
     """
 
     load: Callable[[str | None], Any]

@@ -1,4 +1,4 @@
-"""Generated agents that influence each other as strongly as asked, and who whom.
+"""Generated agents, as many of them under influence as asked, and who influences whom.
 
 Everybody walks at a steady pace and turns at random moments, which nobody's past foretells.
 Some follow another: they walk its path, turn by turn, some frames later, so its past tells
@@ -62,10 +62,12 @@ def simulate_tracks(
 ) -> tuple[Tracks, Influence]:
     """Tracks of scenes of agents, and who influences whom.
 
-    The same seed gives the same roles and the same chance events for every dial.
+    The same seed gives the same chance events for every dial: who is influenced at a low
+    one is so at a higher one.
 
     Args:
-      dial: strength of influence, from 0, none, to 1.
+      dial: from 0, nobody is influenced, to 1: as many as `SHARES` says. It is the share
+        of agents that changes, so that what neighbours tell grows in proportion.
       agents: fewest and most in a scene.
       frames: of a scene, 0.4 s apart.
       seed: number or `numpy.random.Generator`.
