@@ -1,0 +1,19 @@
+"""Shapley attribution of trajectory predictors (arXiv:2110.05304): does a prediction use
+other agents, which ones, and when?
+
+`attribute` divides the error of any predictor over the target's past and its neighbours,
+`scores` sums up (social interaction score), `shapley_values` works for any game. Stages:
+`trajectron` (Trajectron++ with one edge per neighbour, with a sum, or past only) and
+`pecnet`; `pipeline` trains and evaluates them, `scene` runs them on whole scenes as graphs.
+"""
+
+from iclr22.trajectory_shapley.attribute import Attribution, attribute
+from iclr22.trajectory_shapley.predictor import Foreign, Predictor
+from iclr22.trajectory_shapley.shapley import interaction_values, shapley_values
+from iclr22.trajectory_shapley.windows import (
+    build_windows,
+    with_random_agent,
+    with_random_neighbours,
+)
+
+STAGES = ("trajectron", "pecnet")
