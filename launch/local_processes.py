@@ -1,8 +1,9 @@
 """Start one command as several CPU processes on this machine: the rehearsal of a pod.
 
-  python launch/local_processes.py --processes=2 --devices=4 -- \
-      python -m experiments.diva --quick --distributed
+  python launch/local_processes.py --processes=2 --devices=4 -- diva --quick
+  python launch/local_processes.py --processes=2 -- python my_program.py
 
+The name of an experiment is run by `run_worker.sh`, as on the worker of a pod.
 Each process learns from its environment which one it is (`parallel.initialize` reads it).
 Process 0 is shown here, all are logged below --logs. As soon as one fails the others are
 ended and its exit status is returned; without that they would wait for it, minutes or
@@ -27,6 +28,7 @@ GRACE = 2.0  # seconds between asking and killing; JAX itself does not heed the 
 SETTLE = (
     1.5  # seconds after a failure in which others may turn out to have failed first
 )
+ROOT = pathlib.Path(__file__).parents[1]
 LAST_LINES = 15  # of the log of the process that failed
 
 
@@ -136,6 +138,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def worker(command: list[str]) -> list[str]:
+    """The worker script for the name of an experiment, else the command itself."""
+    if not (ROOT / "experiments" / f"{command[0]}.py").exists():
+        return command
+    os.environ.setdefault("PYTHON", sys.executable)
+    return ["bash", str(ROOT / "launch" / "run_worker.sh"), *command]
+
+
 def explain(index: int, status: int, log: pathlib.Path) -> str:
     """Which process failed, how, and the end of its log."""
     how = f"status {status}" if status > 0 else signal.Signals(-status).name
@@ -152,7 +162,8 @@ def main(argv):
         raise app.UsageError("no command; put it after --")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        with Processes(argv[1:], FLAGS.processes, FLAGS.devices, FLAGS.logs) as all_:
+        command = worker(argv[1:])
+        with Processes(command, FLAGS.processes, FLAGS.devices, FLAGS.logs) as all_:
             failure = all_.first_failure()
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
