@@ -30,6 +30,7 @@ bench: $(VENV)/installed ## time and memory at 1x, 4x, 16x: about half an hour
 	$(BIN)/python -m experiments.benchmarks.cold_brew --scale
 	$(BIN)/python -m experiments.benchmarks.grda
 	$(BIN)/python -m experiments.benchmarks.recurrent_intensity
+	$(BIN)/python -m experiments.benchmarks.trajectory_shapley
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
