@@ -54,6 +54,14 @@ class _Plan(NamedTuple):
     width: int  # slots of the predictor's inputs
 
 
+class _Options(NamedTuple):
+    """How coalitions are chosen."""
+
+    estimator: str
+    samples: int | None
+    seed: int
+
+
 def attribute(
     predictor: Predictor | Foreign,
     windows: Windows,
@@ -67,7 +75,7 @@ def attribute(
     seed: int = 0,
     floor: float | None = -20.0,
     control: bool = False,
-    chunk: int = 2048,
+    chunk: int | None = None,
     directory=None,
     mode: str = "jit",
 ) -> Attribution:
@@ -86,7 +94,7 @@ def attribute(
       seed: of what is drawn.
       floor: nats below which the likelihood of a step does not count.
       control: the last slot is a random agent, which is never part of a group.
-      chunk: coalitions per call of the predictor.
+      chunk: coalitions per call of the predictor; by default what suits the devices.
       directory: finished blocks are kept here and used by the next run. They are made
         again for other windows, parameters or options, not for another function of
         the same name.
@@ -96,39 +104,40 @@ def attribute(
       InputError: unknown names, too many players, outputs of a wrong shape.
     """
     rules = games.check_rules(games.Rules(tuple(metrics), baseline, floor=floor))
-    enumerates = estimator not in shapley.SAMPLES
     windows = windows if windows.mask.shape[1] else _with_slot(windows)
-    plan = _plan(windows.mask, max_exact if enumerates else None, control)
-    cost = _costs(plan.players, estimator, samples)
-    names = games.outputs(rules, windows.future.shape[1])
+    most = None if estimator in shapley.SAMPLES else max_exact
+    plan = _plan(windows.mask, most, control)
+    options = _Options(estimator, samples, seed)
+    cost = _costs(plan.players, options)
     _announce(plan, cost, estimator)
-    pool = windows if pool is None else pool
-    given = games.inputs(rules, windows, pool, seed)
-    on = parallel.local(parallel.devices(mode))
+    given = games.inputs(rules, windows, windows if pool is None else pool, seed)
     _try(predictor, given)
-    key = {"estimator": estimator, "samples": samples, "seed": seed, "control": control}
-    key |= rules._asdict() | {"max_exact": max_exact, "metrics": list(rules.metrics)}
+    key = None
     if directory is not None:
-        key["digest"] = _digest(predictor, given)
-    values = np.zeros((2, *plan.owner.shape[:1], 1 + windows.mask.shape[1], len(names)))
-    ends = np.zeros((2, len(plan.players), len(names)))
-    mask = np.zeros(values.shape[1:3], bool)
+        key = options._asdict() | rules._asdict() | {"metrics": list(rules.metrics)}
+        key |= {"most": most, "control": control, "digest": _digest(predictor, given)}
+    on = parallel.local(parallel.devices(mode))
+    outputs = games.outputs(rules, windows.future.shape[1])
+    result = _nothing(windows, outputs, int(cost.max(initial=0)))
     for width, chosen in _buckets(plan):
         part = _narrow(plan, chosen, width)
         inputs = _take(given, chosen, part.slots)
+        worth = games.start(predictor, rules, on, chunk, int(cost[chosen].sum()))
         size = _block(cost[chosen])
-        rows = min(chunk, _power(int(cost[chosen].sum())))
-        worth = games.start(predictor, rules, on, rows)
         compute = functools.partial(
-            *(_block_values, worth, part, inputs, size, len(names)),
-            estimator=estimator,
-            samples=samples,
-            seed=[seed, width],
+            _block_values, worth, part, inputs, size, len(outputs), options
         )
-        found = _stored(compute, part, size, len(names), directory, key)
-        _scatter(found, chosen, part, values, ends, mask)
-    most = int(cost.max(initial=0))
-    return Attribution(*values, mask, *ends, names, most)
+        found = _stored(compute, part, size, len(outputs), directory, key)
+        _scatter(found, chosen, part, result)
+    return result
+
+
+def _nothing(windows, outputs, most) -> Attribution:
+    """Zeros, to be filled in."""
+    shape = len(windows.mask), 1 + windows.mask.shape[1], len(outputs)
+    values, spread, full, empty = map(np.zeros, (shape, shape, shape[::2], shape[::2]))
+    mask = np.zeros(shape[:2], bool)
+    return Attribution(values, spread, mask, full, empty, outputs, most)
 
 
 def game(
@@ -141,7 +150,6 @@ def game(
     pool: Windows | None = None,
     seed: int = 0,
     floor: float | None = -20.0,
-    chunk: int = 2048,
 ) -> tuple[Callable, np.ndarray]:
     """The game of one window, for `shapley_values` and `interaction_values`.
 
@@ -155,8 +163,8 @@ def game(
     _try(predictor, given)
     on = parallel.local(parallel.devices())
     one = jax.tree.map(lambda x: x[row : row + 1], given)
-    worth = games.start(predictor, rules, on, chunk)(one)
     slots = np.flatnonzero(windows.mask[row])
+    worth = games.start(predictor, rules, on, None, 2 ** min(1 + len(slots), 11))(one)
 
     def value_fn(coalitions):
         shown = np.zeros((len(coalitions), 1 + windows.mask.shape[1]), bool)
@@ -201,9 +209,9 @@ def _plan(mask, most, control) -> _Plan:
     return _Plan(slots, owner, players, mask.shape[1])
 
 
-def _costs(players, estimator, samples):
+def _costs(players, options):
     """Coalitions per window `[windows]`."""
-    costs = {int(n): shapley.cost(int(n), estimator, samples) for n in set(players)}
+    costs = {n: shapley.cost(n, *options[:2]) for n in set(players.tolist())}
     return np.array([costs[n] for n in players.tolist()], np.int64)
 
 
@@ -292,14 +300,12 @@ def _stored(compute, part, size, outputs, directory, key):
     return found
 
 
-def _block_values(
-    start, part, inputs, size, outputs, low, high, *, estimator, samples, seed
-):
+def _block_values(start, part, inputs, size, outputs, options, low, high):
     """Records of windows `low` to `high`: values, standard errors, worth of all, none."""
     rows = np.minimum(np.arange(low, low + size), high - 1)  # blocks of one shape
     worth = start({name: x[rows] for name, x in inputs.items()})
-    rng = np.random.default_rng([*seed, low])
-    designs = _designs(part.players[low:high], estimator, samples, rng)
+    rng = np.random.default_rng([options.seed, part.width, low])
+    designs = _designs(part.players[low:high], options, rng)
     window = [members[design.game] for members, design in designs]
     shown = [
         _shown(design.coalitions, part.owner[low + index])
@@ -315,13 +321,14 @@ def _block_values(
         n = design.coalitions.shape[1]
         values, spread = shapley.combine(design, own)
         result[members, :n] = values
-        result[members, -2], result[members, -1] = own[design.full], own[design.empty]
         result[members, 1 + part.width : 1 + part.width + n] = spread
+        result[members, -2], result[members, -1] = own[design.full], own[design.empty]
     return result
 
 
-def _designs(players, estimator, samples, rng):
+def _designs(players, options, rng):
     """Numbers of windows with equally many players, and what is asked of them."""
+    estimator, samples = options[:2]
     found = []
     for n in np.unique(players).tolist():
         members = np.flatnonzero(players == n)
@@ -347,20 +354,17 @@ def _shown(coalitions, owner):
     return np.take_along_axis(np.concatenate([coalitions, nobody], 1), owner, 1)
 
 
-def _scatter(found, chosen, part, values, ends, mask):
+def _scatter(found, chosen, part, result):
     """Put records where the windows' slots are."""
     player = np.arange(1 + part.width)
     window, number = np.nonzero(player < part.players[:, None])
-    first = (part.owner[:, :, None] == player).argmax(
-        1
-    )  # slot of a player, [w, 1 + width]
-    place = first[window, number]
+    first = (part.owner[:, :, None] == player).argmax(1)  # slot of each player
     slots = np.concatenate([np.full((len(chosen), 1), -1), part.slots], 1)
-    where = 1 + slots[window, place]
-    for i, offset in enumerate((0, 1 + part.width)):
-        values[i, chosen[window], where] = found[window, offset + number]
-        ends[i, chosen] = found[:, i - 2]
-    mask[chosen[window], where] = True
+    where = chosen[window], 1 + slots[window, first[window, number]]
+    result.values[where] = found[window, number]
+    result.standard_error[where] = found[window, 1 + part.width + number]
+    result.mask[where] = True
+    result.full[chosen], result.empty[chosen] = found[:, -2], found[:, -1]
 
 
 def _digest(predictor, given) -> str:

@@ -29,6 +29,10 @@ from iclr22.trajectory_shapley.windows import Windows
 BASELINES = ("zero", "random", "constant", "mean")
 METRICS = ("nll", "min_ade", "min_fde")
 KERNEL = 3  # samples that a kernel estimate of the likelihood needs
+CHUNK = {
+    "cpu": 1024
+}  # rows that a device decodes at a time; on a CPU they fit its cache
+LARGE = 16384  # the same on an accelerator
 
 
 class Rules(NamedTuple):
@@ -132,7 +136,9 @@ def _others(windows, pool, rng):
 # Worth
 
 
-def start(predictor: Predictor | Foreign, rules: Rules, on, chunk: int) -> Callable:
+def start(
+    predictor: Predictor | Foreign, rules: Rules, on, chunk: int | None, most: int
+) -> Callable:
     """Function from inputs `[windows, ...]` to the worth of coalitions in them.
 
     What it returns is a function of window numbers `[rows]` and coalitions
@@ -140,8 +146,12 @@ def start(predictor: Predictor | Foreign, rules: Rules, on, chunk: int) -> Calla
 
     Args:
       on: devices of this process, from `parallel.local`.
-      chunk: rows that are predicted at a time, divided over the devices.
+      chunk: rows that are predicted at a time, divided over the devices; by default what
+        suits them.
+      most: rows that will be asked for, if fewer; they are filled up to a power of two.
     """
+    chunk = chunk or on.mesh.size * CHUNK.get(jax.default_backend(), LARGE)
+    chunk = min(chunk, 1 << max(most - 1, 0).bit_length())
     if isinstance(predictor, Foreign):
         return functools.partial(_on_host, predictor, rules, chunk)
     if not isinstance(predictor, Predictor):

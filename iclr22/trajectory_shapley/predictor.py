@@ -49,6 +49,7 @@ MIXTURE = {  # what a mixture consists of: shape, of B rows, K modes and T steps
     "cov": ("B", "K", "T", 2, 2),
 }
 SAMPLES = {"samples": ("B", "S", "T", 2)}
+FORMS = (SAMPLES, MIXTURE)
 
 
 def load(name: str) -> Foreign:
@@ -91,32 +92,18 @@ def call(foreign: Foreign, inputs: dict, horizon: int):
       InputError: outputs of another form or shape.
     """
     found = foreign.predict(*(inputs[name] for name in ARGUMENTS))
-    expected = SAMPLES
-    if not isinstance(found, dict) or "samples" not in found:
-        expected = MIXTURE
-    text = " or ".join(
-        ", ".join(f"{k} {_text(v)}" for k, v in x.items()) for x in _BOTH
-    )
-    if not isinstance(found, dict) or not expected.keys() <= found.keys():
-        names = sorted(found) if isinstance(found, dict) else type(found).__name__
+    names = set(found) if isinstance(found, dict) else set()
+    expected = SAMPLES if "samples" in names else MIXTURE
+    if not expected.keys() <= names:
+        forms = (", ".join(f"{k} {_text(v)}" for k, v in x.items()) for x in FORMS)
         raise errors.InputError(
-            f"a predictor must return a dict with {text}; found {names}"
+            f"a predictor must return a dict with {' or '.join(forms)}; found "
+            f"{sorted(map(str, names)) if names else type(found).__name__}"
         )
     arrays = {name: _array(name, found[name]) for name in expected}
     sizes = {"B": len(inputs["history"]), "T": horizon}
     for name, shape in expected.items():
-        x = arrays[name]
-        wanted = [sizes.setdefault(s, n) for s, n in zip(shape, x.shape, strict=False)]
-        wanted = [sizes.get(s, s) for s in shape] if x.ndim != len(shape) else wanted
-        fixed = [
-            w if isinstance(s, str) else s for s, w in zip(shape, wanted, strict=True)
-        ]
-        if list(x.shape) != fixed:
-            raise errors.InputError(
-                f"a predictor must return {name} {_text(shape)} = "
-                f"{_text(fixed)} for {sizes['B']} rows and {horizon} steps; found shape "
-                f"{_text(x.shape)}"
-            )
+        sizes = _fitted(name, arrays[name].shape, shape, sizes)
     if expected is SAMPLES:
         return arrays
     cov = arrays["cov"]
@@ -124,7 +111,18 @@ def call(foreign: Foreign, inputs: dict, horizon: int):
     return metrics.Mixture(arrays["mix_logits"], arrays["mean"], cov)
 
 
-_BOTH = (SAMPLES, MIXTURE)
+def _fitted(name, found, shape, sizes) -> dict:
+    """Sizes by letter with those that an array settles; InputError for another shape."""
+    if len(found) == len(shape):
+        named = zip(shape, found, strict=True)
+        sizes = {s: n for s, n in named if isinstance(s, str)} | sizes
+    wanted = tuple(sizes.get(s, s) for s in shape)
+    if tuple(found) != wanted:
+        raise errors.InputError(
+            f"a predictor must return {name} {_text(shape)} = {_text(wanted)} for "
+            f"{sizes['B']} rows and {sizes['T']} steps; found shape {_text(found)}"
+        )
+    return sizes
 
 
 def _text(shape) -> str:
@@ -142,15 +140,19 @@ def _array(name, x) -> np.ndarray:
 
 
 def check(foreign: Foreign, inputs: dict, horizon: int) -> None:
-    """Try a predictor on two rows and the same two in reverse, before any long work.
+    """Try a predictor on two rows and on the same two in reverse, before any long work.
+
+    Args:
+      inputs: `ARGUMENTS` by name, of one row or more.
 
     Raises:
       InputError: outputs of another shape, not finite, or that depend on other rows or
         on chance.
     """
-    rows = {name: np.repeat(inputs[name][:2], 2, 0)[1:3] for name in ARGUMENTS}
-    if len(inputs["history"]) > 1:
-        rows = {name: inputs[name][:2] for name in ARGUMENTS}
+    rows = {
+        name: np.resize(inputs[name], (2, *inputs[name].shape[1:]))
+        for name in ARGUMENTS
+    }
     first = call(foreign, rows, horizon)
     again = call(foreign, {name: x[::-1].copy() for name, x in rows.items()}, horizon)
     first, again = (x if isinstance(x, dict) else x._asdict() for x in (first, again))
