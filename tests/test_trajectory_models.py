@@ -156,6 +156,14 @@ def test_pecnet_loss_has_literal_values(small):
     np.testing.assert_allclose(total, expected, rtol=1e-6)
 
 
+def test_pecnet_scale_is_of_the_unit():
+    metres = numbers(50, 4, 2)
+    assert pecnet.scale_for(10 * metres) == pytest.approx(
+        pecnet.scale_for(metres) / 10, rel=0.06
+    )
+    assert pecnet.scale_for(np.full((2, 3, 2), 3.387 / np.sqrt(2))) == 1.9
+
+
 def test_pecnet_has_the_widths_of_the_publication():
     config = pecnet.Config()._replace(**pecnet.PAPER)
     batch = pecnet.example(size=1)[1]

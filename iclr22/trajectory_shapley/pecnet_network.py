@@ -60,17 +60,19 @@ class Network(nn.Module):
         return jnp.concatenate([past, self.read_endpoint(endpoint), position], -1)
 
     def pool(self, features, mask):
-        """Rounds in which every agent adds what it hears from those in `mask`.
+        """What the target, the first agent, holds `[..., 2 code + 2]` after rounds in
+        which every agent adds what it hears from those in `mask`.
 
         Args:
           features: `[..., agents, 2 code + 2]`.
-          mask: `[..., agents]` bool, who is heard; the target, first, always is.
+          mask: `[..., agents]` bool, who is heard; the target always is.
         """
-        for _ in range(self.config.rounds):
-            score = self.query(features) @ self.key(features).swapaxes(-1, -2)
+        for left in reversed(range(self.config.rounds)):
+            hearing = features if left else features[..., :1, :]
+            score = self.query(hearing) @ self.key(features).swapaxes(-1, -2)
             share = jax.nn.softmax(jnp.where(mask[..., None, :], score, -jnp.inf), -1)
-            features = features + share @ self.value(features)
-        return features
+            features = hearing + share @ self.value(features)
+        return features[..., 0, :]
 
     def path(self, target, others, endpoint, mask):
         """Path `[batch, horizon, 2]` to `endpoint [batch, 2]` after pooling.
@@ -82,7 +84,7 @@ class Network(nn.Module):
         """
         everyone = jnp.concatenate([target[:, None], others], 1)
         heard = jnp.concatenate([jnp.ones_like(mask[:, :1], bool), mask], 1)
-        steps = self.write_path(self.pool(everyone, heard)[:, 0])
+        steps = self.write_path(self.pool(everyone, heard))
         steps = steps.reshape(len(steps), -1, 2)
         return jnp.concatenate([steps, endpoint[:, None]], 1)
 
