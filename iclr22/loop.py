@@ -2,6 +2,7 @@
 
 import functools
 import math
+import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from absl import logging
 
 from iclr22 import checkpoint, parallel, progress, record
-from iclr22.data import batching
+from iclr22.data import batching, streaming
 
 
 class Schedule(NamedTuple):
@@ -21,6 +22,20 @@ class Schedule(NamedTuple):
     save_every: int = 500
     evaluate_every: int = 0  # 0: only after the last step
     scan: int = 1  # updates per call of the compiled step
+    prefetch: int = 2  # calls whose batches are made ahead by a thread; 0: none
+
+
+class Times(NamedTuple):
+    """Where the wall time of a training went, from its first step to its last."""
+
+    seconds: float  # in all
+    waiting: float  # of these, for a batch, all steps done; prefetch 0: to make batches
+    calls: int  # of the compiled step
+
+    @property
+    def idle(self) -> float:
+        """Share of the time in which the step waited for a batch."""
+        return self.waiting / max(self.seconds, 1e-9)
 
 
 class NonFiniteLoss(FloatingPointError):
@@ -39,6 +54,7 @@ def fit(
     valid=None,
     review: Callable | None = None,
     name: str = "training",
+    watch: Callable[[Times], None] | None = None,
 ):
     """Train a method to the end of its schedule and return its last state.
 
@@ -46,8 +62,9 @@ def fit(
       method: a module with the seven names of `types.Method`.
       config: its configuration.
       batches: `step -> batch`, pure, so that a resumed run sees what it would have seen
-        (`data.batching.make`). This process's slice of the global batch. A
-        `data.batching.Whole` is brought to the devices once.
+        (`data.batching.make`, `data.streaming.make`). This process's slice of the global
+        batch, in arrays that it does not use again: a thread makes batches ahead
+        (`Schedule.prefetch`). A `data.batching.Whole` is brought to the devices once.
       schedule: length and intervals.
       seed: of initialisation and of everything random in the steps.
       mode: `jit` or `pmap`; the numbers are the same.
@@ -57,6 +74,7 @@ def fit(
         batch that stays on the devices. Means are logged as `<name>/<quantity>`.
       review: `(state, means) -> state`, pure, after every evaluation and before the save
         of that step: to keep the best state, to cut a rate. Means are by that name.
+      watch: gets the `Times` after the last step.
 
     Raises:
       NonFiniteLoss: checked before every save, so the newest checkpoint is good.
@@ -72,7 +90,10 @@ def fit(
     writer = record.Writer(directory, resume_at=start) if directory else None
     run = _Run(method, config, on, schedule, writer, saved, valid, review)
     try:
-        return run.advance(state, start, batches, name)
+        state = run.advance(state, start, batches, name)
+        if watch and run.times:
+            watch(run.times)
+        return state
     finally:
         if saved:
             saved.close()
@@ -91,15 +112,36 @@ class _Run:
         self.review = review
         self.placed = {}  # whole batches, by name, on the devices
         self.pending = []  # (step after it, device metrics), not yet looked at
+        self.times = None
 
     def advance(self, state, step, batches, name):
         plan = self.schedule
-        bar = progress.Bar(plan.steps, name, start=step)
-        while step < plan.steps:
-            count = min(plan.scan, plan.steps - step)
-            state, metrics = self._step(state, step, count, batches)
+        places = _places(step, plan)
+        if not places:
+            return state
+        whole = isinstance(batches, batching.Whole)
+        make = functools.partial(self._batch, batches)
+        began = time.monotonic()
+        ahead = streaming.Prefetch(make, places, 0 if whole else plan.prefetch)
+        with ahead:
+            state = self._steps(state, places, ahead, whole, name)
+        seconds = time.monotonic() - began
+        self.times = Times(seconds, ahead.waited, len(places))
+        if not whole and seconds > progress.QUIET_SECONDS:
+            share = 100 * self.times.idle
+            logging.info("%s: waited for batches %.1f %% of the time", name, share)
+        return state
+
+    def _steps(self, state, places, ahead, whole, name):
+        plan = self.schedule
+        bar = progress.Bar(plan.steps, name, start=places[0][0])
+        for step, count in places:
+            batch = ahead.next(before=self._settle)
+            state, metrics = self._compiled(count, not whole)(state, batch)
             step += count
             self.pending.append((step, count, metrics))
+            if plan.prefetch and not whole:
+                self._settle(plan.prefetch)  # batches of steps to come take memory
             last = step == plan.steps
             if last or _crossed(step, count, plan.log_every):
                 bar.update(step, self.flush())
@@ -110,15 +152,22 @@ class _Run:
         bar.close()
         return state
 
-    def _step(self, state, step, count, batches):
-        whole = isinstance(batches, batching.Whole)
-        compiled = _compiled_step(
-            self.method.train_step, self.config, *_key(self.on), count, not whole
-        )
-        if whole:
-            return compiled(state, self._place("", batches))
+    def _batch(self, batches, place):
+        """What the step at this place needs, on the devices."""
+        if isinstance(batches, batching.Whole):
+            return self._place("", batches)
+        step, count = place
         batch = _stack([batches(step + i) for i in range(count)])
-        return compiled(state, parallel.shard(self.on, batch, stacked=count > 1))
+        return parallel.shard(self.on, batch, stacked=count > 1)
+
+    def _compiled(self, count, stacked):
+        key = self.method.train_step, self.config, *_key(self.on)
+        return _compiled_step(*key, count, stacked)
+
+    def _settle(self, behind: int = 0):
+        """Wait until all steps are done but the last so many."""
+        if len(self.pending) > behind:
+            jax.block_until_ready(self.pending[-1 - behind][-1])
 
     def _place(self, name, batches):
         if name not in self.placed:
@@ -222,6 +271,12 @@ def _compiled_step(step, config, mode, leaves, structure, count, stacked):
 def _compiled_evaluate(evaluate, config, mode, leaves, structure):
     on = parallel.devices(mode, structure.unflatten(leaves))
     return parallel.compile_evaluate(on, functools.partial(evaluate, config))
+
+
+def _places(step: int, plan: Schedule) -> list[tuple[int, int]]:
+    """`(step, updates)` of every call that is left."""
+    starts = range(step, plan.steps, plan.scan)
+    return [(start, min(plan.scan, plan.steps - start)) for start in starts]
 
 
 def _crossed(step: int, count: int, every: int) -> bool:
