@@ -116,8 +116,8 @@ class Trajectron(nn.Module):
         if self.kinds > 1:
             pair = kind[:, None] * self.kinds + neighbour_kind
             gates += self.edge_kind[pair][:, :, None]
-        out = self.edge_lstm(gates.reshape(batch * slots, time, -1))[0]
-        return out.reshape(batch, slots, -1)
+        out = self.edge_lstm(gates.reshape(batch * slots, time, gates.shape[-1]))[0]
+        return out.reshape(batch, slots, self.hidden)
 
     def attend(self, own, edges, mask):
         """Influence `[batch, hidden]`: attention over the edges that `mask` leaves; zeros
