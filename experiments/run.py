@@ -20,6 +20,7 @@ import jax
 from absl import app, flags, logging
 
 from experiments import flags as config_flags
+from experiments import profiling
 from iclr22 import checkpoint, errors, parallel, record, report
 
 FLAGS = flags.FLAGS
@@ -221,6 +222,9 @@ def define_flags(
     flags.DEFINE_enum("mode", "jit", parallel.MODES, "how steps are compiled")
     flags.DEFINE_bool("quick", False, "tiny synthetic data: seconds on a CPU")
     flags.DEFINE_bool("resume", True, "continue what is in the work directory")
+    flags.DEFINE_bool(
+        "profile", False, "write a trace to WORKDIR/profile, print what is slowest"
+    )
     flags.DEFINE_bool("distributed", False, "join the other processes of this run")
     flags.DEFINE_string(
         "compile_cache",
@@ -260,10 +264,23 @@ def launch(study, method, config, settings, datasets, presets, own_data) -> None
     if parallel.is_main():
         _claim(run)
     parallel.barrier("work directory")  # nobody reads what is about to be replaced
-    study(run)
+    if FLAGS.profile:
+        _profiled(study, run)
+    else:
+        study(run)
     line = run.finish(time.monotonic() - began)
     if line:
         print(line)
+
+
+def _profiled(study, run: Run) -> None:
+    with profiling.trace(run.workdir / "profile") as folder:
+        study(run)
+    if parallel.is_main():
+        try:
+            print(profiling.table(profiling.slowest(folder)))
+        except errors.InputError as error:
+            logging.warning("%s", error)
 
 
 def known_dataset(datasets: list[str], own_data: str) -> str:
