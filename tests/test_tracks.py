@@ -236,6 +236,7 @@ def test_random_agents_are_of_other_scenes_and_of_the_kinds_asked_for():
     given = random_walkers(40, 8, scene=scene, radius=99.0, kinds=("a", "b"))
     kind = rng.integers(0, 2, 40)[given.agent].astype(np.int32)
     found = lib.build_windows(given._replace(kind=kind), history=3, horizon=2)
+    found = found._replace(current=np.zeros_like(found.current))  # all stand still
     # Say in the states where they come from: scene, then kinds of target and agent.
     marks = np.stack([found.recording, found.kind, found.kind], axis=1)[:, None, None]
     marks = np.broadcast_to(marks, (*found.mask.shape, 3, 3)).copy()
@@ -264,8 +265,23 @@ def test_random_agents_are_of_other_scenes_and_of_the_kinds_asked_for():
     np.testing.assert_array_equal(every.neighbours, again.neighbours)
 
 
+def test_random_agents_move_as_they_did_where_they_come_from():
+    found = lib.build_windows(
+        random_walkers(12, 30, scene=np.arange(12) // 3, radius=99.0)
+    )
+    own = found.neighbours[..., -1, 2:] + found.current[:, None, 2:]
+    for made in (
+        lib.with_random_agent(found, found, 0),
+        lib.with_random_neighbours(found, found, 0),
+    ):
+        moves = (made.neighbours[..., -1, 2:] + made.current[:, None, 2:])[made.mask]
+        apart = np.abs(moves[:, None] - own[found.mask]).max(-1).min(1)
+        assert apart.max() < 1e-4
+
+
 def test_random_agents_of_one_scene_are_far_in_time():
     found = lib.build_windows(random_walkers(3, 130, radius=1e3))
+    found = found._replace(current=np.zeros_like(found.current))
     pool = found._replace(
         neighbours=np.broadcast_to(
             found.frame[:, None, None, None], found.neighbours.shape

@@ -212,8 +212,9 @@ def with_random_agent(
 ) -> Windows:
     """One more last slot in every window: an agent that has nothing to do with it.
 
-    It is a neighbour of a window of the pool, of another recording, as that window's
-    target saw it. Its kind is that of one of the window's own neighbours, drawn.
+    It is a neighbour of a window of the pool, of another recording: as far away and in
+    the same direction as from that window's target, moving as it did. Its kind is that of
+    one of the window's own neighbours, drawn.
 
     Args:
       pool: windows whose recordings are numbered as those of `windows`.
@@ -228,7 +229,7 @@ def with_random_agent(
     kind = _some_kind(rng, windows, pool)
     window, slot = _draw(rng, windows, np.arange(n), kind, pool, away)
     added = {
-        "neighbours": pool.neighbours[window, slot],
+        "neighbours": _pasted(windows, np.arange(n), pool, window, slot),
         "mask": np.ones(n, bool),
         "neighbour_kind": pool.neighbour_kind[window, slot],
         "neighbour_agent": np.full(n, -1, np.int32),
@@ -249,7 +250,7 @@ def with_random_neighbours(
     kind = windows.neighbour_kind[places]
     window, slot = _draw(rng, windows, places[0], kind, pool, away)
     states, kinds = windows.neighbours.copy(), windows.neighbour_kind.copy()
-    states[places] = pool.neighbours[window, slot]
+    states[places] = _pasted(windows, places[0], pool, window, slot)
     kinds[places] = pool.neighbour_kind[window, slot]
     agents = np.full_like(windows.neighbour_agent, -1)
     return windows._replace(
@@ -270,6 +271,20 @@ def _some_kind(rng, windows, pool):
     slot = np.where(mask[some], rng.random((len(some), mask.shape[1])), -1).argmax(1)
     kind[some] = windows.neighbour_kind[some, slot]
     return kind
+
+
+def _pasted(windows, rows, pool, window, slot):
+    """States `[rows, time, 6]` of neighbours of the pool beside other targets.
+
+    Each is where it was from its own target, and moves as it did: its velocity and
+    acceleration are its own, minus those of the target it comes to, as for a neighbour
+    that is there. Otherwise agents that ignore each other could be told from random ones.
+    """
+    states = pool.neighbours[window, slot].copy()
+    change = pool.current[window, 2:] - windows.current[rows, 2:]
+    there = (states != 0).any(-1, keepdims=True)
+    states[..., 2:] += np.where(there, change[:, None], 0)
+    return states
 
 
 def _draw(rng, windows, rows, kind, pool, away):
