@@ -9,7 +9,11 @@ other agents, which ones, and when?
 
 from iclr22.trajectory_shapley.attribute import Attribution, attribute
 from iclr22.trajectory_shapley.predictor import Foreign, Predictor
-from iclr22.trajectory_shapley.scores import social_interaction_score, summarise, verdict
+from iclr22.trajectory_shapley.scores import (
+    social_interaction_score,
+    summarise,
+    verdict,
+)
 from iclr22.trajectory_shapley.shapley import interaction_values, shapley_values
 from iclr22.trajectory_shapley.windows import (
     build_windows,

@@ -24,6 +24,12 @@ INTERACTION = {"edge": "edge", "sum": "sum", "past_only": "none"}
 VARIANTS = (*INTERACTION, "constant_velocity", "pecnet")
 SETTINGS = ("plain", "coalition_dropout")
 DROPOUT = {"coalition_dropout": 0.5, "past_dropout": 0.1}  # where a preset has none
+TRAINING = (  # fields of configurations that a trained model no longer depends on
+    *DROPOUT,
+    *("steps", "batch", "learning_rate", "schedule", "decay", "rotate", "kl_weight"),
+    *("dropout", "prior_dropout", "action_noise", "kl_crossover", "clip_crossover"),
+    *("kl_width", "clip_width", "kl_minimum", "latent_noise", "path_weight"),
+)
 ROWS = 256  # windows that are evaluated at a time
 VALID = 2000  # windows that choose the best parameters, at most
 FORMAT = 1  # of model.npz
@@ -191,11 +197,14 @@ def train(
 
 
 def predictor(model: Model) -> Predictor:
-    """The model as attribution needs it."""
+    """The model as attribution needs it; how it was trained makes no other program."""
     if model.variant == "constant_velocity":
         return baselines.predictor(model.params, model.dt)
     module = pecnet if model.variant == "pecnet" else trajectron
-    return module.predictor(model.config, model.params)
+    usual = module.Config()._asdict()
+    config = model.config
+    config = config._replace(**{k: usual[k] for k in TRAINING if k in usual})
+    return module.predictor(config, model.params)
 
 
 VIEWS = ("", "_without", "_zeroed")  # endings of what evaluate returns

@@ -141,12 +141,20 @@ def predict_scene(config: trajectron.Config, params, graph) -> Mixture:
     return networks.integrated_mixture(module.prior(c), mean, spread, *scales)
 
 
+def _edges(config, graph):
+    """Senders' standardised states `[edges, time, 6]` in the frame of the model."""
+    target = graph.nodes["history"][graph.receivers, -1]
+    return trajectron.standardise(
+        config, trajectron.in_frame(config, target, graph.edges)
+    )
+
+
 def _attention(config, module, own, history, graph):
     """Influence `[nodes, hidden]`: attention over the edges that come in."""
     senders, receivers, kind = graph.senders, graph.receivers, graph.nodes["kind"]
     if not len(senders):
         return jnp.zeros_like(own)
-    states = trajectron.standardise(config, graph.edges)[:, None]
+    states = _edges(config, graph)[:, None]
     pair = kind[receivers], kind[senders][:, None]
     edges = module.encode_edges(history[receivers], states, *pair)[:, 0]
     keys = jnp.tanh(module.key_edge(edges) + module.key_own(own)[receivers])
@@ -160,8 +168,7 @@ def _sums(config, module, own, history, graph):
     kinds, kind = config.kinds, graph.nodes["kind"]
     shape = len(own), kinds
     place = graph.receivers * kinds + kind[graph.senders]
-    states = trajectron.standardise(config, graph.edges)
-    states = jax.ops.segment_sum(states, place, len(own) * kinds)
+    states = jax.ops.segment_sum(_edges(config, graph), place, len(own) * kinds)
     count = jax.ops.segment_sum(jnp.ones(len(place)), place, len(own) * kinds)
     strength = jnp.minimum(count, 1).reshape(*shape, 1)
     states = states.reshape(*shape, *states.shape[1:])

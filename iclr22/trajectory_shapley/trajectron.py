@@ -36,6 +36,10 @@ class Config(NamedTuple):
     edge_input: Literal["with_history", "neighbour_only"] = (
         "with_history"  # what an edge reads; with the history it holds a copy of the past
     )
+    edge_frame: Literal["place", "state"] = (
+        "place"  # what a neighbour's states are relative to: the target's position, or as
+        # released its whole state, which tells a hidden past
+    )
     modes: int = 5  # values of the latent
     decoder: int = 64  # width of the GRU
     hidden: int = 32  # width of the LSTMs
@@ -73,6 +77,7 @@ class Config(NamedTuple):
 
 
 PAPER = {
+    "edge_frame": "state",
     "modes": 25,
     "decoder": 128,
     "kl_weight": 100.0,
@@ -138,6 +143,28 @@ def standardise(config: Config, states):
     return states / np.repeat(np.asarray(scale, np.float32), 2)
 
 
+def in_frame(config: Config, target, neighbours):
+    """Neighbours as edges see them, `[batch, ..., time, 6]`; missing rows stay zeros.
+
+    Windows hold them minus the target's whole state. With `edge_frame="place"` velocities
+    and accelerations are the neighbours' own: otherwise any neighbour tells the velocity
+    of a target whose past is hidden, and is credited with it.
+
+    Args:
+      target: the target's last state `[batch, 6]`.
+    """
+    if config.edge_frame == "state":
+        return neighbours
+    own = jnp.concatenate([jnp.zeros_like(target[:, :2]), target[:, 2:]], -1)
+    own = own.reshape(len(own), *[1] * (neighbours.ndim - 2), 6)
+    return jnp.where((neighbours != 0).any(-1, keepdims=True), neighbours + own, 0)
+
+
+def _framed(config, batch):
+    near = in_frame(config, batch["history"][:, -1], batch["neighbours"])
+    return batch | {"neighbours": near}
+
+
 def _module(config, params):
     return network(config).bind({"params": params})
 
@@ -189,7 +216,8 @@ def _mixture(config, logits, mean, spread):
 
 def apply(config: Config, params, inputs, *, key=None):
     """Mixture of positions `[batch, modes, horizon, 2]` for a batch."""
-    prior, _, mean, spread = _forward(config, _module(config, params), inputs, key=key)
+    module, inputs = _module(config, params), _framed(config, inputs)
+    prior, _, mean, spread = _forward(config, module, inputs, key=key)
     return _mixture(config, prior, mean, spread)
 
 
@@ -210,7 +238,7 @@ def _anneal(step, crossover, width):
 def loss(config: Config, params, batch, *, key=None, step=None, axis_name=None):
     """`(total, sums)` over examples; `step=None` is after all annealing."""
     keys = [None] * 3 if key is None else jax.random.split(key, 3)
-    noise = None
+    noise, batch = None, _framed(config, batch)
     if key is not None:
         batch = _augment(config, batch, keys[0])
         if config.action_noise:
@@ -313,7 +341,8 @@ def encode(config: Config, params, inputs):
     past, and of every edge with both."""
     module = _module(config, params)
     history = standardise(config, inputs["history"])
-    neighbours = standardise(config, inputs["neighbours"])
+    present = inputs["history"][:, 1, -1]
+    neighbours = standardise(config, in_frame(config, present, inputs["neighbours"]))
     kind, neighbour_kind = inputs["kind"], inputs["neighbour_kind"]
     codes = {"current": history[:, :, -1], "seed": inputs["seed"], "kind": kind}
     codes["own"] = jnp.stack(
