@@ -140,7 +140,11 @@ class Games(NamedTuple):
 
 
 def games(run, predictor, chosen, pool, *, seed=0, baseline="zero", name="") -> Games:
-    """Both games of some windows: with the control agent, and among random agents."""
+    """Both games of some windows, each with a control agent as one more player: among the
+    neighbours that are there, and among random agents in their place.
+
+    Both have equally many players, so that what is shared is shared by as many.
+    """
     settings = run.settings
     options = {
         "metrics": (settings.metric,),
@@ -150,19 +154,20 @@ def games(run, predictor, chosen, pool, *, seed=0, baseline="zero", name="") -> 
         "max_exact": settings.max_exact,
         "pool": pool,
         "seed": seed,
+        "control": True,
         "mode": run.mode,
     }
     folder = run.workdir / "attribution" / name if name else None
     with_control = windows.with_random_agent(chosen, pool, seed)
-    strangers = windows.with_random_neighbours(chosen, pool, seed + 1)
+    strangers = windows.with_random_neighbours(with_control, pool, seed + 1)
     found = []
     for part, given in (("real", with_control), ("random", strangers)):
         where = folder / f"{baseline}-{part}" if folder else None
-        control = part == "real"
-        arguments = {"directory": where, "control": control} | options
-        found.append(attribute(predictor, given, **arguments))
-    summary = scores.summarise(*found, with_control, seed=seed)
-    return Games(with_control, *found, summary)
+        found.append(attribute(predictor, given, directory=where, **options))
+    real, random = found
+    random = random._replace(values=random.values[:, :-1], mask=random.mask[:, :-1])
+    summary = scores.summarise(real, random, with_control, seed=seed)
+    return Games(with_control, real, random, summary)
 
 
 def told_cost(run, chosen) -> str:
@@ -179,7 +184,7 @@ def told_cost(run, chosen) -> str:
     total = sum(shapley.cost(int(n), settings.estimator, draws) for n in players)
     text = (
         f"{len(players):,} windows of up to {players.max()} players, {total:,} coalitions "
-        f"per model and baseline, and about half as many with random neighbours"
+        "per model and baseline, and as many with random neighbours"
     )
     logging.info("attribution of %s", text)
     return text
@@ -304,7 +309,7 @@ def draw_games(run, found: Games, model, tracks) -> None:
     valued = "nats" if run.settings.metric == "nll" else tracks.unit
     near = found.real.values[:, 1:-1, 0], found.real.mask[:, 1:-1]
     top = int(np.argmax(scores.social_interaction_score(*near)))
-    drawn = scene_of(found, top, model)
+    drawn = scene_of(found, top, tracks, model)
     where = tracks.names[found.windows.recording[top]]
     title = f"{where}, frame {found.windows.frame[top]}"
     figures.scene(
@@ -350,26 +355,24 @@ def by_step(found: Games) -> dict[str, np.ndarray]:
     }
 
 
-def scene_of(found: Games, row: int, model=None) -> dict:
+def scene_of(found: Games, row: int, tracks, model=None) -> dict:
     """What `figures.scene` draws of one window."""
     given = windows.select(found.windows, np.array([row]))
     slots = np.flatnonzero(found.real.mask[row, 1:-1])
-    near = given.neighbours[0, slots]
+    near, recording = given.neighbours[0, slots], int(given.recording[0])
     seen = (near != 0).any(-1, keepdims=True)  # missing rows are zeros
-    kinds = model.kinds if model is not None else ("agent",)
-    kinds = kinds if len(kinds) > 1 else ("agent",)
-    names = [
-        f"{kinds[min(k, len(kinds) - 1)]} {a}"
-        for k, a in zip(
-            given.neighbour_kind[0, slots], given.neighbour_agent[0, slots], strict=True
-        )
-    ]
+    names = ["past"]
+    for slot in slots:
+        agent = int(given.neighbour_agent[0, slot])
+        kind = tracks.kinds[given.neighbour_kind[0, slot]]
+        name = tracks.agents[recording][agent] if tracks.agents else agent
+        names.append(f"{kind if len(tracks.kinds) > 1 else 'agent'} {name}")
     drawn = {
         "history": given.history[0, :, :2],
         "future": given.future[0],
         "neighbours": np.where(seen, near[..., :2], np.nan),
         "values": found.real.values[row, np.append(0, 1 + slots), 0],
-        "names": ["past", *names],
+        "names": names,
     }
     predicted = pipeline.mixture(model, given) if model is not None else None
     if predicted is not None:

@@ -31,6 +31,7 @@ MISSPELT = {
     "cold_brew": ("corra", "cora"),
     "grda": ("dg51", "dg15"),
     "recurrent_intensity": ("ml10k", "ml100k"),
+    "trajectory_shapley": ("zarra1", "zara1"),
 }
 STUDIES = [name for name, module in MODULES.items() if hasattr(module, "study")]
 
