@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test slow lint format bench clean
+.PHONY: run test slow lint format bench reproduce clean
 
 run: $(VENV)/installed ## DIVA on the bundled digits: a table, figures, a page
 	$(BIN)/python -m experiments.diva
@@ -23,14 +23,10 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 bench: $(VENV)/installed ## time and memory at 1x, 4x, 16x: about half an hour
-	$(BIN)/python -m experiments.benchmarks.diva
-	$(BIN)/python -m experiments.benchmarks.message_passing
-	$(BIN)/python -m experiments.benchmarks.message_passing --small
-	$(BIN)/python -m experiments.benchmarks.cold_brew
-	$(BIN)/python -m experiments.benchmarks.cold_brew --scale
-	$(BIN)/python -m experiments.benchmarks.grda
-	$(BIN)/python -m experiments.benchmarks.recurrent_intensity
-	$(BIN)/python -m experiments.benchmarks.trajectory_shapley
+	$(BIN)/python -m experiments.benchmarks.run
+
+reproduce: $(VENV)/installed ## all landed methods at small scale: an hour, report/index.html
+	$(BIN)/python -m experiments.reproduce
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,12 +1,17 @@
 """Benchmarks, on sizes that take no time."""
 
 import csv
+import pkgutil
+import types
 
 import helpers
 import numpy as np
 import pytest
 
+from experiments import benchmarks
 from experiments.benchmarks import message_passing
+from experiments.benchmarks import run as all_benchmarks
+from iclr22 import errors
 
 
 def dense(p):
@@ -99,3 +104,49 @@ def test_recurrent_intensity_times_every_part():
     expected = {"gru epoch", "transformer epoch", "online prices", "hawkes fit"}
     assert set(times) == expected | {"audiences"}
     assert all(wall > 0 for wall, _ in times.values())
+
+
+def test_all_benchmarks_are_listed_once_and_named_right():
+    found = {module.name for module in pkgutil.iter_modules(benchmarks.__path__)}
+    names = [benchmark.name for benchmark in all_benchmarks.BENCHMARKS]
+    assert sorted(names) == sorted(found - {"run", "numbers"})
+    assert len(all_benchmarks.calls([], False)) == len(names) + 2
+    assert [name for name, _ in all_benchmarks.calls(["grda"], True)] == ["grda"]
+    with pytest.raises(errors.InputError, match="Did you mean 'grda'"):
+        all_benchmarks.calls(["grad"], True)
+
+
+def test_one_table_of_all_benchmarks_and_failures_at_the_end(
+    tmp_path, monkeypatch, capsys
+):
+    tiny = ("--nodes=40", "--edges=200", "--features=3", "--runs=1", "--scales=1")
+    tiny += ("--formulations=product", f"--csv={tmp_path / 'own.csv'}")
+    listed = (
+        all_benchmarks.Benchmark("cold_brew", quick=("--dataset=corra",)),
+        all_benchmarks.Benchmark("message_passing", quick=tiny),
+    )
+    monkeypatch.setattr(all_benchmarks, "BENCHMARKS", listed)
+    flags = {"quick": True, "only": [], "csv": str(tmp_path / "all.csv")}
+    monkeypatch.setattr(all_benchmarks, "FLAGS", types.SimpleNamespace(**flags))
+    with pytest.raises(SystemExit, match="failed: cold_brew --dataset=corra"):
+        all_benchmarks.main([])
+    out = capsys.readouterr().out
+    with open(tmp_path / "all.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    whats = {f"{a}, {b}" for a in ("scipy", "product") for b in ("forward", "both")}
+    assert {row["what"] for row in rows} == whats and len(rows) == 4
+    for row in rows:
+        assert row["benchmark"] == "message_passing" and row["unit"] == "ms"
+        assert float(row["value"]) > 0 and row["device"] and row["date"]
+        assert f"| {row['what']} | 1x |" in out
+
+
+@pytest.mark.slow
+def test_streaming_times_every_pipeline():
+    from experiments.benchmarks import streaming
+
+    rows = streaming.measure((1,), base=32, batch=8, steps=3)
+    assert [row[:3] for row in rows] == [
+        (name, "1x", ahead) for name in streaming.PIPELINES for ahead in (0, 2)
+    ]
+    assert all(0 <= idle <= 1 and each > 0 for *_, idle, each, _ in rows)

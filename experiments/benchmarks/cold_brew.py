@@ -25,6 +25,7 @@ import numpy as np
 from absl import app, flags
 
 from experiments import run as runner
+from experiments.benchmarks import numbers
 from iclr22 import cold_brew, data, graph, parallel
 from iclr22.cold_brew import perceptron, pipeline, teacher
 from iclr22.data import batching
@@ -144,6 +145,11 @@ def scale(names, repeat: int) -> None:
             continue
         row = json.loads(done.stdout.splitlines()[-1])
         kind = "drawn" if name.isdigit() else name
+        size = f"{row['nodes']} nodes"
+        numbers.write(
+            numbers.Number(f"teacher epoch, {kind}, {what}", row[what], unit, size)
+            for what, unit in (("ms", "ms"), ("gib", "GiB"))
+        )
         print(
             f"| {kind} | {row['nodes']:,} | {row['edges']:,} | {row['ms']:.1f} | "
             f"{row['gib']:.2f} |",
@@ -166,6 +172,7 @@ def main(argv) -> None:
     if FLAGS.scale:
         return scale(FLAGS.graphs, repeat)
     times = measure(data.get(name).load(FLAGS.data_dir), name, repeat)
+    numbers.write(numbers.Number(k, v, "ms", name) for k, v in times.items())
     print(f"| one update, {name} | ms | PyTorch, ms | ratio |")
     print("| --- | --- | --- | --- |")
     for what, value in times.items():
@@ -184,5 +191,6 @@ if __name__ == "__main__":
     flags.DEFINE_integer("repeat", 10, "timed calls of ten updates each")
     flags.DEFINE_bool("scale", False, "teachers on larger graphs instead")
     flags.DEFINE_list("graphs", SIZES, "for --scale: nodes of drawn ones, or names")
+    numbers.define_flags()
     flags.DEFINE_string("one", "", "internal: measure one of them here")
     app.run(main)

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
+from experiments.benchmarks import numbers
 from iclr22 import data, diva
 from iclr22.diva import maps, ridge, stream
 
@@ -172,6 +173,12 @@ def main(argv) -> None:
         compare(found)
         if exact.exists():
             agreement(exact)
+    numbers.write(
+        numbers.Number(f"{case}, {what}", result[what], unit, f"n={n}")
+        for (case, n), result in found.items()
+        for what, unit in (("seconds", "s"), ("gib", "GiB"))
+        if what in result
+    )
 
 
 def scaling(case: str, exact: pathlib.Path) -> dict:
@@ -224,6 +231,7 @@ if __name__ == "__main__":
     flags.DEFINE_list("cases", list(CASES), "which cases to run")
     flags.DEFINE_integer("largest", 10**9, "skip sizes above this")
     flags.DEFINE_integer("features", 1024, "features, or landmarks")
+    numbers.define_flags()
     flags.DEFINE_string("one", "", "internal: run one case here")
     flags.DEFINE_integer("n", 0, "internal: examples of that case")
     flags.DEFINE_string("keep", "", "internal: save the derivative there")

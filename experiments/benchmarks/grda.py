@@ -17,6 +17,7 @@ import numpy as np
 from absl import app, flags
 
 from experiments import run as runner
+from experiments.benchmarks import numbers
 from iclr22 import data, parallel
 from iclr22.grda import batches, embedding, game, pipeline, plus
 
@@ -77,6 +78,8 @@ def main(argv):
     drawn = data.generate_domains(np.random.default_rng(0), 60, kind="dg60")
     times = measure("dg15", data.get("dg15").load(), FLAGS.hidden, FLAGS.repeat)
     times |= measure("60 domains", drawn, FLAGS.hidden, FLAGS.repeat)
+    size = f"{FLAGS.hidden} wide"
+    numbers.write(numbers.Number(k, v, "ms", size) for k, v in times.items())
     print(f"{runner.device()}, {FLAGS.hidden} wide, ms per update")
     for name, value in times.items():
         torch = TORCH.get(name) if FLAGS.hidden == 512 else None
@@ -87,4 +90,5 @@ def main(argv):
 if __name__ == "__main__":
     flags.DEFINE_integer("hidden", 512, "width of encodings")
     flags.DEFINE_integer("repeat", 5, "timed rounds of twenty updates", lower_bound=1)
+    numbers.define_flags()
     app.run(main)

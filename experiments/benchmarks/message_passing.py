@@ -28,6 +28,7 @@ import numpy as np
 from absl import app, flags
 
 from experiments import run as runner
+from experiments.benchmarks import numbers
 from iclr22 import checkpoint, errors, sparse
 
 SMALL = (2708, 13264, 64)  # nodes, edges, features of Cora, features after a projection
@@ -287,6 +288,11 @@ def main(argv) -> None:
     for size in sizes():
         rows += compare(*size)
     write(rows)
+    numbers.write(
+        numbers.Number(f"{r['formulation']}, {what}", r[f"{what}_ms"], "ms", r["size"])
+        for r in rows
+        for what in ("forward", "both")
+    )
     wrong = [r for r in rows if r["difference"] > TOLERANCE]
     if wrong:
         where = ", ".join(f"{r['formulation']} at {r['size']}" for r in wrong)
@@ -375,6 +381,7 @@ if __name__ == "__main__":
     flags.DEFINE_integer("scan", 1, "products per call; times are per product")
     flags.DEFINE_float("memory_gib", 12.0, "skip what would need more")
     flags.DEFINE_string("csv", "runs/benchmarks/message_passing.csv", "written there")
+    numbers.define_flags()
     flags.DEFINE_string("one", "", "internal: measure a formulation here")
     flags.DEFINE_string("folder", "", "internal: where its problem is")
     app.run(main)

@@ -18,6 +18,7 @@ import numpy as np
 from absl import app, flags
 
 from experiments import run as runner
+from experiments.benchmarks import numbers
 from iclr22 import parallel
 from iclr22.data import batching
 from iclr22.recurrent_intensity import dual, hawkes, scores, sequence
@@ -122,10 +123,13 @@ def main(argv):
         )
         print(f"{name:20s} {wall:8.2f} {busy:8.2f}{beside}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    size = f"sizes times {FLAGS.scale:g}"
+    numbers.write(numbers.Number(k, wall, "s", size) for k, (wall, _) in times.items())
     print(f"peak memory {peak:.2f} GiB")
 
 
 if __name__ == "__main__":
     flags.DEFINE_float("scale", 1.0, "of all sizes", lower_bound=1e-4)
     flags.DEFINE_integer("repeat", 3, "timed runs", lower_bound=1)
+    numbers.define_flags()
     app.run(main)

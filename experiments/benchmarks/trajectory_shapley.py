@@ -17,6 +17,7 @@ import numpy as np
 from absl import app, flags
 
 from experiments import run as runner
+from experiments.benchmarks import numbers
 from iclr22 import parallel
 from iclr22.trajectory_shapley import attribute, game, pipeline, trajectron
 from iclr22.trajectory_shapley import windows as window_lib
@@ -175,9 +176,24 @@ def main(argv):
         print(f"update, interaction {name:5s} {value:8.1f} ms")
     for name, value in found["programs"].items():
         print(f"programs compiled for ragged scenes, {name:7s} {value}")
+    numbers.write(
+        [
+            *(
+                numbers.Number("exact values", seconds, "s", f"{count} windows")
+                for count, _, seconds, _ in found["sizes"]
+            ),
+            numbers.Number("coalitions", rate, "1/s"),
+            numbers.Number("coalitions, one call each", single, "1/s"),
+            *(
+                numbers.Number(f"update, {name}", value, "ms")
+                for name, value in found["update"].items()
+            ),
+        ]
+    )
 
 
 if __name__ == "__main__":
     flags.DEFINE_integer("windows", 1000, "that are attributed", lower_bound=16)
     flags.DEFINE_integer("repeat", 3, "timed rounds of updates", lower_bound=1)
+    numbers.define_flags()
     app.run(main)
