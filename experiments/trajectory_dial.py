@@ -16,19 +16,29 @@ from iclr22.trajectory_shapley.attribute import attribute, game
 
 VARIANT, TRAINING = "edge", "coalition_dropout"
 SMALL = {  # one compile and seconds for each of 15 trainings
-    "steps": 300,
-    "modes": 3,
+    "steps": 500,
+    "horizon": 6,  # what a leader has done tells this much
+    "modes": 1,
     "decoder": 32,
     "hidden": 24,
     "attention": 16,
-    "batch": 128,
+    "edge_input": "neighbour_only",
+    "batch": 96,
+    "learning_rate": 0.01,
+    "action_noise": 0.0,
+    "dropout": 0.0,
+    "prior_dropout": 0.0,
+    "kl_crossover": 100,
+    "clip_crossover": 80,
+    "kl_width": 20.0,
+    "clip_width": 12.0,
+    "position_scale": 5.0,
+    "velocity_scale": 1.3,
+    "acceleration_scale": 0.7,
     "neighbours": 4,
     "windows": 240,
-    "position_scale": 5.0,
-    "velocity_scale": 1.0,
-    "acceleration_scale": 0.8,
 }
-SCENES, QUICK_SCENES = 400, 24
+SCENES, QUICK_SCENES = 800, 24
 _NAMES = {
     "sis@0": "strongest neighbour, no interaction [nats]",
     "delta_sis@0": "the same beyond random agents, no interaction",
