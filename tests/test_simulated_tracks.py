@@ -43,12 +43,12 @@ def test_neighbours_tell_more_the_higher_the_dial():
 
 def test_truth_says_who_walks_whose_path():
     found, truth = simulated_tracks.simulate_tracks(1.0, 50, seed=4)
-    assert truth.leader.shape == truth.role.shape == (50, 5)
-    xy = np.full((50, 5, 26, 2), np.nan)
+    assert truth.leader.shape == truth.role.shape == (50, 4)
+    xy = np.full((50, 4, 26, 2), np.nan)
     xy[found.recording, found.agent, found.frame] = found.xy
     np.testing.assert_array_equal(truth.role >= 0, np.isfinite(xy[:, :, 0, 0]))
     assert ((truth.leader >= 0) == (truth.role > 0)).all()
-    assert (truth.leader < np.arange(5)).all()
+    assert (truth.leader < np.arange(4)).all()
     scene, agent = np.nonzero(truth.role == 1)
     lag = simulated_tracks.LAG
     late = xy[scene, agent, lag:] - xy[scene, truth.leader[scene, agent], :-lag]

@@ -1,9 +1,9 @@
 """Generated agents, as many of them under influence as asked, and who influences whom.
 
-Everybody walks at a steady pace and turns at random moments, which nobody's past foretells.
-Some follow another: they walk its path, turn by turn, some frames later, so its past tells
-their next steps and their own past does not. Some avoid another: they start on a course
-that meets it and turn away as long as they would. The others ignore everybody. Influence
+Everybody wanders: velocities are first-order autoregressions, so the own past tells the
+next steps only in part. Followers walk their leader's path some frames later: where a
+leader is now they will be then, which their own past does not tell. Those who avoid another
+start near it and are pushed away while it is near. The others ignore everybody. Influence
 never goes in circles, and at dial 0 all agents are independent and alike.
 """
 
@@ -16,19 +16,17 @@ from iclr22.data.registry import Dataset, Info
 from iclr22.data.tracks import Fold, Tracks, sort_tracks, split_tracks
 
 ROLES = ("ignore", "follow", "avoid")
-SHARES = (0.6, 0.3)  # who follow, who avoid at dial 1; the first of a scene ignores all
+SHARES = (0.7, 0.2)  # who follow, who avoid at dial 1; the first of a scene ignores all
 DT = 0.4  # seconds
-PACE = (0.4, 0.6)  # metres a frame, from and to
-TURNS = (0.12, 0.6)  # chance a frame, deviation in radians
-SWAY = 0.03  # deviation of the heading's change in every frame, radians
-SPREAD = 4.0  # metres from the middle at which agents start, at most
-LAG = 7  # frames by which followers are late
-BESIDE = 0.3  # metres, deviation of a follower's path from the leader's
-MEET = (10, 20)  # frames from the start after which courses would meet, from and to
-AHEAD = 5  # frames that those who avoid look ahead
-CLEAR = 2.5  # metres they want to keep
-SWERVE = 0.7  # radians a frame, at most
-RADIUS = 50.0  # metres: all are neighbours
+SPEED = 1.0  # metres a second, deviation of each coordinate of the velocity
+MEMORY = 0.8  # of velocities, from frame to frame
+LAG = 6  # frames by which followers are late
+BESIDE = 0.15  # metres, deviation of a follower's path from the leader's
+NEAR = 2.0  # metres, deviation of where those who avoid start beside whom they avoid
+PUSH = 3.0  # metres a second squared, away from whoever is avoided, at no distance
+REACH = 1.5  # metres over which the push falls by a factor e
+SPREAD = 20.0  # metres from the middle at which the others start, at most
+RADIUS = 100.0  # metres: all are neighbours
 
 
 class Influence(NamedTuple):
@@ -43,20 +41,10 @@ class Influence(NamedTuple):
     role: np.ndarray
 
 
-class _Walk(NamedTuple):
-    """Motion of agents, some frames before the first that is shown included."""
-
-    turn: np.ndarray  # [scenes, agents, frames], radians, by chance or to avoid
-    sway: np.ndarray  # [scenes, agents, frames], radians
-    heading: np.ndarray  # [scenes, agents, frames], radians
-    xy: np.ndarray  # [scenes, agents, frames, 2]
-    pace: np.ndarray  # [scenes, agents]
-
-
 def simulate_tracks(
     dial: float = 1.0,
     scenes: int = 400,
-    agents: tuple[int, int] = (3, 5),
+    agents: tuple[int, int] = (3, 4),
     frames: int = 26,
     seed=0,
 ) -> tuple[Tracks, Influence]:
@@ -84,95 +72,55 @@ def simulate_tracks(
     rng = np.random.default_rng(seed)
     shape = scenes, high
     there = np.arange(high) < rng.integers(low, high + 1, scenes)[:, None]
-    role = 1 + (rng.random(shape) < SHARES[1] / sum(SHARES))
-    role *= there & (rng.random(shape) < dial * sum(SHARES))
+    role = there * (1 + (rng.random(shape) < SHARES[1] / sum(SHARES)))
+    role *= rng.random(shape) < dial * sum(SHARES)
     role[:, 0] = 0
     leader = (rng.random(shape) * np.arange(high)).astype(int)
-    walk = _start(rng, *shape, LAG + frames)
-    meet = rng.integers(*MEET, shape)
-    beside = BESIDE * rng.standard_normal((*shape, 2))
+    velocity = _wander(rng, (*shape, LAG + frames, 2))
+    start = rng.uniform(-SPREAD, SPREAD, (*shape, 2))
+    beside = rng.standard_normal((*shape, 2))
+    xy = _walk(velocity, start)
     for agent in range(1, high):
-        whom = leader[:, agent]
-        _follow(walk, agent, whom, role[:, agent] == 1, beside[:, agent])
-        _avoid(walk, agent, whom, role[:, agent] == 2, meet[:, agent])
+        whom = np.arange(scenes), leader[:, agent]
+        late = xy[whom][:, :-LAG] + BESIDE * beside[:, agent, None]
+        late = np.concatenate([late[:, :1].repeat(LAG, 1), late], 1)
+        away = _avoid(velocity[:, agent], xy[whom], NEAR * beside[:, agent])
+        options = xy[:, agent], late, away
+        xy[:, agent] = np.choose(role[:, agent, None, None], options)
     truth = Influence(
         np.where(role > 0, leader, -1).astype(np.int32),
         np.where(there, role, -1).astype(np.int32),
     )
-    return _tracks(walk.xy[:, :, LAG:], there), truth
+    return _tracks(xy[:, :, LAG:], there), truth
 
 
-def _start(rng, scenes, agents, frames):
-    """Agents that ignore each other."""
-    shape = scenes, agents, frames
-    turn = TURNS[1] * rng.standard_normal(shape) * (rng.random(shape) < TURNS[0])
-    sway = SWAY * rng.standard_normal(shape)
-    start = rng.uniform(-np.pi, np.pi, shape[:2])
-    heading = start[..., None] + (turn + sway).cumsum(axis=-1)
-    pace = rng.uniform(*PACE, shape[:2])
-    xy = _steps(heading, pace).cumsum(axis=2)
-    start = rng.uniform(-SPREAD, SPREAD, (*shape[:2], 1, 2))
-    return _Walk(turn, sway, heading, xy - xy[:, :, LAG : LAG + 1] + start, pace)
+def _wander(rng, shape):
+    """Velocities `[scenes, agents, frames, 2]`, stationary."""
+    noise = SPEED * rng.standard_normal(shape)
+    noise[:, :, 1:] *= np.sqrt(1 - MEMORY**2)
+    for now in range(1, shape[2]):
+        noise[:, :, now] += MEMORY * noise[:, :, now - 1]
+    return noise
 
 
-def _steps(heading, pace):
-    way = np.stack([np.cos(heading), np.sin(heading)], axis=-1)
-    return pace[..., None, None] * way
+def _walk(velocity, start):
+    """Positions `[..., frames, 2]` of agents that are at `start` in the first frame."""
+    return start[..., None, :] + DT * (velocity.cumsum(-2) - velocity[..., :1, :])
 
 
-def _follow(walk, agent, whom, active, beside):
-    """Let an agent of the scenes `active` walk the path of `whom [scenes]`, `LAG` later
-    and `beside [scenes, 2]` it.
-
-    Chance turns are the leader's, the sway stays its own.
-    """
-    leader = _Walk(*(array[np.arange(len(whom)), whom] for array in walk))
-    late = np.concatenate([walk.turn[:, agent, :LAG], leader.turn[:, :-LAG]], axis=1)
-    turned = (late + walk.sway[:, agent]).cumsum(axis=1)
-    turned += (leader.heading[:, 0] - turned[:, LAG])[:, None]
-    xy = _steps(turned, leader.pace).cumsum(axis=1)
-    xy += (leader.xy[:, 0] + beside - xy[:, LAG])[:, None]
-    bent = late, walk.sway[:, agent], turned, xy, leader.pace
-    for array, new in zip(walk, bent, strict=True):
-        array[active, agent] = new[active]
-
-
-def _avoid(walk, agent, whom, active, meet):
-    """Let an agent of the scenes `active` start on a course that meets `whom [scenes]`
-    after `meet` frames, and turn away in time."""
-    turn, pace = walk.turn[:, agent].copy(), walk.pace[:, agent]
-    heading, xy = walk.heading[:, agent].copy(), walk.xy[:, agent].copy()
-    other = walk.xy[np.arange(len(whom)), whom]
-    own = _steps(heading[:, LAG : LAG + 1], pace)[:, 0]
-    step = other[:, LAG] - other[:, LAG - 1]
-    course = other[:, LAG] + meet[:, None] * (step - own)
-    xy += (course - xy[:, LAG])[:, None]
+def _avoid(velocity, other, beside):
+    """Positions `[scenes, frames, 2]` of agents that start `beside` another in frame `LAG`
+    and are pushed away from it, `other [scenes, frames, 2]`, while it is near."""
+    xy = _walk(velocity, other[:, LAG] + beside)
+    xy += (other[:, LAG] + beside - xy[:, LAG])[:, None]
+    extra = np.zeros_like(beside)
     for now in range(LAG, xy.shape[1] - 1):
-        pair = slice(now - 1, now + 1)
-        turn[:, now + 1] += _swerve(xy[:, pair], other[:, pair])
-        heading[:, now + 1] = (
-            heading[:, now] + turn[:, now + 1] + walk.sway[:, agent, now + 1]
-        )
-        step = _steps(heading[:, now + 1 : now + 2], pace)[:, 0]
-        xy[:, now + 1] = xy[:, now] + step
-    bent = turn, walk.sway[:, agent], heading, xy, pace
-    for array, new in zip(walk, bent, strict=True):
-        array[active, agent] = new[active]
-
-
-def _swerve(own, other):
-    """Turn `[scenes]` away from an agent that would come too near on a straight course.
-
-    Both are `[scenes, 2, 2]`, positions a frame ago and now.
-    """
-    apart = (other - own)[:, 1]
-    closing = apart - (other - own)[:, 0]
-    when = -(apart * closing).sum(1) / np.maximum((closing**2).sum(1), 1e-9)
-    miss = apart + np.clip(when, 0, AHEAD)[:, None] * closing
-    near = np.maximum(1 - np.linalg.norm(miss, axis=1) / CLEAR, 0) * (when > 0)
-    step = own[:, 1] - own[:, 0]
-    side = step[:, 0] * apart[:, 1] - step[:, 1] * apart[:, 0]
-    return -np.where(side >= 0, 1, -1) * SWERVE * np.sqrt(near)
+        apart = xy[:, now] - other[:, now]
+        far = np.linalg.norm(apart, axis=1, keepdims=True)
+        force = PUSH * np.exp(-far / REACH) * apart / np.maximum(far, 1e-6)
+        extra = MEMORY * extra + DT * force
+        xy[:, now + 1] = xy[:, now] + DT * (velocity[:, now + 1] + extra)
+    return xy
 
 
 def _tracks(xy, there):
@@ -207,7 +155,7 @@ DATASETS = {
         load_crowd,
         synthetic,
         Info(
-            "400 generated scenes of 3 to 5 agents who follow, avoid or ignore each other",
+            "400 generated scenes of 3 or 4 agents who follow, avoid or ignore each other",
             (),
             "Apache-2.0, as the package",
             "Drawn by iclr22.data.simulated_tracks.",
