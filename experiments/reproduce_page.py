@@ -18,7 +18,7 @@ body { overflow-wrap: break-word; } section { margin-top: 2.5rem; }
          font-size: .85rem; color: white; background: #666; white-space: nowrap; }
 .holds { background: #1a7f37; } .partly, .open { background: #9a6700; }
 .not, .fails { background: #b32d2d; }
-td code { white-space: nowrap; } td.w { min-width: 11rem; } td small { opacity: .75; }
+td code, td.s { white-space: nowrap; } td.w { min-width: 11rem; } td small { opacity: .75; }
 table { margin: .3rem 0; } td { vertical-align: top; }
 details { margin: 1rem 0; } summary { cursor: pointer; }
 h2 .badge { margin-left: .5rem; vertical-align: middle; }
@@ -168,16 +168,16 @@ def _numbers(s: Section) -> str:
             absent += 1
             continue
         x = means[key]
+        seeds = f"{x.seeds} seed{'s' * (x.seeds > 1)}"
         lines.append(
             (
-                _pair(what.replace("`", ""), f"{x.dataset}, {x.setting}"),
+                _pair(what.replace("`", ""), f"{x.dataset}, {x.setting}, {seeds}"),
                 _cell(report.number(x.mean, x.interval), "n"),
                 _cell(paper, "n"),
-                _cell(x.seeds, "n"),
             )
         )
     rest = f"<p><small>{absent} rows of the table were not measured.</small></p>"
-    table = _table(("what", "ours", "paper", "seeds"), lines) if lines else ""
+    table = _table(("what", "ours", "paper"), lines) if lines else ""
     return (
         f'<h3>Ours beside the paper</h3><div class="wide">{table}</div>'
         f"{rest if absent else ''}"
@@ -191,8 +191,8 @@ def _runs(runs: list[Done]) -> str:
             f"<td>{_badge(run.state, kinds.get(run.state, 'none'))}</td>",
             f"<td><code>{html.escape(run.command)}</code></td>",
             _cell(_duration(run.seconds) if run.seconds else "", "n"),
-            _cell(run.commit),
-            _cell(run.device),
+            _cell(run.commit, "s"),
+            _cell(run.device, "s"),
             _cell(run.date, "n"),
         )
         for run in runs
