@@ -35,6 +35,8 @@ def table() -> str:
             for s in record.summarise(record.read_results(path))
         }
         for what, key, paper in experiment.HEADLINES:
+            if key not in means:
+                continue  # not measured (yet); nothing is shown in its place
             summary = means[key]
             ours = report.number(summary.mean, summary.interval)
             command = f"`python -m experiments.{method} --dataset={summary.dataset}`"
