@@ -50,28 +50,28 @@ class Config(NamedTuple):
     position_scale: float = 3.0  # positions are divided by this
     velocity_scale: float = 2.0  # velocities are divided by this
     acceleration_scale: float = 1.0  # accelerations are divided by this
-    dropout: float = 0.25  # of codes, in training
+    dropout: float = 0.1  # of codes, in training
     prior_dropout: float = 0.1  # of the prior's layer, in training
     coalition_dropout: float = 0.5  # share of examples that lose some neighbours
     past_dropout: float = 0.1  # share of examples that lose their past
     rotate: bool = True  # turn examples by multiples of 15 degrees, in training
-    action_noise: float = 1.0  # scale of the noise on velocities fed back, in training
+    action_noise: float = 0.0  # scale of the noise on velocities fed back, in training
     kl_weight: float = 1.0  # of the divergence, after annealing
     kl_minimum: float = 0.07  # nats below which the divergence is not reduced
-    kl_crossover: int = 400  # update at which half of the weight is reached
-    kl_width: float = 100.0  # updates over which it is reached
+    kl_crossover: int = 100  # update at which half of the weight is reached
+    kl_width: float = 25.0  # updates over which it is reached
     clip_crossover: int = (
-        300  # update at which logits may be half as large as at the end
+        75  # update at which logits may be half as large as at the end
     )
-    clip_width: float = 60.0  # updates over which that is reached
-    learning_rate: float = 2e-3  # Adam, at the start
+    clip_width: float = 15.0  # updates over which that is reached
+    learning_rate: float = 4e-3  # Adam, at the start
     schedule: Literal["cosine", "exponential"] = (
         "cosine"  # of the learning rate: to 0 at the last update, or as released
     )
     decay: float = 0.9999  # of the learning rate per update, if exponential
     clip: float = 1.0  # bound of each gradient
-    batch: int = 256  # windows per update
-    steps: int = 1000  # updates
+    batch: int = 128  # windows per update
+    steps: int = 600  # updates
     samples: int = 20  # draws behind minADE and minFDE
     systematic: bool = False  # modes of draws evenly over their probabilities
 
@@ -83,7 +83,14 @@ PAPER = {
     "kl_weight": 100.0,
     "coalition_dropout": 0.0,
     "past_dropout": 0.0,
+    "dropout": 0.25,
+    "action_noise": 1.0,
+    "kl_crossover": 400,
+    "kl_width": 100.0,
+    "clip_crossover": 300,
+    "clip_width": 60.0,
     "learning_rate": 1e-3,
+    "batch": 256,
     "steps": 3000,
 }
 """Where the released configuration is not the compact one. It has 100 epochs of up to 120
