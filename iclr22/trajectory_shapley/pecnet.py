@@ -53,7 +53,7 @@ class Config(NamedTuple):
     rotate: bool = True  # turn examples by multiples of 15 degrees, in training
     learning_rate: float = 1e-3  # of Adam, constant
     batch: int = 256  # windows per update
-    steps: int = 1500  # updates in training
+    steps: int = 400  # updates in training
     samples: int = 20  # draws behind minADE and minFDE
 
 
