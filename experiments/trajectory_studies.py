@@ -164,10 +164,9 @@ def games(run, predictor, chosen, pool, *, seed=0, baseline="zero", name="") -> 
     for part, given in (("real", with_control), ("random", strangers)):
         where = folder / f"{baseline}-{part}" if folder else None
         found.append(attribute(predictor, given, directory=where, **options))
-    real, random = found
-    random = random._replace(values=random.values[:, :-1], mask=random.mask[:, :-1])
-    summary = scores.summarise(real, random, with_control, seed=seed)
-    return Games(with_control, real, random, summary)
+    return Games(
+        with_control, *found, scores.summarise(*found, with_control, seed=seed)
+    )
 
 
 def told_cost(run, chosen) -> str:

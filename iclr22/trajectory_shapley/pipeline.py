@@ -180,7 +180,7 @@ def train(
     plan = loop.Schedule(
         config.steps,
         save_every=max(config.steps // 4, 1),
-        evaluate_every=max(config.steps // 12, 1),
+        evaluate_every=max(config.steps // 8, 1),
         scan=min(10, config.steps),
     )
     state = loop.fit(

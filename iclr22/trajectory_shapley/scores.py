@@ -90,6 +90,12 @@ def _parts(found: Attribution, control: bool, output):
     return values[:, 0], values[:, 1:last], found.mask[:, 1:last], agent
 
 
+def _others(real, random, control, output):
+    """Values and mask of random agents; a control agent among them is left out, too."""
+    same = random.mask.shape[1] == real.mask.shape[1]
+    return _parts(random, control and same, output)[1:3]
+
+
 def summarise(
     real: Attribution,
     random: Attribution | None,
@@ -105,7 +111,8 @@ def summarise(
     Args:
       real: values of the windows as they are.
       random: of the same windows with random agents as neighbours
-        (`windows.with_random_neighbours`); None leaves their scores out.
+        (`windows.with_random_neighbours`), best with a control agent, too: what is
+        shared is then shared by as many. None leaves their scores out.
       windows: that were attributed, in the same order.
       control: the last slot of `real` is a random agent (`windows.with_random_agent`);
         it is no neighbour.
@@ -117,7 +124,7 @@ def summarise(
     sis = social_interaction_score(near, mask)
     other = None
     if random is not None:
-        other = social_interaction_score(*_parts(random, False, output)[1:3])
+        other = social_interaction_score(*_others(real, random, control, output))
     columns = {
         "sis": (sis, one),
         "sis_random": (nothing, nothing) if other is None else (other, one),
@@ -234,7 +241,7 @@ def over_time(
     sis = social_interaction_score(*_parts(real, control, output)[1:3])
     other = None
     if random is not None:
-        other = social_interaction_score(*_parts(random, False, output)[1:3])
+        other = social_interaction_score(*_others(real, random, control, output))
     found = {}
     for number in np.unique(windows.recording).tolist():
         rows = np.flatnonzero(windows.recording == number)
