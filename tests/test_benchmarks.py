@@ -145,7 +145,7 @@ def test_one_table_of_all_benchmarks_and_failures_at_the_end(
 def test_streaming_times_every_pipeline():
     from experiments.benchmarks import streaming
 
-    rows = streaming.measure((1,), base=32, batch=8, steps=3)
+    rows = list(streaming.measure((1,), base=32, batch=8, steps=3))
     assert [row[:3] for row in rows] == [
         (name, "1x", ahead) for name in streaming.PIPELINES for ahead in (0, 2)
     ]

@@ -282,6 +282,8 @@ def train(stage, mode, folder, victim=None):
     devices = jax.device_count()
     batches = batching.make(arrays, 16, seed=1, devices=devices)
     plan = loop.Schedule(steps=STEPS, log_every=2, save_every=4, scan=2)
+    if victim is not None:  # dies where it reads, not before what is ahead was saved
+        plan = plan._replace(prefetch=0)
     valid = lambda: batching.in_order(arrays, 16, devices=devices)
     state = loop.fit(stage, config, source(batches, victim), plan, seed=3, mode=mode,
                      directory=folder, valid=valid)

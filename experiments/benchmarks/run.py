@@ -102,7 +102,8 @@ def main(argv) -> None:
             code, found = run_one(name, arguments, pathlib.Path(folder))
             rows += found
             failed += [title] if code else []
-    record.write_csv(FLAGS.csv, COLUMNS, ([r[c] for c in COLUMNS] for r in rows))
+            lines = [[row[name] for name in COLUMNS] for row in rows]
+            record.write_csv(FLAGS.csv, COLUMNS, lines)  # what is there so far
     devices = ", ".join(sorted({row["device"] for row in rows}))
     print(f"\n{table(rows)}\n\n{devices}, commit {runner.commit() or 'unknown'}")
     print(f"{len(rows)} numbers in {FLAGS.csv}")

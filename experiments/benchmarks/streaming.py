@@ -78,44 +78,43 @@ def train(batches, config, steps: int, prefetch: int) -> loop.Times:
 
 
 def measure(scales=SCALES, base: int = 8192, batch: int = 128, steps: int = 60):
-    """Rows `(pipeline, scale, prefetch, waiting share, ms per step, ms of the step)`."""
-    config, rows = diva.Config(classes=CLASSES, batch_size=batch), []
+    """Yield `(pipeline, scale, prefetch, waiting share, ms per step, ms of the step)`."""
+    config, alone = diva.Config(classes=CLASSES, batch_size=batch), None
     devices = parallel.devices("jit").mesh.size
     for scale in scales:
         with tempfile.TemporaryDirectory() as folder:
             write_images(pathlib.Path(folder), base * scale)
             arrays = streaming.open_folder(folder)
             source = streaming.make(arrays, batch, devices=devices)
+            if alone is None:
+                held = cheap(source, 0)
+                alone = train(lambda _, held=held: held, config, steps, 0)
             for name, pipeline in PIPELINES.items():
-                batches = functools.partial(pipeline, source)
-                held = batches(0)
-                alone = train(lambda step, held=held: held, config, steps, 0)
                 for prefetch in (0, 2):
-                    times = train(batches, config, steps, prefetch)
+                    made = functools.partial(pipeline, source)
+                    times = train(made, config, steps, prefetch)
                     each = [1e3 * t.seconds / t.calls for t in (times, alone)]
-                    rows.append((name, f"{scale}x", prefetch, times.idle, *each))
-    return rows
+                    yield (name, f"{scale}x", prefetch, times.idle, *each)
 
 
 def main(argv) -> None:
-    """Print a table."""
+    """Print a table, line by line."""
     del argv
     small = {"scales": (1, 2), "base": 256, "batch": 16, "steps": 6}
-    rows = measure(**small if FLAGS.quick else {"steps": FLAGS.steps})
     print(f"{runner.device()}; share of the time in which the loop waited for a batch")
     print(
-        f"{'pipeline':8s} {'size':>5s} {'ahead':>5s} {'waiting':>8s} {'ms':>8s} alone"
+        f"{'pipeline':8s} {'size':>5s} {'ahead':>5s} {'waiting':>8s} {'ms':>8s}  alone"
     )
-    found = []
+    rows = measure(**small if FLAGS.quick else {"steps": FLAGS.steps})
     for name, scale, prefetch, idle, each, alone in rows:
         print(
             f"{name:8s} {scale:>5s} {prefetch:5d} {100 * idle:7.1f}% {each:8.2f} "
-            f"{alone:5.2f}"
+            f"{alone:6.2f}",
+            flush=True,
         )
         what = f"{name}, {prefetch} ahead"
-        found.append(numbers.Number(f"{what}, waiting", 100 * idle, "%", scale))
-        found.append(numbers.Number(f"{what}, step", each, "ms", scale))
-    numbers.write(found)
+        waiting = numbers.Number(f"{what}, waiting", 100 * idle, "%", scale)
+        numbers.write([waiting, numbers.Number(f"{what}, step", each, "ms", scale)])
 
 
 if __name__ == "__main__":
