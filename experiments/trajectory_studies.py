@@ -204,6 +204,9 @@ def rows_of(games_found: Games, variant, setting, seed, ending="") -> list[tuple
         "delta_sis": found.delta_sis[0],
         "delta_sis_low": found.delta_sis[1],
         "delta_sis_high": found.delta_sis[2],
+        "delta_mean": found.delta_mean[0],
+        "delta_mean_low": found.delta_mean[1],
+        "delta_mean_high": found.delta_mean[2],
     }
     gap = efficiency_gap(games_found.real)
     values["shapley/efficiency_gap"] = gap
@@ -391,18 +394,18 @@ def conclusions(run: runner.Run) -> str:
             key = (variant, setting_of(run, training))
             if (*key, "sis") not in means:
                 continue
-            past, sis, low, high, agent = (
-                means[*key, metric]
-                for metric in (
-                    *("shapley/past", "sis", "delta_sis_low", "delta_sis_high"),
-                    "shapley/random_agent",
-                )
+            names = "shapley/past sis shapley/neighbour_mean shapley/random_agent"
+            names += " delta_sis_low delta_sis_high delta_mean_low delta_mean_high"
+            past, sis, mean, agent, *ends = (means[*key, x] for x in names.split())
+            more = ends[0] > 0 or ends[2] > 0
+            verdict = (
+                "more than random agents" if more else "no more than random agents"
             )
-            verdict = "no more than random agents" if low <= 0 else "more than them"
             lines.append(
                 f"{variant}, {training}: past {past:.3g}, strongest neighbour {sis:.3g}, "
-                f"random agent {agent:.3g}; beyond random ones {low:.3g} to {high:.3g}: "
-                f"neighbours count {verdict}."
+                f"mean neighbour {mean:.3g}, random agent {agent:.3g}; beyond random ones "
+                f"{ends[0]:.3g} to {ends[1]:.3g} (strongest), {ends[2]:.3g} to "
+                f"{ends[3]:.3g} (mean): neighbours count {verdict}."
             )
     return "\n".join(lines)
 

@@ -26,6 +26,7 @@ class Scores(NamedTuple):
     sis: tuple[float, float, float]  # largest value of a neighbour, 0 without one
     sis_random: tuple[float, float, float]  # the same among random agents
     delta_sis: tuple[float, float, float]  # their difference, window by window
+    delta_mean: tuple[float, float, float]  # mean neighbour minus mean random agent
     past: tuple[float, float, float]  # value of the own past
     neighbour_mean: tuple[float, float, float]  # of a neighbour, over all of them
     random_agent: tuple[float, float, float]  # of the control agent
@@ -122,20 +123,25 @@ def summarise(
     past, near, mask, agent = _parts(real, control, output)
     one, nothing = np.ones(len(past)), np.zeros(len(past))
     sis = social_interaction_score(near, mask)
-    other = None
-    if random is not None:
-        other = social_interaction_score(*_others(real, random, control, output))
-    columns = {
+    total = np.where(mask, near, 0).sum(1)
+    unknown = dict.fromkeys(
+        ("sis_random", "delta_sis", "delta_mean"), (nothing, nothing)
+    )
+    columns = unknown | {
         "sis": (sis, one),
-        "sis_random": (nothing, nothing) if other is None else (other, one),
-        "delta_sis": (nothing, nothing) if other is None else (sis - other, one),
         "past": (past, one),
-        "neighbour_mean": (np.where(mask, near, 0).sum(1), mask.sum(1)),
+        "neighbour_mean": (total, mask.sum(1)),
         "random_agent": (nothing, nothing)
         if agent is None
         else (np.where(agent[1], agent[0], 0), agent[1]),
         "ratio": (sis, past),
     }
+    if random is not None:
+        values, players = _others(real, random, control, output)
+        other = social_interaction_score(values, players)
+        columns["sis_random"], columns["delta_sis"] = (other, one), (sis - other, one)
+        gain = total - np.where(players, values, 0).sum(1)
+        columns["delta_mean"] = gain, mask.sum(1)
     above, below = (
         np.stack([np.asarray(columns[name][i], float) for name in Scores._fields], 1)
         for i in (0, 1)
@@ -145,30 +151,30 @@ def summarise(
 
 
 def verdict(scores: Scores) -> str:
-    """One line: whether the model uses neighbours on this data, by the difference of SIS
-    from that among random agents."""
-    mean, low, high = scores.delta_sis
-    shown = f"{mean:.3g} [{low:.3g}, {high:.3g}]"
+    """One line: whether the model uses neighbours on this data.
+
+    By the difference of SIS from that among random agents, or by that of mean values: a
+    largest value also grows with how much values scatter, and those of random agents, who
+    mislead a model that looks at neighbours, scatter more.
+    """
+    (mean, low, high), (typical, least, most) = scores.delta_sis, scores.delta_mean
+    shown = f"delta-SIS {mean:.3g} [{low:.3g}, {high:.3g}]"
+    beyond = f"a neighbour minus a random agent {typical:.3g} [{least:.3g}, {most:.3g}]"
     if math.isnan(low):
         return (
             f"Cannot say whether neighbours are used: delta-SIS {mean:.3g} without an "
             "interval; attribute random neighbours, too, and more than one recording or "
             "stretch of 20 s."
         )
-    if low > 0:
-        share = ""
-        if scores.past[0] > 0:
-            share = f", and {scores.ratio[0]:.0%} of the own past"
-        return (
-            f"The model uses neighbours on this data: the strongest is worth {shown} more "
-            f"than the strongest of random agents (delta-SIS){share}."
-        )
+    if low > 0 or least > 0:
+        share = f", SIS is {scores.ratio[0]:.0%} of the past" * (scores.past[0] > 0)
+        return f"The model uses neighbours on this data: {shown}, {beyond}{share}."
     if high < 0:
         return (
             "The model does not profit from neighbours on this data: the strongest is "
-            f"worth less than the strongest of random agents, delta-SIS {shown}."
+            f"worth less than the strongest of random agents, {shown}; {beyond}."
         )
-    return f"The model ignores neighbours on this data: delta-SIS {shown} contains 0."
+    return f"The model ignores neighbours on this data: {shown} contains 0; {beyond}."
 
 
 # Groups and time
