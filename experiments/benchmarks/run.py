@@ -101,7 +101,7 @@ def main(argv) -> None:
             print(f"[{number}/{len(todo)}] {title}", flush=True)
             code, found = run_one(name, arguments, pathlib.Path(folder))
             rows += found
-            failed += [title] if code else []
+            failed += [f"{title} (exit status {code})"] if code else []
             lines = [[row[name] for name in COLUMNS] for row in rows]
             record.write_csv(FLAGS.csv, COLUMNS, lines)  # what is there so far
     devices = ", ".join(sorted({row["device"] for row in rows}))
