@@ -210,7 +210,11 @@ def rows_of(games_found: Games, variant, setting, seed, ending="") -> list[tuple
     }
     gap = efficiency_gap(games_found.real)
     values["shapley/efficiency_gap"] = gap
-    return [(variant, setting, seed, k + ending, v, "") for k, v in values.items()]
+    return [
+        (variant, setting, seed, name + ending, value, "")
+        for name, value in values.items()
+        if np.isfinite(value)
+    ]
 
 
 def efficiency_gap(found: Attribution) -> float:

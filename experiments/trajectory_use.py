@@ -130,7 +130,6 @@ def _given(run, predictor, chosen, pool) -> dict:
     if not isinstance(predictor, Foreign):
         variant, setting = predictor.variant, predictor.setting
     rows = studies.rows_of(result, variant, setting, run.seeds[0])
-    rows = [row for row in rows if np.isfinite(row[4])]
     return {"rows": rows, "verdict": scores.verdict(result.scores)}
 
 
@@ -139,7 +138,7 @@ def _write(run, result: studies.Games, tracks):
     columns = scores.local_table(result.real, result.windows, tracks)
     record.write_columns(run.output("local.csv"), columns)
     lines = [
-        (name, *(f"{x:.6g}" for x in value))
+        (name, *("" if np.isnan(x) else f"{x:.6g}" for x in value))
         for name, value in result.scores._asdict().items()
     ]
     header = ("score", "mean", "low", "high")

@@ -14,7 +14,7 @@ from experiments import trajectory_shapley as experiment
 from experiments import trajectory_studies as studies
 from experiments import trajectory_use as use
 from iclr22 import data, errors, record
-from iclr22.trajectory_shapley import figures, pipeline, windows
+from iclr22.trajectory_shapley import figures, pipeline, scores, windows
 from iclr22.trajectory_shapley.predictor import Foreign, load
 
 TINY = {"modes": 2, "decoder": 8, "hidden": 8, "attention": 4, "samples": 3}
@@ -113,23 +113,17 @@ def test_training_of_another_kind_makes_no_other_program(fitted):
 
 
 def test_rows_keep_the_names_that_were_agreed_on():
-    triple = (1.0, 0.5, 1.5)
+    ends = {"full": np.full((2, 1), 4.0), "empty": np.ones((2, 1))}
     result = types.SimpleNamespace(
-        scores=types.SimpleNamespace(
-            **dict.fromkeys(
-                ("past", "neighbour_mean", "random_agent", "sis", "sis_random"), triple
-            ),
-            **dict.fromkeys(("ratio", "delta_sis"), triple),
-        ),
-        real=types.SimpleNamespace(
-            values=np.ones((2, 3, 1)), full=np.full((2, 1), 4.0), empty=np.ones((2, 1))
-        ),
+        scores=scores.Scores(*[(1.0, 0.5, np.nan)] * len(scores.Scores._fields)),
+        real=types.SimpleNamespace(values=np.ones((2, 3, 1)), **ends),
     )
     rows = studies.rows_of(result, "sum", "plain", 3, "_random_baseline")
     assert {row[:3] for row in rows} == {("sum", "plain", 3)}
     values = {row[3].removesuffix("_random_baseline"): row[4] for row in rows}
     assert set(figures.PLAYERS) | {"delta_sis", "delta_sis_low"} <= set(values)
     assert values["shapley/efficiency_gap"] == 0 and values["delta_sis_low"] == 0.5
+    assert "delta_sis_high" not in values  # what is not known is no row
     assert set(experiment.DATASETS) >= {"simulated", "zara1", "sdd", "nba"}
     assert set(pipeline.VARIANTS) == {
         *("edge", "sum", "past_only", "constant_velocity", "pecnet")
@@ -193,9 +187,9 @@ def test_own_tracks_and_a_function_end_to_end(folder, tmp_path):
     assert len(windows_seen) == 12 and rows[0]["scene"].startswith("s")
     players = {row["player"] for row in rows}
     assert {"past", "random agent"} < players and "a0" in players
-    scores = {row["score"]: row for row in read(tmp_path / "global.csv")}
+    total = {row["score"]: row for row in read(tmp_path / "global.csv")}
     past = [float(row["value"]) for row in rows if row["player"] == "past"]
-    assert float(scores["past"]["mean"]) == pytest.approx(np.mean(past), rel=1e-4)
+    assert float(total["past"]["mean"]) == pytest.approx(np.mean(past), rel=1e-4)
     assert len(read(tmp_path / "moments.csv")) >= 4
     found = {
         row["metric"]: float(row["value"]) for row in read(tmp_path / "results.csv")

@@ -4,8 +4,9 @@ r"""Time and memory of trajectory Shapley.
   python -m experiments.benchmarks.trajectory_shapley --windows=50
 
 Exact values of 10 players (the past, nine neighbours) on the compact model: 1/16, 1/4 and
-all of 1,000 windows, 1,024,000 coalitions; beside it the same model, compiled, called once
-per coalition. Then one training update, and how many programs ragged scenes compile.
+all of 1,000 windows, 1,024,000 coalitions; beside it the same model called once per
+coalition, compiled and as it stands. Then one training update, and how many programs ragged
+scenes compile.
 """
 
 import functools
@@ -24,7 +25,7 @@ from iclr22.trajectory_shapley import windows as window_lib
 
 PLAYERS = 10
 SHARES = (16, 4, 1)  # of the windows, the first is 1x
-CALLS = 300  # of the predictor, one coalition each
+CALLS = {"compiled": 300, "plain": 10}  # of the predictor, one coalition each
 UPDATES = 20  # per timed round
 FLAGS = flags.FLAGS
 
@@ -74,9 +75,10 @@ def exact(predictor, windows) -> tuple[float, int]:
     return seconds, found.coalitions * len(windows.mask)
 
 
-def one_by_one(config, params, windows, calls: int) -> float:
-    """Coalitions per second when the compiled model is called once for each."""
-    model = jax.jit(functools.partial(trajectron.apply, config))
+def one_by_one(config, params, windows, calls: int, *, compiled=True) -> float:
+    """Coalitions per second when the model is called once for each."""
+    model = functools.partial(trajectron.apply, config)
+    model = jax.jit(model) if compiled else model
     batch = pipeline.to_batch(window_lib.select(windows, np.array([0])))
     rng = np.random.default_rng(0)
     began = 0.0
@@ -128,15 +130,15 @@ def programs(config, scenes=(3, 17, 6, 11)) -> dict[str, int]:
     return {"update": step._cache_size(), "decode": decode._cache_size()}
 
 
-def measure(count: int, repeat: int, calls: int = CALLS, config=None) -> dict:
+def measure(count: int, repeat: int, calls=None, config=None) -> dict:
     """Sizes with seconds, coalitions and peak memory; rates; updates; programs."""
     config = trajectron.Config() if config is None else config
     windows = drawn_windows(count, PLAYERS - 1)
     params = started(config, windows)
     predictor = trajectron.predictor(config, params)
     parts = [max(1, count // share) for share in SHARES]
-    warm = window_lib.select(windows, slice(0, parts[0]))
-    exact(predictor, warm)
+    for part in parts[:2]:  # compiles, for the largest, too
+        exact(predictor, window_lib.select(windows, slice(part)))
     sizes = []
     for part in parts:
         seconds, coalitions = exact(predictor, window_lib.select(windows, slice(part)))
@@ -146,7 +148,10 @@ def measure(count: int, repeat: int, calls: int = CALLS, config=None) -> dict:
     return {
         "sizes": sizes,
         "rate": rate,
-        "one_by_one": one_by_one(config, params, windows, calls),
+        "one_by_one": {
+            name: one_by_one(config, params, windows, n, compiled=name == "compiled")
+            for name, n in (calls or CALLS).items()
+        },
         "update": {
             name: update_time(config._replace(interaction=name), repeat)
             for name in ("edge", "sum", "none")
@@ -167,11 +172,11 @@ def main(argv):
             f"{factor:3d}x {windows:6,} windows {coalitions:10,} coalitions "
             f"{seconds:8.2f} s {peak:6.2f} GiB"
         )
-    rate, single = found["rate"], found["one_by_one"]
-    print(
-        f"{rate:,.0f} coalitions a second; called once for each {single:,.0f}: ", end=""
-    )
-    print(f"{rate / single:.0f} times")
+    rate = found["rate"]
+    print(f"{rate:,.0f} coalitions a second")
+    for name, single in found["one_by_one"].items():
+        times = f"{rate / single:,.0f} times fewer"
+        print(f"one call of the {name} model for each: {single:,.1f}, {times}")
     for name, value in found["update"].items():
         print(f"update, interaction {name:5s} {value:8.1f} ms")
     for name, value in found["programs"].items():
@@ -183,7 +188,10 @@ def main(argv):
                 for count, _, seconds, _ in found["sizes"]
             ),
             numbers.Number("coalitions", rate, "1/s"),
-            numbers.Number("coalitions, one call each", single, "1/s"),
+            *(
+                numbers.Number(f"coalitions, one {name} call each", value, "1/s")
+                for name, value in found["one_by_one"].items()
+            ),
             *(
                 numbers.Number(f"update, {name}", value, "ms")
                 for name, value in found["update"].items()

@@ -30,15 +30,7 @@ def headline(path, summaries: Iterable[record.Summary]) -> None:
     """
     found = {(s.variant, s.setting, s.dataset, s.metric): s for s in summaries}
     datasets = list(dict.fromkeys(key[2] for key in found if key[3] in PLAYERS))
-    rows = [v for v in dict.fromkeys(k[0] for k in found) if _has(found, variant=v)]
-    rows.sort(key=lambda v: [*NAMES, v].index(v))
-    columns = [
-        (setting, ending)
-        for setting in dict.fromkeys(key[1] for key in found)
-        for ending in ("", RANDOM)
-        if _has(found, setting=setting, ending=ending)
-    ]
-    rows, columns = rows or ["edge"], columns or [("plain", "")]
+    rows, columns = _layout(found)
     width = max(2.6 if len(columns) > 1 else 4.4, 0.6 + 0.5 * len(datasets))
     size = {"width": width, "height": 2.3}
     with plots.figure(path, len(rows), len(columns), **size) as axes:
@@ -62,11 +54,28 @@ def headline(path, summaries: Iterable[record.Summary]) -> None:
         high = max(axis.get_ylim()[1] for axis in panels.flat)
         for axis in panels.flat:
             axis.set_ylim(low, high)
-        wide = width * len(columns) > 7
-        drawing = panels[0, 0].figure
-        drawing.suptitle(" " if wide else " \n ", fontsize=9)  # room for the legend
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        drawing.legend(handles, labels, loc="upper center", ncols=4 if wide else 2)
+        _legend_above(panels[0, 0], wide=width * len(columns) > 7)
+
+
+def _legend_above(axis, wide):
+    """One legend over all panels, with room for it."""
+    drawing = axis.figure
+    drawing.suptitle(" " if wide else " \n ", fontsize=9)
+    options = {"loc": "upper center", "ncols": 4 if wide else 2}
+    drawing.legend(*axis.get_legend_handles_labels(), **options)
+
+
+def _layout(found):
+    """Variants, and trainings with endings of metrics, that have something to show."""
+    rows = [v for v in dict.fromkeys(k[0] for k in found) if _has(found, variant=v)]
+    rows.sort(key=lambda v: [*NAMES, v].index(v))
+    columns = [
+        (setting, ending)
+        for setting in dict.fromkeys(key[1] for key in found)
+        for ending in ("", RANDOM)
+        if _has(found, setting=setting, ending=ending)
+    ]
+    return rows or ["edge"], columns or [("plain", "")]
 
 
 def _has(found, variant=None, setting=None, ending=None):

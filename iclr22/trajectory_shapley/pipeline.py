@@ -166,6 +166,10 @@ def train(
       directory: of checkpoints; an interrupted training goes on from there.
     """
     config = config_of(variant, setting, options)
+    if variant == "pecnet":
+        scale = pecnet.scale_for(windows.future)
+        if not 0.5 < scale / config.scale < 2:  # not metres: feet, pixels
+            config = config._replace(scale=scale)
     sizes = windows.history.shape[1], windows.future.shape[1]
     of = functools.partial(Model, variant, setting, config)
     about = {"history": sizes[0], "horizon": sizes[1], "kinds": tuple(kinds)}
@@ -173,7 +177,13 @@ def train(
     if config is None:
         params = baselines.fit(windows.history, windows.future, about["dt"])
         return Fitted(of(params, **about), 0, float("nan"))
-    method = pecnet if variant == "pecnet" else trajectron
+    state = _fit(variant, config, windows, valid, directory, seed, mode, setting)
+    params = jax.device_get(state.best.params)
+    return Fitted(of(params, **about), config.steps, float(state.best.loss))
+
+
+def _fit(variant, config, windows, valid, directory, seed, mode, setting):
+    """The last state of a training, which holds the best."""
     devices = jax.device_count()
     batches = batching.make(to_batch(windows), config.batch, seed=seed, devices=devices)
     held = to_batch(select(valid, evenly(len(valid.mask), VALID)))
@@ -183,8 +193,8 @@ def train(
         evaluate_every=max(config.steps // 8, 1),
         scan=min(10, config.steps),
     )
-    state = loop.fit(
-        *(method, config, batches, plan),
+    return loop.fit(
+        *(pecnet if variant == "pecnet" else trajectron, config, batches, plan),
         seed=seed,
         mode=mode,
         directory=directory,
@@ -192,8 +202,6 @@ def train(
         review=functools.partial(plateau.review, patience=-1),
         name=f"{variant}, {setting}, seed {seed}",
     )
-    params = jax.device_get(state.best.params)
-    return Fitted(of(params, **about), config.steps, float(state.best.loss))
 
 
 def predictor(model: Model) -> Predictor:
