@@ -256,15 +256,26 @@ def compare(run: runner.Run) -> None:
 
 
 def _errors(run, found, options, variant, training, seed) -> dict:
-    """Rows of errors with and without neighbours."""
+    """Rows of errors with and without neighbours, and of what leaving these out costs with
+    its interval by recording or stretch of time."""
     model = fit(run, found, options, variant, training, seed)
     setting = setting_of(run, training)
+    each = pipeline.errors_of(model, found.test)
+    measured = {name: x.mean() for name, x in each.items()}
+    cluster = scores.clusters(found.test)
+    for name in ("nll", "min_ade"):
+        if name in each:
+            cost = (each[f"{name}_without"] - each[name])[:, None]
+            ((mean, low, high),) = scores.intervals(cost, np.ones_like(cost), cluster)
+            ends = {"": mean, "_low": low, "_high": high}
+            measured |= {f"delta_{name}{k}": v for k, v in ends.items()}
     rows = [
-        (variant, setting, seed, metric, value, "")
-        for metric, value in pipeline.evaluate(model, found.test).items()
+        (variant, setting, seed, name, float(value), "")
+        for name, value in measured.items()
+        if np.isfinite(value)
     ]
-    name = (run.dataset_name, setting, variant)
-    return {"rows": [(*row[:5], published(*name, row[3])) for row in rows]}
+    key = (run.dataset_name, setting, variant)
+    return {"rows": [(*row[:5], published(*key, row[3])) for row in rows]}
 
 
 def _values(run, found, options, chosen, baseline, variant, training, seed) -> dict:

@@ -219,7 +219,12 @@ VIEWS = ("", "_without", "_zeroed")  # endings of what evaluate returns
 
 
 def evaluate(model: Model, windows: Windows) -> dict[str, float]:
-    """Means of min_ade, min_fde, nll and kde_nll.
+    """Means over windows of what `errors_of` measures."""
+    return {name: float(x.mean()) for name, x in errors_of(model, windows).items()}
+
+
+def errors_of(model: Model, windows: Windows) -> dict[str, np.ndarray]:
+    """min_ade, min_fde, nll and kde_nll of each window, float64 `[windows]`.
 
     The same with the ending `_without` has all edges cut (what attribution calls no
     neighbours), with `_zeroed` one neighbour of zeros whose edge is there (what the
@@ -227,18 +232,14 @@ def evaluate(model: Model, windows: Windows) -> dict[str, float]:
     """
     given = predictor(model)
     batch = to_batch(windows, seeds=True)
-    totals: dict[str, float] = {}
+    found: dict[str, list] = {}
     for rows in batching.in_order(batch, min(ROWS, len(batch["mask"]))):
+        real = rows["weight"] > 0
         for view in VIEWS:
-            seen = _view(rows, view)
-            sums = jax.device_get(_sums(*given[:3], given.params, seen))
-            weight = sums.pop("weight")
-            for name, value in sums.items():
-                name = name + view
-                totals[name] = totals.get(name, 0.0) + float(value)
-            totals["weight"] = totals.get("weight", 0.0) + float(weight) / len(VIEWS)
-    weight = totals.pop("weight")
-    return {k: v / weight for k, v in totals.items()}
+            each = _each(*given[:3], given.params, _view(rows, view))
+            for name, values in jax.device_get(each).items():
+                found.setdefault(name + view, []).append(values[real])
+    return {name: np.concatenate(x).astype(float) for name, x in found.items()}
 
 
 def _view(batch, view):
@@ -252,16 +253,14 @@ def _view(batch, view):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _sums(encode, decode, samples, params, batch):
-    """Sums of errors over a batch."""
+def _each(encode, decode, samples, params, batch):
+    """Errors of the windows of a batch."""
     history = jnp.stack([jnp.zeros_like(batch["history"]), batch["history"]], 1)
     codes = encode(params, batch | {"history": history})
     past = jnp.ones(len(batch["mask"]), bool)
     outputs = decode(params, codes, past, batch["mask"])
     draws = samples(params, codes, past, batch["mask"])
-    found = _errors(outputs, draws, batch["future"])
-    sums = {name: batch["weight"] @ values for name, values in found.items()}
-    return sums | {"weight": batch["weight"].sum()}
+    return _errors(outputs, draws, batch["future"])
 
 
 def _errors(outputs, draws, future):
