@@ -159,7 +159,8 @@ def games(run, predictor, chosen, pool, *, seed=0, baseline="zero", name="") -> 
     }
     folder = run.workdir / "attribution" / name if name else None
     with_control = windows.with_random_agent(chosen, pool, seed)
-    strangers = windows.with_random_neighbours(with_control, pool, seed + 1)
+    strangers = windows.with_random_neighbours(chosen, pool, seed + 1)
+    strangers = windows.with_random_agent(strangers, pool, seed + 2)
     found = []
     for part, given in (("real", with_control), ("random", strangers)):
         where = folder / f"{baseline}-{part}" if folder else None

@@ -265,6 +265,23 @@ def test_random_agents_are_of_other_scenes_and_of_the_kinds_asked_for():
     np.testing.assert_array_equal(every.neighbours, again.neighbours)
 
 
+def test_random_neighbours_come_together_where_a_window_has_as_many():
+    scene = np.repeat(
+        np.arange(8), [4, 4, 4, 3, 3, 3, 2, 5]
+    )  # the last is like no other
+    found = lib.build_windows(random_walkers(28, 25, scene=scene, radius=99.0))
+    found = found._replace(current=np.zeros_like(found.current))  # all stand still
+    shape = found.neighbours.shape
+    number = np.arange(1, 1 + len(found.mask), dtype=np.float32)
+    marked = np.broadcast_to(number[:, None, None, None], shape)
+    pool = found._replace(neighbours=marked * found.mask[..., None, None])
+    made = lib.with_random_neighbours(found, pool, 0)
+    source = made.neighbours[..., 0, 0]
+    for row, mask, own in zip(source, found.mask, found.recording, strict=True):
+        assert own == 7 or len({*row[mask]}) == 1
+        assert (found.recording[row[mask].astype(int) - 1] != own).all()
+
+
 def test_random_agents_move_as_they_did_where_they_come_from():
     found = lib.build_windows(
         random_walkers(12, 30, scene=np.arange(12) // 3, radius=99.0)

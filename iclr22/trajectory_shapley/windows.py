@@ -244,18 +244,63 @@ def with_random_agent(
 def with_random_neighbours(
     windows: Windows, pool: Windows, seed, *, away: int = AWAY
 ) -> Windows:
-    """Every neighbour is replaced by a random one of its kind; see `with_random_agent`."""
+    """Every neighbour is replaced by a random one; see `with_random_agent`.
+
+    All neighbours of a window come from one window of the pool that has as many of each
+    kind, so that they are among themselves as neighbours are; only where there is none
+    such, one by one and by kind.
+    """
     rng = np.random.default_rng(seed)
-    places = np.nonzero(windows.mask)
-    kind = windows.neighbour_kind[places]
-    window, slot = _draw(rng, windows, places[0], kind, pool, away)
+    place, number = np.nonzero(windows.mask)
+    order, others = _by_kind(windows), _by_kind(pool)
+    nth = np.argsort(order, 1)[place, number]
+    source = _draw_sets(rng, windows, pool, away)[place]
+    slot = others[source, np.minimum(nth, others.shape[1] - 1)]
+    alone = np.flatnonzero(source < 0)
+    if len(alone):
+        kind = windows.neighbour_kind[place[alone], number[alone]]
+        drawn = _draw(rng, windows, place[alone], kind, pool, away)
+        source[alone], slot[alone] = drawn
     states, kinds = windows.neighbours.copy(), windows.neighbour_kind.copy()
-    states[places] = _pasted(windows, places[0], pool, window, slot)
-    kinds[places] = pool.neighbour_kind[window, slot]
+    states[place, number] = _pasted(windows, place, pool, source, slot)
+    kinds[place, number] = pool.neighbour_kind[source, slot]
     agents = np.full_like(windows.neighbour_agent, -1)
     return windows._replace(
         neighbours=states, neighbour_kind=kinds, neighbour_agent=agents
     )
+
+
+def _by_kind(windows):
+    """Slots `[windows, slots]` by kind of neighbour, empty ones last."""
+    last = 1 + windows.neighbour_kind.max(initial=0)
+    kind = np.where(windows.mask, windows.neighbour_kind, last)
+    return np.argsort(kind, 1, kind="stable")
+
+
+def _draw_sets(rng, windows, pool, away):
+    """A window of the pool `[windows]` with as many neighbours of each kind, of a target
+    of the same kind, elsewhere as in `_draw`; -1 where there is none."""
+    kinds = 1 + max(x.neighbour_kind.max(initial=0) for x in (windows, pool))
+    counts = [
+        np.stack(
+            [
+                *((x.mask & (x.neighbour_kind == k)).sum(1) for k in range(kinds)),
+                x.kind,
+            ],
+            1,
+        )
+        for x in (windows, pool)
+    ]
+    _, group = np.unique(np.concatenate(counts), axis=0, return_inverse=True)
+    asked, theirs = np.split(group.ravel(), [len(windows.mask)])
+    low = min(windows.frame.min(initial=0), pool.frame.min(initial=0))
+    asked = asked, windows.recording, windows.frame - low
+    theirs = theirs, pool.recording, pool.frame - low
+    drawn = np.full(len(windows.mask), -1)
+    for apart in (0, away):
+        left = np.flatnonzero(drawn < 0)
+        drawn[left] = _pick(rng, theirs, tuple(x[left] for x in asked), apart)
+    return drawn
 
 
 def _some_kind(rng, windows, pool):
