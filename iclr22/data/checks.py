@@ -3,6 +3,7 @@
 import csv
 import itertools
 import math
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -173,3 +174,37 @@ def class_arrays(path, found: dict, advice: str = "", **sizes: int) -> tuple:
         )
     y = y.astype(np.int32)
     return y, names or tuple(map(str, range(y.max(initial=-1) + 1)))
+
+
+def sort_names(names) -> np.ndarray:
+    """Order `[n]` of names: of the numbers where all are whole numbers, else of strings."""
+    names = np.asarray(names)
+    if all(re.fullmatch(r"\d{1,18}", name) for name in names.tolist()):
+        return np.lexsort((names, names.astype(np.int64)))
+    return np.argsort(names, kind="stable")
+
+
+def number_names(path, lines, name: str, cells, known: dict) -> np.ndarray:
+    """Numbers int32 of cells; `known` grows by the new ones.
+
+    Raises:
+      errors.InputError: an empty cell.
+    """
+    cells = strip(cells)
+    if "" in cells:
+        raise errors.InputError(
+            f"{path}, line {lines[cells.index('')]}, column {name}: expected the name of "
+            f"the {name}; found an empty cell. Fill it in or remove the row."
+        )
+    for cell in set(cells).difference(known):
+        known[cell] = len(known)
+    return np.fromiter(map(known.__getitem__, cells), np.int32, len(cells))
+
+
+def in_order(number, known) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers int32 by the order of names, and the names in order."""
+    names = np.array(list(known))
+    order = sort_names(names)
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order))
+    return place[number], names[order]

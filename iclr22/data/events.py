@@ -4,12 +4,12 @@ Loaders return `Events`. Simultaneous events of a user have no order of their ow
 are shuffled by a seed before the log is sorted, and `describe` says how many there are.
 """
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 
 from iclr22 import errors
+from iclr22.data import checks
 
 
 class Truth(NamedTuple):
@@ -91,20 +91,12 @@ def _encode(labels):
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iu":
         known, number = np.unique(labels.astype(str), return_inverse=True)
-        order = sort_names(known)
+        order = checks.sort_names(known)
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
         return place[number], known[order]
     known, number = np.unique(labels, return_inverse=True)
     return number, known.astype(str)
-
-
-def sort_names(names) -> np.ndarray:
-    """Order `[n]` of names: of the numbers where all are whole numbers, else of strings."""
-    names = np.asarray(names)
-    if all(re.fullmatch(r"\d{1,18}", name) for name in names.tolist()):
-        return np.lexsort((names, names.astype(np.int64)))
-    return np.argsort(names, kind="stable")
 
 
 def offsets(events: Events) -> np.ndarray:

@@ -9,7 +9,7 @@ from absl import logging
 
 from iclr22 import errors
 from iclr22.data import checks
-from iclr22.data.events import Events, describe, order_events, sort_names
+from iclr22.data.events import Events, describe, order_events
 
 COLUMNS = "user", "item", "timestamp"
 UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -50,8 +50,8 @@ def load_own_events(
     for lines, columns in checks.read_table(path, COLUMNS):
         cells = columns["timestamp"]
         parse = parse or (_numbers if _is_float(cells[0]) else _dates)
-        user = _encode(path, lines, "user", columns["user"], users)
-        item = _encode(path, lines, "item", columns["item"], items)
+        user = checks.number_names(path, lines, "user", columns["user"], users)
+        item = checks.number_names(path, lines, "item", columns["item"], items)
         blocks.append((user, item, parse(path, lines, cells)))
     if not blocks:
         raise errors.InputError(
@@ -61,33 +61,11 @@ def load_own_events(
     if parse is _numbers:
         _check_unit(path, time, unit)
         time = time * UNITS[unit]
-    user, user_names = _in_order(user, users)
-    item, item_names = _in_order(item, items)
+    user, user_names = checks.in_order(user, users)
+    item, item_names = checks.in_order(item, items)
     events = order_events(user, item, time, user_names, item_names, seed)
     _report(path, user, time, events)
     return events
-
-
-def _encode(path, lines, name, cells, known):
-    """Numbers int32 of cells; `known` grows by the new ones."""
-    cells = checks.strip(cells)
-    if "" in cells:
-        raise errors.InputError(
-            f"{path}, line {lines[cells.index('')]}, column {name}: expected the name of "
-            f"the {name}; found an empty cell. Fill it in or remove the row."
-        )
-    for cell in set(cells).difference(known):
-        known[cell] = len(known)
-    return np.fromiter(map(known.__getitem__, cells), np.int32, len(cells))
-
-
-def _in_order(number, known):
-    """Numbers by the order of names, and the names in order."""
-    names = np.array(list(known))
-    order = sort_names(names)
-    place = np.empty(len(order), np.int32)
-    place[order] = np.arange(len(order))
-    return place[number], names[order]
 
 
 def _is_float(cell):

@@ -9,7 +9,6 @@ from absl import logging
 
 from iclr22 import errors
 from iclr22.data import checks, images
-from iclr22.data.events import sort_names
 from iclr22.data.tracks import Tracks, sort_tracks
 
 COLUMNS = "scene", "frame", "agent", "x", "y"
@@ -91,7 +90,7 @@ def _read_table(path):
         kinds = columns.get("type", ("agent",) * len(lines))
         labels = columns["scene"], columns["agent"], kinds
         ids = [
-            _encode(path, lines, *given)
+            checks.number_names(path, lines, *given)
             for given in zip(("scene", "agent", "type"), labels, known, strict=True)
         ]
         cells = [_floats(path, lines, name, columns[name]) for name in COLUMNS[1::2]]
@@ -103,8 +102,9 @@ def _read_table(path):
             f"{path}: expected a row for every agent and frame; found none. Add rows."
         )
     *ids, frame, xy, where = map(np.concatenate, zip(*blocks, strict=True))
-    found = [_in_order(i, tuple(names)) for i, names in zip(ids, known, strict=True)]
+    found = [checks.in_order(i, names) for i, names in zip(ids, known, strict=True)]
     numbers, names = zip(*found, strict=True)
+    names = tuple(tuple(x.tolist()) for x in names)
     return _Rows(*numbers, frame, xy, where, names)
 
 
@@ -129,32 +129,11 @@ def _read_arrays(path):
     numbers, names = [], []
     for key in ("scene", "agent", "type"):
         known, number = np.unique(found[key].astype(str), return_inverse=True)
-        number, known = _in_order(number, tuple(known.tolist()))
+        number, known = checks.in_order(number, known)
         numbers.append(number)
-        names.append(known)
+        names.append(tuple(known.tolist()))
     frame = _whole(path, "row", where, cells[0])
     return _Rows(*numbers, frame, np.stack(cells[1:], axis=1), where, tuple(names))
-
-
-def _encode(path, lines, name, cells, known):
-    """Numbers of cells; `known` grows by the new ones."""
-    cells = checks.strip(cells)
-    if "" in cells:
-        raise errors.InputError(
-            f"{path}, line {lines[cells.index('')]}, column {name}: expected the name of "
-            f"the {name}; found an empty cell. Fill it in or remove the row."
-        )
-    for cell in set(cells).difference(known):
-        known[cell] = len(known)
-    return np.fromiter(map(known.__getitem__, cells), np.int64, len(cells))
-
-
-def _in_order(number, names):
-    """Numbers by the order of names, and the names in order."""
-    order = sort_names(names)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return place[number], tuple(names[i] for i in order)
 
 
 def _floats(path, lines, name, cells):

@@ -30,6 +30,7 @@ from iclr22 import parallel, plateau
 from iclr22.trajectory_shapley import augment, metrics
 from iclr22.trajectory_shapley.pecnet_network import Network
 from iclr22.trajectory_shapley.predictor import Predictor
+from iclr22.trajectory_shapley.windows import random_batch
 
 FAR = 6.3  # root mean square of scaled endpoints: pedestrians in metres at 1.86
 
@@ -250,21 +251,11 @@ def predictor(config: Config, params) -> Predictor:
 def example(size: int = 16, seed: int = 0):
     """Smallest configuration and windows that go on as they came, past their neighbour."""
     rng = np.random.default_rng(seed)
-    time, horizon, slots = 4, 3, 2
-    history = rng.normal(0, 0.3, (size, time, 6)).astype(np.float32)
-    history[:, -1, :2] = 0
-    neighbours = rng.normal(0, 1, (size, slots, time, 6)).astype(np.float32)
-    mask = np.ones((size, slots), bool)
-    mask[:, 1] = rng.random(size) < 0.5
+    batch, horizon = random_batch(rng, size, spread=1.0), 3
+    history = batch["history"]
     steps = np.arange(1, horizon + 1, dtype=np.float32)[:, None]
-    aside = 0.2 * np.sign(neighbours[:, :1, -1, :2])
-    batch = {
-        "history": history,
-        "future": steps * (history[:, -1:, :2] - history[:, :1, :2] - aside),
-        "neighbours": neighbours * mask[..., None, None],
-        "mask": mask,
-        "weight": np.ones(size, np.float32),
-    }
+    aside = 0.2 * np.sign(batch["neighbours"][:, :1, -1, :2])
+    batch["future"] = steps * (history[:, -1:, :2] - history[:, :1, :2] - aside)
     off = {"latent_noise": 0.0, "coalition_dropout": 0.0, "past_dropout": 0.0}
     small = {"shrink": 32, "code": 4, "latent": 2, "rounds": 1, "samples": 3}
     options = off | small | {"rotate": False, "learning_rate": 0.01}

@@ -25,6 +25,7 @@ import optax
 from iclr22 import parallel, plateau
 from iclr22.trajectory_shapley import augment, metrics, networks
 from iclr22.trajectory_shapley.predictor import Predictor
+from iclr22.trajectory_shapley.windows import random_batch
 
 
 class Config(NamedTuple):
@@ -446,22 +447,13 @@ def predictor(config: Config, params) -> Predictor:
 def example(size: int = 16, seed: int = 0):
     """Smallest configuration and windows whose first neighbour tells which way to go."""
     rng = np.random.default_rng(seed)
-    time, horizon, slots = 4, 3, 2
-    history = rng.normal(0, 0.3, (size, time, 6)).astype(np.float32)
-    history[:, -1, :2] = 0
-    neighbours = rng.normal(0, 0.3, (size, slots, time, 6)).astype(np.float32)
+    batch, horizon = random_batch(rng, size, spread=0.3), 3
     steps = np.arange(1, horizon + 1, dtype=np.float32)[:, None]
-    future = steps * (neighbours[:, :1, -1, 2:4] + history[:, -1:, 2:4])
-    mask = np.ones((size, slots), bool)
-    mask[:, 1] = rng.random(size) < 0.5
-    batch = {
-        "history": history,
-        "future": future,
-        "neighbours": neighbours * mask[..., None, None],
-        "mask": mask,
+    way = batch["neighbours"][:, :1, -1, 2:4] + batch["history"][:, -1:, 2:4]
+    batch |= {
+        "future": steps * way,
         "kind": rng.integers(0, 2, size).astype(np.int32),
-        "neighbour_kind": rng.integers(0, 2, (size, slots)).astype(np.int32),
-        "weight": np.ones(size, np.float32),
+        "neighbour_kind": rng.integers(0, 2, (size, 2)).astype(np.int32),
     }
     off = {"dropout": 0.0, "prior_dropout": 0.0, "action_noise": 0.0, "rotate": False}
     off |= {"coalition_dropout": 0.0, "past_dropout": 0.0}

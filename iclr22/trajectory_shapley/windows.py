@@ -390,3 +390,22 @@ def _pick(rng, theirs, asked, apart):
     number = start + (rng.random(len(group)) * size).astype(np.int64)
     number += np.where(number >= first, last - first, 0)
     return np.where(size > 0, order[np.minimum(number, len(order) - 1)], -1)
+
+
+def random_batch(rng, size: int, *, spread: float) -> dict:
+    """A batch of the smallest windows for the shared tests: four frames, two slots.
+
+    Args:
+      spread: deviation of neighbours' states.
+    """
+    history = rng.normal(0, 0.3, (size, 4, 6)).astype(np.float32)
+    history[:, -1, :2] = 0
+    neighbours = rng.normal(0, spread, (size, 2, 4, 6)).astype(np.float32)
+    mask = np.ones((size, 2), bool)
+    mask[:, 1] = rng.random(size) < 0.5
+    return {
+        "history": history,
+        "neighbours": neighbours * mask[..., None, None],
+        "mask": mask,
+        "weight": np.ones(size, np.float32),
+    }
