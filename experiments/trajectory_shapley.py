@@ -75,21 +75,31 @@ DATASETS = ("simulated", "eth", "hotel", "univ", "zara1", "zara2", "sdd", "nba")
 def _headlines():
     """What, (data set, setting, variant, metric), the paper's number."""
     yield from trajectory_dial.HEADLINES
+    dropout, paper = "coalition_dropout", "plain, paper"
     for dataset in DATASETS[1:]:
-        for variant, metric in (
-            ("constant_velocity", "min_ade"),
-            ("edge", "min_ade"),
-            ("edge", "min_fde"),
-            ("edge", "shapley/past"),
-            ("edge", "sis"),
-            ("edge", "delta_sis"),
-            ("sum", "delta_sis"),
+        for variant, setting, metric in (
+            ("constant_velocity", "plain", "min_ade"),
+            ("constant_velocity", "plain", "min_fde"),
+            ("edge", "plain", "min_ade"),
+            ("edge", "plain", "min_fde"),
+            ("edge", paper, "min_ade"),
+            ("edge", paper, "min_fde"),
+            ("pecnet", "plain", "min_ade"),
+            ("edge", dropout, "delta_nll"),
+            ("edge", "plain", "shapley/past"),
+            ("edge", "plain", "sis"),
+            ("edge", dropout, "shapley/past"),
+            ("edge", dropout, "shapley/neighbour_mean"),
+            ("edge", dropout, "shapley/random_agent"),
+            ("edge", dropout, "sis"),
+            ("edge", dropout, "delta_sis"),
+            ("sum", dropout, "sis"),
         ):
-            setting = "plain"
-            if metric not in ("min_ade", "min_fde"):
-                setting = "coalition_dropout"
             key = (dataset, setting, variant, metric)
-            yield f"{variant}, {metric}", key, studies.published(*key)
+            unit = "nats"
+            if metric.startswith("min_"):
+                unit = "ft" if dataset == "nba" else "m"
+            yield f"{variant}, {metric} [{unit}]", key, studies.published(*key)
 
 
 HEADLINES = list(_headlines())
