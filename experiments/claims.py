@@ -141,8 +141,8 @@ def _recurrent_intensity():
 
 def _trajectory_shapley():
     training, variant = "coalition_dropout", "edge"
-    walk = {name: "walkers" for name in ("eth", "hotel", "univ", "zara1", "zara2")}
-    for dataset in (*walk, "sdd"):
+    court = "nba", training, variant
+    for dataset in ("eth", "hotel", "univ", "zara1", "zara2", "sdd"):
         place = dataset, training, variant
         past = (*place, "shapley/past")
         yield Claim(
@@ -153,9 +153,25 @@ def _trajectory_shapley():
             f"{dataset}: beyond random agents neighbours add under a tenth of the past",
             *((*place, "delta_sis"), "below", past, 0.1),
         )
+        yield Claim(
+            f"{dataset}: neighbours matter less beside the past than in basketball",
+            *((*place, "sis_ratio"), "below", (*court, "sis_ratio")),
+        )
     yield Claim(
         "nba: neighbours count more than random agents",
-        *(("nba", training, variant, "delta_sis"), "above", 0.0),
+        *(
+            (*court, "shapley/neighbour_mean"),
+            "above",
+            (*court, "shapley/random_agent"),
+        ),
+    )
+    yield Claim(
+        "nba: one edge per neighbour uses neighbours more than a sum",
+        *((*court, "sis"), "above", ("nba", training, "sum", "sis")),
+    )
+    yield Claim(
+        "nba: without neighbours a step is 0.1 nats worse",
+        *((*court, "delta_nll"), "above", 0.1),
     )
     dial = "simulated", training, variant
     for what, metric, relation, bound in (
