@@ -78,22 +78,12 @@ def _headlines():
     dropout, paper = "coalition_dropout", "plain, paper"
     for dataset in DATASETS[1:]:
         for variant, setting, metric in (
-            ("constant_velocity", "plain", "min_ade"),
-            ("constant_velocity", "plain", "min_fde"),
             ("edge", "plain", "min_ade"),
             ("edge", "plain", "min_fde"),
             ("edge", paper, "min_ade"),
             ("edge", paper, "min_fde"),
-            ("pecnet", "plain", "min_ade"),
-            ("edge", dropout, "delta_nll"),
-            ("edge", "plain", "shapley/past"),
-            ("edge", "plain", "sis"),
             ("edge", dropout, "shapley/past"),
-            ("edge", dropout, "shapley/neighbour_mean"),
-            ("edge", dropout, "shapley/random_agent"),
             ("edge", dropout, "sis"),
-            ("edge", dropout, "delta_sis"),
-            ("sum", dropout, "sis"),
         ):
             key = (dataset, setting, variant, metric)
             unit = "nats"
