@@ -29,7 +29,7 @@ import optax
 from iclr22 import parallel, plateau
 from iclr22.trajectory_shapley import augment, metrics
 from iclr22.trajectory_shapley.pecnet_network import Network
-from iclr22.trajectory_shapley.predictor import Predictor
+from iclr22.trajectory_shapley.predictor import Predictor, bound, pick
 from iclr22.trajectory_shapley.windows import random_batch
 
 FAR = 6.3  # root mean square of scaled endpoints: pedestrians in metres at 1.86
@@ -219,16 +219,13 @@ def draw(config: Config, params, codes, past, mask):
       past: `[windows]` bool, whether the target's history is seen.
       mask: `[windows, slots]` bool, which neighbours take part in pooling.
     """
-    pick = lambda pair: jnp.where(  # noqa: E731
-        past[:, None, None], pair[:, 1], pair[:, 0]
-    )
 
     def one(given):
         target, endpoint = given
         args = (target, codes["others"], endpoint, mask)
         return _run(config, params, "path", *args)
 
-    each = (pick(codes[x]).swapaxes(0, 1) for x in ("target", "endpoint"))
+    each = (pick(past, codes[x]).swapaxes(0, 1) for x in ("target", "endpoint"))
     paths = jax.lax.map(one, tuple(each))  # draws one by one: memory
     return paths.swapaxes(0, 1) / config.scale
 
@@ -238,14 +235,9 @@ def decode(config: Config, params, codes, past, mask):
     return {"samples": draw(config, params, codes, past, mask)}
 
 
-@functools.lru_cache(maxsize=32)
-def _functions(config: Config):
-    return tuple(functools.partial(f, config) for f in (encode, decode, draw))
-
-
 def predictor(config: Config, params) -> Predictor:
     """The model as attribution needs it; the same functions for every `params`."""
-    return Predictor(*_functions(config), params)
+    return Predictor(*bound((encode, decode, draw), config), params)
 
 
 def example(size: int = 16, seed: int = 0):

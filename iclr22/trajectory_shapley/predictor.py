@@ -1,9 +1,11 @@
 """What attribution needs of a model: ours in JAX, or any function of NumPy arrays."""
 
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors
@@ -50,6 +52,19 @@ MIXTURE = {  # what a mixture consists of: shape, of B rows, K modes and T steps
 }
 SAMPLES = {"samples": ("B", "S", "T", 2)}
 FORMS = (SAMPLES, MIXTURE)
+
+
+@functools.lru_cache(maxsize=64)
+def bound(functions: tuple, config) -> tuple:
+    """The functions with `config` as first argument; the same ones for every call, so that
+    other parameters do not compile again."""
+    return tuple(functools.partial(f, config) for f in functions)
+
+
+def pick(past, pair):
+    """The entry of `pair [batch, 2, ...]` (without, with the past) for `past [batch]`."""
+    shape = (len(past),) + (1,) * (pair.ndim - 2)
+    return jnp.where(past.reshape(shape), pair[:, 1], pair[:, 0])
 
 
 def load(name: str) -> Foreign:

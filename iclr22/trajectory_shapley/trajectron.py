@@ -24,7 +24,7 @@ import optax
 
 from iclr22 import parallel, plateau
 from iclr22.trajectory_shapley import augment, metrics, networks
-from iclr22.trajectory_shapley.predictor import Predictor
+from iclr22.trajectory_shapley.predictor import Predictor, bound, pick
 from iclr22.trajectory_shapley.windows import random_batch
 
 
@@ -368,23 +368,17 @@ def encode(config: Config, params, inputs):
     return codes
 
 
-def _pick(past, pair):
-    """The entry of `pair [batch, 2, ...]` for `past [batch]`."""
-    shape = (len(past),) + (1,) * (pair.ndim - 2)
-    return jnp.where(past.reshape(shape), pair[:, 1], pair[:, 0])
-
-
 def _coalition(config, module, codes, past, mask):
     """Condition and current state of one coalition per window."""
-    own, current = _pick(past, codes["own"]), _pick(past, codes["current"])
+    own, current = pick(past, codes["own"]), pick(past, codes["current"])
     influence = None
     if config.interaction == "edge":
-        influence = module.attend(own, _pick(past, codes["edges"]), mask)
+        influence = module.attend(own, pick(past, codes["edges"]), mask)
     if config.interaction == "sum":
         states, mask, kind, strength = _slots(
             config, codes["neighbours"], mask, codes["neighbour_kind"]
         )
-        history = _pick(past, codes["history"])
+        history = pick(past, codes["history"])
         edges = module.encode_edges(history, states, codes["kind"], kind)
         influence = module.attend(own, edges * strength[..., None], mask)
     return module.condition(influence, own), current
@@ -434,14 +428,9 @@ def _noise(config, seeds):
     return jax.vmap(one)(seeds)
 
 
-@functools.lru_cache(maxsize=32)
-def _functions(config: Config):
-    return tuple(functools.partial(f, config) for f in (encode, decode, draw))
-
-
 def predictor(config: Config, params) -> Predictor:
     """The model as attribution needs it; the same functions for every `params`."""
-    return Predictor(*_functions(config), params)
+    return Predictor(*bound((encode, decode, draw), config), params)
 
 
 def example(size: int = 16, seed: int = 0):
