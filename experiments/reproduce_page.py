@@ -1,6 +1,5 @@
 """The page of `experiments.reproduce`: one file, every method, numbers beside the paper's."""
 
-import base64
 import html
 import importlib
 import pathlib
@@ -211,13 +210,8 @@ def _note(run: Done) -> str:
 
 
 def _figure(path, caption: str) -> str:
-    data = base64.b64encode(pathlib.Path(path).read_bytes()).decode()
-    text = html.escape(caption)
-    return (
-        f'<figure><div class="wide"><img alt="{text}" '
-        f'src="data:image/png;base64,{data}"></div>'
-        f"<figcaption>{text}</figcaption></figure>"
-    )
+    shown = f'<div class="wide">{report.image(path, caption)}</div>'
+    return f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
 def _duration(seconds: float) -> str:

@@ -133,10 +133,12 @@ def _table(head, lines) -> str:
     return f"<table><tr>{titles}</tr>{''.join(lines)}</table>"
 
 
-def _figure(path, caption: str) -> str:
+def image(path, text: str) -> str:
+    """An `img` element that holds the PNG itself; `text` is said where it is not seen."""
     data = base64.b64encode(pathlib.Path(path).read_bytes()).decode()
+    return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{data}">'
+
+
+def _figure(path, caption: str) -> str:
     text = html.escape(caption)
-    return (
-        f'<figure><img alt="{text}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{text}</figcaption></figure>"
-    )
+    return f"<figure>{image(path, caption)}<figcaption>{text}</figcaption></figure>"
