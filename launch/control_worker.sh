@@ -48,6 +48,7 @@ start() {
 # Start the worker script and write down how it ends.
 attend() {
   local status=0
+  : >>"$files/log" # there before anybody is told that the run has started
   bash launch/run_worker.sh "$@" >>"$files/log" 2>&1 </dev/null &
   echo $! >"$files/pid"
   wait $! || status=$?

@@ -20,24 +20,42 @@ STAGES = {
 TRAINED = [name for name, stage in STAGES.items() if "train_step" in types.parts(stage)]
 
 
+SIZE = 32  # of every batch here: one size is compiled once
+
+
+class Compiled(typing.NamedTuple):
+    """A stage's functions for one mode, shared by the tests: compiling is their cost."""
+
+    on: parallel.Devices
+    init: typing.Callable  # key, batch
+    step: typing.Callable  # state, placed batch
+    evaluate: typing.Callable  # params, batch; on one device
+    traces: list  # axis name of every trace of the step
+
+    def start(self, batch):
+        """A placed initial state, and the placed batch."""
+        return self.init(jax.random.key(0), batch), parallel.shard(self.on, batch)
+
+
 def replicated(stage):
-    """Axes of the batch, and a batch placed for one mode."""
+    """Axes of the batch."""
     return getattr(stage, "BATCH_AXES", 0)
 
 
-def compiled(stage, config, mode):
-    """`(devices, compiled step, placed initial state)` for a stage."""
-    config_, batch = stage.example()
+@functools.cache
+def compiled(name, mode="jit"):
+    stage = STAGES[name]
+    config, _ = stage.example(size=SIZE)
+    traces = []
+
+    def counted(state, batch, *, axis_name=None):
+        traces.append(axis_name)
+        return stage.train_step(config, state, batch, axis_name=axis_name)
+
     on = parallel.devices(mode, replicated(stage))
-    init = functools.partial(stage.init, config)
-    state = parallel.place(on, init, jax.random.key(0), batch)
-    step = parallel.compile_step(on, functools.partial(stage.train_step, config))
-    return on, step, state, batch
-
-
-def evaluated(stage, config, params, batch):
-    """Sums of a stage, compiled: one program is faster than one for every operation."""
-    return jax.jit(functools.partial(stage.evaluate, config))(params, batch)
+    init = parallel.compile_init(on, functools.partial(stage.init, config))
+    evaluate = jax.jit(functools.partial(stage.evaluate, config))
+    return Compiled(on, init, parallel.compile_step(on, counted), evaluate, traces)
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -62,92 +80,75 @@ def test_config_is_hashable_and_every_field_is_explained(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_state_is_arrays_and_metrics_are_scalars(name):
-    stage = STAGES[name]
-    config, batch = stage.example()
-    on, step, state, _ = compiled(stage, config, "jit")
+    config, batch = STAGES[name].example(size=SIZE)
+    state, placed = compiled(name).start(batch)
     assert all(isinstance(x, jax.Array) for x in jax.tree.leaves(state))
     shapes = jax.tree.map(lambda x: (x.shape, x.dtype), state)
-    state, metrics = step(state, parallel.shard(on, batch))
+    state, metrics = compiled(name).step(state, placed)
     assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == shapes
     assert all(value.shape == () for value in metrics.values())
     assert "loss" in metrics and int(state.step) == 1
-    sums = evaluated(stage, config, state.params, batch)
+    sums = compiled(name).evaluate(state.params, batch)
     np.testing.assert_allclose(sums["weight"], np.sum(batch["weight"]), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_steps_learn(name):
-    stage = STAGES[name]
-    config, _ = stage.example()
-    on, step, state, batch = compiled(stage, config, "jit")
-    batch = parallel.shard(on, batch)
+    _, batch = STAGES[name].example(size=SIZE)
+    state, batch = compiled(name).start(batch)
     losses = []
     for _ in range(40):
-        state, metrics = step(state, batch)
+        state, metrics = compiled(name).step(state, batch)
         losses.append(metrics["loss"])
     assert float(np.mean(losses[-5:])) < 0.8 * float(losses[0])
+
+
+@functools.cache
+def three_steps(name, mode):
+    """`(metrics and parameters, compilations after the first step)` with uneven weights."""
+    _, batch = STAGES[name].example(size=SIZE)
+    state, _ = compiled(name, mode).start(batch)
+    history, compiles = [], []
+    listener = lambda event, *_, **__: compiles.append(event)  # noqa: E731
+    for index in range(3):
+        keep = np.random.default_rng(index).random(len(batch["weight"])) > 0.3
+        uneven = dict(batch) | {"weight": batch["weight"] * keep}
+        uneven = parallel.shard(compiled(name, mode).on, uneven)
+        state, metrics = compiled(name, mode).step(state, uneven)
+        history.append(metrics)
+        if index == 0:
+            jax.monitoring.register_event_duration_secs_listener(listener)
+    jax.monitoring.unregister_event_duration_listener(listener)
+    return jax.device_get((history, state.params)), compiles
 
 
 @pytest.mark.parametrize("mode", parallel.MODES)
 @pytest.mark.parametrize("name", TRAINED)
 def test_step_compiles_once(name, mode):
-    stage = STAGES[name]
-    config, _ = stage.example()
-    traces = []
-
-    def counted(config, state, batch, *, axis_name=None):
-        traces.append(axis_name)
-        return stage.train_step(config, state, batch, axis_name=axis_name)
-
-    on = parallel.devices(mode, replicated(stage))
-    _, batch = stage.example()
-    init = functools.partial(stage.init, config)
-    state = parallel.place(on, init, jax.random.key(0), batch)
-    step = parallel.compile_step(on, functools.partial(counted, config))
-    compiles = []
-    listener = lambda event, *_, **__: compiles.append(event)  # noqa: E731
-    for index in range(4):
-        state, _ = step(state, parallel.shard(on, batch))
-        if index == 0:
-            jax.monitoring.register_event_duration_secs_listener(listener)
-    jax.monitoring.unregister_event_duration_listener(listener)
-    assert len(traces) == 1
+    _, compiles = three_steps(name, mode)
+    assert len(compiled(name, mode).traces) == 1
     assert not [event for event in compiles if "backend_compile" in event]
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_pmap_on_eight_devices_equals_jit(name):
-    stage = STAGES[name]
-    config, _ = stage.example()
-    results = []
     for mode in parallel.MODES:
-        on, step, state, batch = compiled(stage, config, mode)
-        assert on.mesh.size == len(jax.devices())
-        history = []
-        for index in range(3):
-            uneven = dict(batch)
-            uneven["weight"] = batch["weight"] * (
-                np.random.default_rng(index).random(len(batch["weight"])) > 0.3
-            )
-            state, metrics = step(state, parallel.shard(on, uneven))
-            history.append(metrics)
-        results.append(jax.device_get((history, state.params)))
-    assert_trees_close(*results, rtol=2e-4, atol=2e-5)
+        assert compiled(name, mode).on.mesh.size == len(jax.devices())
+    found = [three_steps(name, mode)[0] for mode in parallel.MODES]
+    assert_trees_close(*found, rtol=2e-4, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_padding_changes_nothing(name):
     stage = STAGES[name]
-    config, batch = stage.example(size=16)
+    _, batch = stage.example(size=SIZE)
     pad = getattr(stage, "pad", None) or pad_rows
     results = []
-    for given in (batch, pad(batch, 8)):
-        on = parallel.devices("jit", replicated(stage))
-        init = functools.partial(stage.init, config)
-        state = parallel.place(on, init, jax.random.key(0), batch)
-        step = parallel.compile_step(on, functools.partial(stage.train_step, config))
-        sums = evaluated(stage, config, state.params, given)
-        state, metrics = step(state, parallel.shard(on, given))
+    fresh = compiled.__wrapped__(name)  # another size is another trace
+    for use, given in ((compiled(name), batch), (fresh, pad(batch, 8))):
+        state, _ = compiled(name).start(batch)
+        sums = use.evaluate(state.params, given)
+        state, metrics = use.step(state, parallel.shard(use.on, given))
         results.append((sums, metrics, state.params))
     assert_trees_close(*results, rtol=2e-4, atol=2e-5)
 
@@ -166,13 +167,14 @@ def pad_rows(batch, extra):
     return padded
 
 
-def source_of(stage, batch):
-    """Shuffled batches of 16, or the whole batch where a stage cannot divide it."""
+def source_of(stage):
+    """Shuffled batches, or the whole of one where a stage cannot divide it."""
     divides = jax.tree.leaves(replicated(stage), is_leaf=lambda x: x is None) == [0]
     if not divides or hasattr(stage, "pad"):
-        return batching.Whole(batch, replicated(stage))
+        return batching.Whole(stage.example(size=SIZE)[1], replicated(stage))
+    _, batch = stage.example(size=5 * SIZE // 2)
     arrays = {k: v for k, v in batch.items() if k != "weight"}
-    return batching.make(arrays, 16, seed=1, devices=8)
+    return batching.make(arrays, SIZE, seed=1, devices=8)
 
 
 def stopping(crossed, cut):
@@ -189,9 +191,9 @@ def stopping(crossed, cut):
 @pytest.mark.parametrize("name", TRAINED)
 def test_resume_equals_no_interruption(name, mode, tmp_path, monkeypatch):
     stage = STAGES[name]
-    config, batch = stage.example(size=40)
+    config, _ = stage.example(size=SIZE)
     plan = loop.Schedule(steps=12, log_every=2, save_every=4, scan=2)
-    batches = source_of(stage, batch)
+    batches = source_of(stage)
     options = {"seed": 3, "mode": mode}
 
     def train(directory, schedule=plan, source=batches):
