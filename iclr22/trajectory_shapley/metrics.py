@@ -23,12 +23,17 @@ class Mixture(NamedTuple):
 
 
 def normal_log_prob(mean, cov, y):
-    """Log density of `y [..., 2]` under covariances `[..., 3]` (xx, xy, yy)."""
+    """Log density of `y [..., 2]` under covariances `[..., 3]` (xx, xy, yy).
+
+    As that of the first coordinate and of the second given it, whose variance is kept above
+    what rounding leaves: points on a line far away would have a negative determinant.
+    """
     xx, xy, yy = cov[..., 0], cov[..., 1], cov[..., 2]
     dx, dy = y[..., 0] - mean[..., 0], y[..., 1] - mean[..., 1]
-    det = xx * yy - xy * xy
-    distance = (yy * dx * dx - 2 * xy * dx * dy + xx * dy * dy) / det
-    return -0.5 * (distance + jnp.log(det)) - np.log(2 * np.pi)
+    slope = xy / xx
+    rest = jnp.maximum(yy - slope * xy, 1e-6 * yy)
+    distance = dx * dx / xx + (dy - slope * dx) ** 2 / rest
+    return -0.5 * (distance + jnp.log(xx * rest)) - np.log(2 * np.pi)
 
 
 def step_log_prob(mixture: Mixture, y):
