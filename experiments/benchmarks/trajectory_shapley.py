@@ -4,9 +4,10 @@ r"""Time and memory of trajectory Shapley.
   python -m experiments.benchmarks.trajectory_shapley --windows=50
 
 Exact values of 10 players (the past, nine neighbours) on the compact model: 1/16, 1/4 and
-all of 1,000 windows, 1,024,000 coalitions; beside it the same model called once per
-coalition, compiled and as it stands. Then one training update, and how many programs ragged
-scenes compile.
+all of 1,000 windows, 1,024,000 coalitions; beside it the same game with the predictor called
+once per coalition, and the bare model called once for each, without the game around it,
+compiled and as it stands. Then one training update, and how many programs ragged scenes
+compile.
 """
 
 import functools
@@ -25,7 +26,7 @@ from iclr22.trajectory_shapley import windows as window_lib
 
 PLAYERS = 10
 SHARES = (16, 4, 1)  # of the windows, the first is 1x
-CALLS = {"compiled": 300, "plain": 10}  # of the predictor, one coalition each
+CALLS = {"compiled": 1000, "plain": 10}  # of the bare model, one coalition each
 UPDATES = 20  # per timed round
 FLAGS = flags.FLAGS
 
@@ -67,10 +68,10 @@ def started(config, windows):
     return init(jax.random.key(0), batch).params
 
 
-def exact(predictor, windows) -> tuple[float, int]:
-    """Seconds and coalitions of exact values."""
+def exact(predictor, windows, chunk=None) -> tuple[float, int]:
+    """Seconds and coalitions of exact values, `chunk` coalitions per call."""
     began = time.perf_counter()
-    found = attribute(predictor, windows)
+    found = attribute(predictor, windows, chunk=chunk)
     seconds = time.perf_counter() - began
     return seconds, found.coalitions * len(windows.mask)
 
@@ -145,11 +146,17 @@ def measure(count: int, repeat: int, calls=None, config=None) -> dict:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         sizes.append((part, coalitions, seconds, peak))
     rate = sizes[-1][1] / sizes[-1][2]
+    single = window_lib.select(windows, slice(2))
+    exact(predictor, single, 1)  # compiles
+    seconds, coalitions = exact(predictor, single, 1)
     return {
         "sizes": sizes,
         "rate": rate,
-        "one_by_one": {
-            name: one_by_one(config, params, windows, n, compiled=name == "compiled")
+        "one_by_one": {"predictor in the game": coalitions / seconds}
+        | {
+            f"bare model, {name}": one_by_one(
+                config, params, windows, n, compiled=name == "compiled"
+            )
             for name, n in (calls or CALLS).items()
         },
         "update": {
@@ -176,7 +183,7 @@ def main(argv):
     print(f"{rate:,.0f} coalitions a second")
     for name, single in found["one_by_one"].items():
         times = f"{rate / single:,.0f} times fewer"
-        print(f"one call of the {name} model for each: {single:,.1f}, {times}")
+        print(f"one call for each, {name}: {single:,.1f} a second, {times}")
     for name, value in found["update"].items():
         print(f"update, interaction {name:5s} {value:8.1f} ms")
     for name, value in found["programs"].items():
@@ -189,7 +196,7 @@ def main(argv):
             ),
             numbers.Number("coalitions", rate, "1/s"),
             *(
-                numbers.Number(f"coalitions, one {name} call each", value, "1/s")
+                numbers.Number(f"coalitions, one call each, {name}", value, "1/s")
                 for name, value in found["one_by_one"].items()
             ),
             *(

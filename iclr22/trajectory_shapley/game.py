@@ -33,6 +33,7 @@ CHUNK = {
     "cpu": 1024
 }  # rows that a device decodes at a time; on a CPU they fit its cache
 LARGE = 16384  # the same on an accelerator
+WIDE = {"xla_cpu_prefer_vector_width": 512}  # a tenth faster where a CPU has such vectors
 
 
 class Rules(NamedTuple):
@@ -203,7 +204,8 @@ def _compiled(encode, decode, draw, rules, on):
             draws = draw(params, codes, past, mask)
         return _score(rules, found, draws, rest["future"])
 
-    return parallel.compile_init(on, encode), jax.jit(rows)
+    wide = WIDE if jax.default_backend() == "cpu" else None
+    return parallel.compile_init(on, encode), jax.jit(rows, compiler_options=wide)
 
 
 def _parts(index, coalitions, chunk):
