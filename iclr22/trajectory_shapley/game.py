@@ -33,7 +33,9 @@ CHUNK = {
     "cpu": 1024
 }  # rows that a device decodes at a time; on a CPU they fit its cache
 LARGE = 16384  # the same on an accelerator
-WIDE = {"xla_cpu_prefer_vector_width": 512}  # a tenth faster where a CPU has such vectors
+WIDE = {
+    "xla_cpu_prefer_vector_width": 512
+}  # a tenth faster where a CPU has such vectors
 
 
 class Rules(NamedTuple):
