@@ -137,9 +137,10 @@ def test_processes_equal_one(several):
             if key.startswith("param"):  # [processes, ...]
                 for other in x[1:]:
                     np.testing.assert_array_equal(x[0], other, err_msg=f"{name} {key}")
+            # A bias without effect has rounding as its gradient, which Adam makes steps of.
             np.testing.assert_allclose(
                 x[0] if x.ndim else x, one[key][0] if x.ndim else one[key],
-                rtol=2e-4, atol=2e-5, err_msg=f"{name} {key}",
+                rtol=2e-4, atol=2e-4, err_msg=f"{name} {key}",
             )  # fmt: skip
 
 
