@@ -135,6 +135,7 @@ def contributions(
 
 
 _POINTS = {"textcoords": "offset points", "fontsize": 7}
+NAMED = 0.1  # share of the largest contribution above which the plan names a neighbour
 
 
 def scene(path, drawn: Mapping, *, title="", unit="m", valued="nats") -> None:
@@ -181,7 +182,8 @@ def _tracks(axis, drawn, values):
         axis.plot(*np.asarray(track).T, color="0.6", lw=1)
         place = np.asarray(track)[-1]
         axis.plot(*place, "o", color="0.6", ms=4)
-        axis.annotate(name, place, (4, 4), **_POINTS, color="0.35")
+        if abs(value) > NAMED * most:
+            axis.annotate(name, place, (4, 4), **_POINTS, color="0.35")
         arrow = {"arrowstyle": "-|>", "shrinkB": 5, "alpha": 0.75, "color": colour}
         arrow |= {"lw": 0.4 + 4 * abs(value) / most, "mutation_scale": 12}
         axis.annotate("", history[-1], place, arrowprops=arrow)
