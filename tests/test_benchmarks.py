@@ -150,3 +150,22 @@ def test_streaming_times_every_pipeline():
         (name, "1x", ahead) for name in streaming.PIPELINES for ahead in (0, 2)
     ]
     assert all(0 <= idle <= 1 and each > 0 for *_, idle, each, _ in rows)
+
+
+def test_weak_scaling_knows_every_stage_that_trains():
+    from experiments.benchmarks import scaling
+
+    assert set(scaling.PROBLEMS) == set(scaling.trained())
+
+
+@pytest.mark.slow
+def test_weak_scaling_compares_one_process_with_two():
+    words = ("-m", "experiments.benchmarks.scaling", "--only=diva,grda.plus")
+    process = helpers.start(*words, "--size=16", "--calls=1")
+    out, _ = helpers.finish(process, timeout=300)
+    lines = [line.split() for line in out.splitlines()]
+    rows = [x for x in lines if x and x[0] in ("diva", "grda.plus")]
+    assert len(rows) == 2
+    for _, alone, together, efficiency in rows:
+        ratio = float(alone) / float(together)
+        assert np.isclose(float(efficiency), ratio, rtol=0.2, atol=0.02)

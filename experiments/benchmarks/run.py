@@ -46,6 +46,7 @@ BENCHMARKS = (
     Benchmark("recurrent_intensity", (), ("--scale=0.01", "--repeat=1")),
     Benchmark("trajectory_shapley", (), ("--windows=16", "--repeat=1")),
     Benchmark("streaming", (), ("--quick",)),
+    Benchmark("scaling", (), ("--size=32", "--calls=1", "--only=diva")),
 )
 
 
