@@ -252,7 +252,8 @@ def train_graph_mlp(trainer: Trainer, task: Task, config, name, *, watch=None):
             rows = rng.choice(np.flatnonzero(pool), size, replace=False)
             marks = teacher.labels(task.labels[rows], np.ones(size))
             marks["hard"] *= labelled[rows] * size / max(labelled[rows].sum(), 1)
-            return marks | {"x": _dense(task.x, rows), "closeness": close(rows)}
+            drawn = {"x": _dense(task.x, rows), "closeness": close(rows)}
+            return batching.Whole(marks | drawn, 0)(step)  # this process's rows
 
         return batch
 
