@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import checkpoint, errors, loop, plateau
+from iclr22 import checkpoint, errors, loop, parallel, plateau
 from iclr22.data import batching
 from iclr22.trajectory_shapley import baselines, metrics, pecnet, trajectron
 from iclr22.trajectory_shapley.predictor import Predictor
@@ -233,12 +233,14 @@ def errors_of(model: Model, windows: Windows) -> dict[str, np.ndarray]:
     given = predictor(model)
     batch = to_batch(windows, seeds=True)
     found: dict[str, list] = {}
-    for rows in batching.in_order(batch, min(ROWS, len(batch["mask"]))):
-        real = rows["weight"] > 0
+    size, parts = min(ROWS, len(batch["mask"])), jax.process_count()
+    for rows in batching.in_order(batch, size, devices=parts):  # this process's
+        real = parallel.rows_of_all(rows["weight"]) > 0
         for view in VIEWS:
             each = _each(*given[:3], given.params, _view(rows, view))
             for name, values in jax.device_get(each).items():
-                found.setdefault(name + view, []).append(values[real])
+                values = parallel.rows_of_all(values)[real]
+                found.setdefault(name + view, []).append(values)
     return {name: np.concatenate(x).astype(float) for name, x in found.items()}
 
 
