@@ -109,6 +109,15 @@ def kill_when(process, condition, *, timeout: float = 60) -> None:
     finish(process, expect=-9)
 
 
+def wait_for(condition, seconds=20.0):
+    """Poll until `condition()` holds and return it."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
+    return found
+
+
 def check_outputs(folder, stdout, method):
     """Files of a finished run and the line that names them."""
     columns = "method,dataset,variant,setting,seed,metric,value,published"

@@ -3,7 +3,6 @@
 import pathlib
 import subprocess
 import sys
-import time
 
 import helpers
 import pytest
@@ -36,12 +35,3 @@ def finish(launcher, *, expect=0, timeout=20.0):
 def run(logs, *command, expect=0, timeout=20.0, **sizes):
     """`start`, then `finish`."""
     return finish(start(logs, *command, **sizes), expect=expect, timeout=timeout)
-
-
-def wait_for(condition, seconds=20.0):
-    """Poll until `condition()` holds and return it."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.02)
-    return found

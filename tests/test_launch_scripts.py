@@ -4,6 +4,7 @@ A bucket is a folder that a fake `gcloud storage` copies to; the real script wit
 experiment runs once, at the end.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -13,7 +14,6 @@ import stat
 import subprocess
 import sys
 import tarfile
-import time
 
 import helpers
 import pytest
@@ -130,12 +130,7 @@ def kill(process):
     process.wait()
 
 
-def wait_for(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.02)
-    return found
+wait_for = functools.partial(helpers.wait_for, seconds=60.0)
 
 
 @pytest.fixture

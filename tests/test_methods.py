@@ -159,7 +159,7 @@ def pad_rows(batch, extra):
 
     def grow(x):
         rows = x[rng.integers(0, len(x), extra)]
-        noise = 10 * rng.normal(size=rows.shape) if rows.dtype.kind == "f" else 0
+        noise = 100 * rng.normal(size=rows.shape) if rows.dtype.kind == "f" else 0
         return np.concatenate([x, (rows + noise).astype(x.dtype)])
 
     padded = {name: grow(x) for name, x in batch.items()}

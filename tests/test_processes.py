@@ -11,7 +11,7 @@ import time
 import helpers
 import numpy as np
 import pytest
-from processes import LAUNCHER, finish, run, start, wait_for
+from processes import LAUNCHER, finish, run, start
 
 from iclr22 import checkpoint, parallel
 
@@ -111,7 +111,7 @@ time.sleep(100)
 def pids(folder, count):
     """Of all processes and of their children, once they run."""
     names = [folder / f"pids-{i}" for i in range(count)]
-    wait_for(lambda: all(name.exists() for name in names))
+    helpers.wait_for(lambda: all(name.exists() for name in names))
     return [int(pid) for name in names for pid in name.read_text().split()]
 
 
@@ -125,7 +125,7 @@ def test_failure_ends_all_with_its_status(tmp_path, how, status, words):
         tmp_path, "-c", LINGER, tmp_path, how, processes=3, expect=status, timeout=10
     )
     assert time.monotonic() - began < 5
-    wait_for(lambda: not any(map(is_running, pids(tmp_path, 3))), 2)
+    helpers.wait_for(lambda: not any(map(is_running, pids(tmp_path, 3))), 2)
     first, *rest = err.splitlines()
     assert f"process 1 ended with {words}" in first
     assert str(tmp_path / "process-1.log") in first
@@ -159,7 +159,7 @@ def test_signal_to_the_launcher_ends_all(tmp_path, wanted):
     running = pids(tmp_path, 2)
     launcher.send_signal(wanted)
     _, err = finish(launcher, expect=128 + wanted, timeout=10)
-    wait_for(lambda: not any(map(is_running, running)), 2)
+    helpers.wait_for(lambda: not any(map(is_running, running)), 2)
     assert "Traceback" not in err
 
 

@@ -10,7 +10,7 @@ import helpers
 import jax
 import numpy as np
 import pytest
-from processes import finish, run, start, wait_for
+from processes import finish, run, start
 
 import iclr22
 from iclr22 import checkpoint, parallel, record, types
@@ -131,16 +131,17 @@ def test_processes_equal_one(several):
         for a, b in zip(lines, many_lines, strict=True):
             assert list(a) == list(b)
             np.testing.assert_allclose(
-                list(a.values()), list(b.values()), rtol=2e-4, atol=2e-5, err_msg=name
+                list(a.values()), list(b.values()), rtol=2e-5, atol=1e-6, err_msg=name
             )
+        # A bias without effect has rounding as its gradient, which Adam makes steps of.
+        bound = 2e-4 if name == "trajectory_shapley.pecnet" else 2e-5
         for key, x in many.items():
             if key.startswith("param"):  # [processes, ...]
                 for other in x[1:]:
                     np.testing.assert_array_equal(x[0], other, err_msg=f"{name} {key}")
-            # A bias without effect has rounding as its gradient, which Adam makes steps of.
             np.testing.assert_allclose(
                 x[0] if x.ndim else x, one[key][0] if x.ndim else one[key],
-                rtol=2e-4, atol=2e-4, err_msg=f"{name} {key}",
+                rtol=2e-4, atol=bound, err_msg=f"{name} {key}",
             )  # fmt: skip
 
 
@@ -339,7 +340,7 @@ def test_experiment_equals_one_process_also_after_an_interruption(tmp_path):
     command = (*experiment, "--distributed", f"--workdir={two}")
     launcher = start(logs, *command)
     try:
-        wait_for(lambda: list(two.glob("cells/*.npz")), 150)
+        helpers.wait_for(lambda: list(two.glob("cells/*.npz")), 150)
     finally:
         launcher.terminate()
     finish(launcher, expect=128 + signal.SIGTERM)

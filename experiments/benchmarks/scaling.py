@@ -29,6 +29,7 @@ from iclr22.data import batching
 FLAGS = flags.FLAGS
 LAUNCHER = pathlib.Path(__file__).parents[2] / "launch" / "local_processes.py"
 UPDATES = 10  # in one call
+_COMPACT = {"modes": 5, "decoder": 64, "hidden": 32, "attention": 32}
 PROBLEMS = {  # examples, or nodes, of one process; and what is wider than in an example
     "cold_brew.teacher": (8192, {"hidden": 64}),
     "cold_brew.perceptron": (2048, {"width": 512}),
@@ -39,10 +40,7 @@ PROBLEMS = {  # examples, or nodes, of one process; and what is wider than in an
     "recurrent_intensity.sequence": (512, {"width": 128}),
     "recurrent_intensity.bpr": (65536, {"factors": 32}),
     "recurrent_intensity.graph_conv": (65536, {"factors": 32}),
-    "trajectory_shapley.trajectron": (
-        *(256,),
-        {"modes": 5, "decoder": 64, "hidden": 32, "attention": 32},
-    ),
+    "trajectory_shapley.trajectron": (256, _COMPACT),
     "trajectory_shapley.pecnet": (512, {"shrink": 4, "code": 16, "latent": 16}),
 }
 

@@ -65,5 +65,6 @@ def kde_nll(samples, y):
     cov = cov * draws ** (-1 / 3) + 1e-6 * jnp.eye(2)  # Scott: n^(-1/(d+4)), squared
     packed = jnp.stack([cov[..., 0, 0], cov[..., 0, 1], cov[..., 1, 1]], -1)
     each = normal_log_prob(samples, packed[..., None, :, :], y[..., None, :, :])
+    each = jnp.maximum(each, 10 * KDE_FLOOR)  # below, they add nothing but rounding
     log_prob = jax.nn.logsumexp(each, axis=-2) - np.log(draws)
     return -jnp.maximum(log_prob, KDE_FLOOR)
