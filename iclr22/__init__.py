@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 from types import ModuleType
 
-from iclr22 import errors
+from iclr22 import errors, types
 
 __version__ = "0.1.0"
 
@@ -52,3 +52,9 @@ def stages(name: str) -> dict[str, ModuleType]:
         f"{name}.{part}": importlib.import_module(f"{method.__name__}.{part}")
         for part in parts
     }
+
+
+def trained() -> dict[str, ModuleType]:
+    """Stages of all available methods that have a training step, by name."""
+    every = (item for name in available() for item in stages(name).items())
+    return {name: x for name, x in every if "train_step" in types.parts(x)}

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from iclr22 import checkpoint, parallel, progress, record
+from iclr22 import checkpoint, parallel, progress, record, types
 from iclr22.data import batching, streaming
 
 
@@ -244,7 +244,7 @@ def _means(compiled, params, placed: Iterable) -> dict[str, float]:
 def _axes(method, batches):
     """Where batches divide over devices."""
     whole = isinstance(batches, batching.Whole)
-    return batches.axes if whole else getattr(method, "BATCH_AXES", 0)
+    return batches.axes if whole else types.batch_axes(method)
 
 
 def _key(on):

@@ -203,8 +203,22 @@ def _pmap(on, function, *, outputs, donate_argnums=()):
 
 
 def reduce(tree, axis_name: str | None):
-    """Sum over devices under pmap; identity under jit, where arrays are global."""
-    return tree if axis_name is None else jax.lax.psum(tree, axis_name)
+    """Sum over devices under pmap; identity under jit, where arrays are global.
+
+    All arrays of a type travel as one: a message costs far more than its bytes.
+    """
+    if axis_name is None:
+        return tree
+    leaves, structure = jax.tree.flatten(tree)
+    leaves = [jnp.asarray(x) for x in leaves]
+    for dtype in dict.fromkeys(x.dtype for x in leaves):  # in the same order everywhere
+        places = [i for i, x in enumerate(leaves) if x.dtype == dtype]
+        flat = jnp.concatenate([leaves[i].ravel() for i in places])
+        ends = np.cumsum([leaves[i].size for i in places])[:-1]
+        parts = jnp.split(jax.lax.psum(flat, axis_name), ends)
+        for i, part in zip(places, parts, strict=True):
+            leaves[i] = part.reshape(leaves[i].shape)
+    return structure.unflatten(leaves)
 
 
 def gather(x, axis_name: str | None):

@@ -29,6 +29,8 @@ class Method(Protocol):
       BATCH_AXES: optional; 0 or None per entry of the batch (a pytree prefix): 0 is
         divided over devices (the default for all), None is on every device. A graph
         method divides its edges and keeps its nodes.
+      pad: optional; `(batch, extra) -> batch` with so many examples more, of weight 0,
+        where that is not rows at the end of every array.
     """
 
     Config: type[NamedTuple]
@@ -60,3 +62,16 @@ class Method(Protocol):
 def parts(method) -> tuple[str, ...]:
     """Which of the seven names `method` has by its own declaration."""
     return tuple(getattr(method, "PARTS", NAMES))
+
+
+def batch_axes(method):
+    """Where its batches divide over devices: `BATCH_AXES`, or 0 for all arrays."""
+    return getattr(method, "BATCH_AXES", 0)
+
+
+def has_rows(method) -> bool:
+    """True if each example is one row of every array: then any rows make a batch.
+
+    False for a graph, whose nodes and edges have to stay together.
+    """
+    return batch_axes(method) == 0 and not hasattr(method, "pad")

@@ -17,7 +17,7 @@ STAGES = {
     for method in iclr22.available()
     for name, stage in iclr22.stages(method).items()
 }
-TRAINED = [name for name, stage in STAGES.items() if "train_step" in types.parts(stage)]
+TRAINED = list(iclr22.trained())
 
 
 SIZE = 32  # of every batch here: one size is compiled once
@@ -37,11 +37,6 @@ class Compiled(typing.NamedTuple):
         return self.init(jax.random.key(0), batch), parallel.shard(self.on, batch)
 
 
-def replicated(stage):
-    """Axes of the batch."""
-    return getattr(stage, "BATCH_AXES", 0)
-
-
 @functools.cache
 def compiled(name, mode="jit"):
     stage = STAGES[name]
@@ -52,7 +47,7 @@ def compiled(name, mode="jit"):
         traces.append(axis_name)
         return stage.train_step(config, state, batch, axis_name=axis_name)
 
-    on = parallel.devices(mode, replicated(stage))
+    on = parallel.devices(mode, types.batch_axes(stage))
     init = parallel.compile_init(on, functools.partial(stage.init, config))
     evaluate = jax.jit(functools.partial(stage.evaluate, config))
     return Compiled(on, init, parallel.compile_step(on, counted), evaluate, traces)
@@ -99,7 +94,7 @@ def test_steps_learn(name):
     losses = []
     for _ in range(40):
         state, metrics = compiled(name).step(state, batch)
-        losses.append(metrics["loss"])
+        losses.append(float(metrics["loss"]))  # eight devices, one step at a time
     assert float(np.mean(losses[-5:])) < 0.8 * float(losses[0])
 
 
@@ -115,11 +110,11 @@ def three_steps(name, mode):
         uneven = dict(batch) | {"weight": batch["weight"] * keep}
         uneven = parallel.shard(compiled(name, mode).on, uneven)
         state, metrics = compiled(name, mode).step(state, uneven)
-        history.append(metrics)
+        history.append(jax.device_get(metrics))
         if index == 0:
             jax.monitoring.register_event_duration_secs_listener(listener)
     jax.monitoring.unregister_event_duration_listener(listener)
-    return jax.device_get((history, state.params)), compiles
+    return (history, jax.device_get(state.params)), compiles
 
 
 @pytest.mark.parametrize("mode", parallel.MODES)
@@ -169,9 +164,8 @@ def pad_rows(batch, extra):
 
 def source_of(stage):
     """Shuffled batches, or the whole of one where a stage cannot divide it."""
-    divides = jax.tree.leaves(replicated(stage), is_leaf=lambda x: x is None) == [0]
-    if not divides or hasattr(stage, "pad"):
-        return batching.Whole(stage.example(size=SIZE)[1], replicated(stage))
+    if not types.has_rows(stage):
+        return batching.Whole(stage.example(size=SIZE)[1], types.batch_axes(stage))
     _, batch = stage.example(size=5 * SIZE // 2)
     arrays = {k: v for k, v in batch.items() if k != "weight"}
     return batching.make(arrays, SIZE, seed=1, devices=8)

@@ -13,7 +13,7 @@ import pytest
 from processes import finish, run, start
 
 import iclr22
-from iclr22 import checkpoint, parallel, record, types
+from iclr22 import checkpoint, parallel, record
 
 TRAIN = '''
 """Train stages: `train.py FOLDER MODE STAGES [PROCESS THAT WILL BE KILLED]`."""
@@ -25,7 +25,7 @@ import numpy as np
 from absl import logging
 
 import iclr22
-from iclr22 import checkpoint, loop, parallel
+from iclr22 import checkpoint, loop, parallel, types
 from iclr22.data import batching
 
 STEPS = 12
@@ -50,11 +50,10 @@ def sources(stage):
     keep = np.random.default_rng(0).random(40) > 0.3
     weight = batch.get("weight", np.ones(40)) * keep
     arrays = dict(batch) | {"weight": weight.astype(np.float32)}
-    axes, devices = getattr(stage, "BATCH_AXES", 0), jax.device_count()
-    leaves = jax.tree.leaves(axes, is_leaf=lambda x: x is None)
-    if leaves != [0] or hasattr(stage, "pad"):
-        whole = batching.Whole(arrays, axes)
+    if not types.has_rows(stage):
+        whole = batching.Whole(arrays, types.batch_axes(stage))
         return config, whole, whole
+    devices = jax.device_count()
     valid = lambda: batching.in_order(arrays, 16, devices=devices)
     return config, batching.make(arrays, 16, seed=1, devices=devices), valid
 
@@ -76,7 +75,7 @@ def train(stage, mode, folder, victim=None):
 
 
 def main(folder, mode, names, victim=None):
-    stages = {k: v for m in iclr22.available() for k, v in iclr22.stages(m).items()}
+    stages = iclr22.trained()
     for name in names.split(","):
         where = pathlib.Path(folder) / name
         result = train(stages[name], mode, where, victim and int(victim))
@@ -88,12 +87,6 @@ if __name__ == "__main__":
     with parallel.joined():
         main(*sys.argv[1:])
 '''
-
-
-def trained_stages():
-    """Names of all stages with a training loop."""
-    stages = {k: v for m in iclr22.available() for k, v in iclr22.stages(m).items()}
-    return [name for name, x in stages.items() if "train_step" in types.parts(x)]
 
 
 def result(folder, name):
@@ -110,7 +103,7 @@ def several(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(f"{mode}{count}")
     script = folder / "train.py"
     script.write_text(TRAIN)
-    names = trained_stages()
+    names = list(iclr22.trained())
     arguments = (script, folder / "several", mode, ",".join(names))
     sizes = {"processes": count, "devices": 8 // count}
     run(folder / "logs", *arguments, timeout=100 + 60 * len(names), **sizes)
@@ -121,7 +114,7 @@ def several(request, tmp_path_factory):
 def test_processes_equal_one(several):
     mode, script, folder = several
     assert jax.device_count() == 8
-    names = trained_stages()
+    names = list(iclr22.trained())
     runpy.run_path(str(script))["main"](folder / "one", mode, ",".join(names))
     for name in names:
         (lines, one), (many_lines, many) = (
@@ -146,11 +139,11 @@ def test_processes_equal_one(several):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", trained_stages())
+@pytest.mark.parametrize("name", iclr22.trained())
 def test_run_whose_process_was_killed_continues(name, tmp_path):
     script, logs = tmp_path / "train.py", tmp_path / "logs"
     script.write_text(TRAIN)
-    index = trained_stages().index(name)
+    index = list(iclr22.trained()).index(name)
     victim, mode = index % 2, parallel.MODES[index // 2 % 2]  # the main one, the other
     sizes = {"devices": 2, "timeout": 150}
     run(logs, script, tmp_path / "whole", mode, name, **sizes)
