@@ -118,10 +118,17 @@ def degrees(graph) -> np.ndarray:
     return np.bincount(graph.receivers, minlength=size(graph.nodes))
 
 
-def plan(graph) -> sparse.Plan:
-    """What makes `aggregate` fast where the edges are on one device; host work."""
+def plan(graph, blocks: int = 1) -> sparse.Plan:
+    """What makes `aggregate` fast where a device knows its edges; host work.
+
+    Args:
+      blocks: devices that edges are divided over: the plans of all, one after the other
+        along the axis that divides.
+    """
     n = size(graph.nodes)
-    return sparse.plan(graph.receivers, graph.senders, (n, n))
+    parts = np.split(graph.receivers, blocks), np.split(graph.senders, blocks)
+    plans = [sparse.plan(*ends, (n, n)) for ends in zip(*parts, strict=True)]
+    return sparse.Plan(*map(np.concatenate, zip(*plans, strict=True)))
 
 
 def pad_edges(graph, multiple: int) -> jraph.GraphsTuple:
@@ -143,14 +150,16 @@ def aggregate(graph, weights, x, *, plan: sparse.Plan | None = None, axis_name=N
       graph: its senders and receivers are used.
       weights: `[edges]`.
       x: `[n, k]`, one row per node.
-      plan: of this very graph. Without one edges may be divided over devices: by their
-        sharding under jit, or under pmap, where the sum goes over `axis_name`.
+      plan: of these very edges: all, or under pmap those of this device. Without one, or
+        with one of several blocks, edges may be divided by their sharding under jit.
+      axis_name: under pmap, what the sum goes over.
     """
-    if plan is not None:
-        return sparse.product(weights, plan, x)
-    summed = sparse.segment_product(
-        weights, graph.receivers, graph.senders, x, len(x), ascending=False
-    )
+    if plan is not None and len(plan.offsets) == len(x) + 1:
+        summed = sparse.product(weights, plan, x)
+    else:
+        summed = sparse.segment_product(
+            weights, graph.receivers, graph.senders, x, len(x), ascending=False
+        )
     return parallel.reduce(summed, axis_name)
 
 

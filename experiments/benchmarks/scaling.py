@@ -36,10 +36,10 @@ LAUNCHER = pathlib.Path(__file__).parents[2] / "launch" / "local_processes.py"
 UPDATES = 5  # in one call
 _COMPACT = {"modes": 5, "decoder": 64, "hidden": 32, "attention": 32}
 PROBLEMS = {  # examples, or nodes, of one process; and what is wider than in an example
-    "cold_brew.teacher": (4096, {"hidden": 64}),
+    "cold_brew.teacher": (16384, {"hidden": 64}),
     "cold_brew.perceptron": (16384, {"width": 512}),
     "cold_brew.graph_mlp": (4096, {"width": 256}),
-    "diva": (4096, {"width": 64}),
+    "diva": (8192, {"width": 64}),
     "grda.game": (512, {"hidden": 256}),
     "grda.plus": (16384, {"features": 256}),
     "recurrent_intensity.sequence": (2048, {"width": 128}),

@@ -62,7 +62,8 @@ class Config(NamedTuple):
 _EDGES = jraph.GraphsTuple(None, 0, 0, 0, None, None, None)
 BATCH_AXES = {
     "graph": _EDGES,
-    **dict.fromkeys(("plan", "y", "target", "hard", "soft", "weight")),
+    "plan": 0,
+    **dict.fromkeys(("y", "target", "hard", "soft", "weight")),
 }
 
 
@@ -157,17 +158,15 @@ def prepare(config: Config, data, *, devices: int = 1, normalise: bool = True) -
 
     Args:
       data: `jraph.GraphsTuple` on the host, without self loops.
-      devices: on several, edges are divided and summed without a plan.
+      devices: that edges are divided over.
       normalise: rows of the features are scaled to sum 1, as the paper's code does.
     """
     nodes = graph.normalise_rows(data.nodes) if normalise else data.nodes
     data = data._replace(nodes=nodes)
     if config.self_loops:
         data = graph.add_loops(data)
-    plan = graph.plan(data) if devices == 1 else None
-    if devices > 1:
-        data = graph.pad_edges(data, devices)
-    return {"graph": data, "plan": plan}
+    data = graph.pad_edges(data, devices)
+    return {"graph": data, "plan": graph.plan(data, devices)}
 
 
 def axes(batch) -> dict:

@@ -46,10 +46,9 @@ class BatchNorm(nn.Module):
         axes = tuple(range(x.ndim - 1))
         positions = x[0, ..., 0].size
 
-        def total(value):
-            return parallel.reduce(jnp.sum(value, axes), self.axis_name)
-
-        count = parallel.reduce(jnp.sum(weight), self.axis_name) * positions
+        sums = jnp.sum(w * x, axes), jnp.sum(weight) * positions
+        summed, count = parallel.reduce(sums, self.axis_name)
         count = jnp.maximum(count, 1)
-        mean = total(w * x) / count
-        return mean, total(w * (x - mean) ** 2) / count
+        mean = summed / count
+        squares = jnp.sum(w * (x - mean) ** 2, axes)
+        return mean, parallel.reduce(squares, self.axis_name) / count
