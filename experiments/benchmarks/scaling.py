@@ -5,11 +5,11 @@ r"""Weak scaling: several processes, each with as much work as one alone has.
 
 Every process computes with one thread. An update of every stage that trains is timed in one
 process, then in all of them, on a problem that is as many times larger. Efficiency is the
-first time over the second: 1 if partners cost nothing. What a partner costs is mostly the
-number of its messages: the processes of one machine share memory with nobody, and each sum
-over them takes milliseconds, however small. So the problems are large enough to be worth a
-second process. `--mode=pmap` sends the gradients in one message; under `jit` the compiler
-for processors sends one for every array (those for GPUs and TPUs merge them).
+first time over the second: 1 if partners cost nothing. A partner costs messages: on the
+processors of one machine a sum over processes takes up to 4 ms, however small it is. So the
+problems are large enough to be worth a second process, and the mode is pmap, which sends
+all gradients in one message; under jit the compiler for processors sends one for each array
+(those for GPUs and TPUs merge them).
 """
 
 import json

@@ -26,10 +26,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from iclr22 import parallel, plateau
+from iclr22 import parallel
 from iclr22.trajectory_shapley import augment, metrics
 from iclr22.trajectory_shapley.pecnet_network import Network
 from iclr22.trajectory_shapley.predictor import Predictor, bound, pick
+from iclr22.trajectory_shapley.training import State, start, update
 from iclr22.trajectory_shapley.windows import random_batch
 
 FAR = 6.3  # root mean square of scaled endpoints: pedestrians in metres at 1.86
@@ -77,16 +78,6 @@ def scale_for(future) -> float:
     return float(f"{FAR / max(np.sqrt(square), 1e-6):.2g}")
 
 
-class State(NamedTuple):
-    """Training state; arrays only."""
-
-    step: jax.Array  # int32
-    params: dict
-    opt_state: optax.OptState
-    key: jax.Array  # of the run; never changes
-    best: plateau.Best
-
-
 def optimizer(config: Config):
     """Adam with a constant rate."""
     return optax.adam(config.learning_rate)
@@ -106,8 +97,7 @@ def init(config: Config, key: jax.Array, batch) -> State:
     batch = {name: jnp.asarray(x[:1]) for name, x in batch.items()}
     noise = jnp.zeros((1, config.latent))
     params = Network(config).init(key, batch, noise, method="training")["params"]
-    opt_state = optimizer(config).init(params)
-    return State(jnp.int32(0), params, opt_state, key, plateau.fresh(params))
+    return start(optimizer(config), key, params)
 
 
 def apply(config: Config, params, inputs, *, key=None):
@@ -160,16 +150,11 @@ def loss(config: Config, params, batch, *, key=None):
 
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """One update on the mean of the loss."""
-    key = parallel.fold_axis(jax.random.fold_in(state.key, state.step), axis_name)
-    objective = functools.partial(loss, config, batch=batch, key=key)
-    grads, sums = jax.grad(objective, has_aux=True)(state.params)
-    grads, sums = parallel.reduce((grads, sums), axis_name)
-    count = jnp.maximum(sums["weight"], 1e-9)
-    grads = jax.tree.map(lambda g: g / count, grads)
-    updates, opt_state = optimizer(config).update(grads, state.opt_state)
-    params = optax.apply_updates(state.params, updates)
-    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
-    return state, {k: v / count for k, v in sums.items() if k != "weight"}
+
+    def objective(params, key):
+        return loss(config, params, batch, key=key)
+
+    return update(optimizer(config), state, objective, axis_name)
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):

@@ -22,9 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from iclr22 import parallel, plateau
+from iclr22 import parallel
 from iclr22.trajectory_shapley import augment, metrics, networks
 from iclr22.trajectory_shapley.predictor import Predictor, bound, pick
+from iclr22.trajectory_shapley.training import State, start, update
 from iclr22.trajectory_shapley.windows import random_batch
 
 
@@ -98,16 +99,6 @@ PAPER = {
 updates under `--schedule=exponential`; with fewer `--steps` the rate has to end low."""
 
 
-class State(NamedTuple):
-    """Training state; arrays only."""
-
-    step: jax.Array  # int32
-    params: dict
-    opt_state: optax.OptState
-    key: jax.Array  # of the run; never changes
-    best: plateau.Best
-
-
 def optimizer(config: Config):
     """Adam with gradients clipped by value."""
     if config.schedule == "cosine":
@@ -141,8 +132,7 @@ def init(config: Config, key: jax.Array, batch) -> State:
         return _forward(config, module, batch, future=True)
 
     params = network(config).init(key, method=touch)["params"]
-    opt_state = optimizer(config).init(params)
-    return State(jnp.int32(0), params, opt_state, key, plateau.fresh(params))
+    return start(optimizer(config), key, params)
 
 
 def standardise(config: Config, states):
@@ -300,18 +290,13 @@ def _clamped(config, divergence, weight, axis_name):
 
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """One update on the mean of the loss."""
-    key = parallel.fold_axis(jax.random.fold_in(state.key, state.step), axis_name)
-    objective = functools.partial(
-        loss, config, batch=batch, key=key, step=state.step, axis_name=axis_name
-    )
-    grads, sums = jax.grad(objective, has_aux=True)(state.params)
-    grads, sums = parallel.reduce((grads, sums), axis_name)
-    count = jnp.maximum(sums["weight"], 1e-9)
-    grads = jax.tree.map(lambda g: g / count, grads)
-    updates, opt_state = optimizer(config).update(grads, state.opt_state)
-    params = optax.apply_updates(state.params, updates)
-    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
-    return state, {k: v / count for k, v in sums.items() if k != "weight"}
+
+    def objective(params, key):
+        return loss(
+            config, params, batch, key=key, step=state.step, axis_name=axis_name
+        )
+
+    return update(optimizer(config), state, objective, axis_name)
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):
