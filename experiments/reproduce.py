@@ -309,7 +309,8 @@ def _measured(jobs, workdir):
     """Sections after all runs; the page is written also when they are cut short."""
     options = workdir, FLAGS.scale, FLAGS.data_dir
     try:
-        run_all(jobs, *options)
+        with checkpoint.held(workdir):
+            run_all(jobs, *options)
     except KeyboardInterrupt:
         where = _write(sections_of_runs(jobs, *options), workdir, 0.0)
         print(f"\ninterrupted; the same command goes on from here. Page {where}")

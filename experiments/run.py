@@ -261,14 +261,15 @@ def launch(study, method, config, settings, datasets, presets, own_data) -> None
         quick=FLAGS.quick,
         own=own,
     )
-    if parallel.is_main():
-        _claim(run)
-    parallel.barrier("work directory")  # nobody reads what is about to be replaced
-    if FLAGS.profile:
-        _profiled(study, run)
-    else:
-        study(run)
-    line = run.finish(time.monotonic() - began)
+    with checkpoint.held(run.workdir):
+        if parallel.is_main():
+            _claim(run)
+        parallel.barrier("work directory")  # nobody reads what is about to be replaced
+        if FLAGS.profile:
+            _profiled(study, run)
+        else:
+            study(run)
+        line = run.finish(time.monotonic() - began)
     if line:
         print(line)
 
@@ -327,7 +328,8 @@ def _claim(run: Run) -> None:
     described = json.loads(json.dumps(described))
     found = _previous(path) if path.exists() else None
     if found and not FLAGS.resume:
-        shutil.rmtree(run.workdir)
+        for old in run.workdir.iterdir():  # the folder itself is held
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
     elif found:
         differing = _differences(found, described)
         if differing:

@@ -16,6 +16,11 @@ import numpy as np
 
 from iclr22 import errors, parallel
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 
 class Checkpoints:
     """States of one training run in a directory; the newest is where it resumes."""
@@ -57,6 +62,34 @@ class Checkpoints:
         """Wait for pending writes."""
         self._manager.wait_until_finished()
         self._manager.close()
+
+
+@contextlib.contextmanager
+def held(folder) -> Iterator[None]:
+    """Keep a folder for this run, until the block or the process ends; process 0 does.
+
+    Raises:
+      errors.InputError: another run has it.
+    """
+    if fcntl is None or not parallel.is_main():
+        yield
+        return
+    os.makedirs(folder, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise errors.InputError(
+            f"another run is writing to {folder}. Wait for its end, or choose another "
+            "--workdir."
+        ) from None
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

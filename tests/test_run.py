@@ -11,7 +11,7 @@ from absl.testing import flagsaver
 from helpers import check_outputs
 
 from experiments import run as runner
-from iclr22 import loop, parallel, plots, record
+from iclr22 import checkpoint, loop, parallel, plots, record
 
 
 class Settings(NamedTuple):
@@ -132,6 +132,16 @@ def test_folder_of_another_run_is_refused_unless_replaced(toy, tmp_path):
     toy.launch("--quick", f"--workdir={tmp_path}", "--rate=2", "--noresume")
     assert toy.computed == [0, 1, 0, 1]
     assert not (tmp_path / "left.txt").exists()
+
+
+def test_folder_that_another_run_is_writing_to_is_refused(toy, tmp_path):
+    with checkpoint.held(tmp_path):
+        for options in ([], ["--noresume"]):
+            text = refused(toy, "--quick", f"--workdir={tmp_path}", *options)
+            assert str(tmp_path) in text and "another run is writing" in text
+    assert toy.computed == [] and not list(tmp_path.iterdir())
+    toy.launch("--quick", f"--workdir={tmp_path}")
+    assert toy.computed == [0, 1]
 
 
 @pytest.mark.parametrize("text", ['{"name": "my project"}', "[1]", "not JSON"])

@@ -4,12 +4,13 @@ r"""Weak scaling: several processes, each with as much work as one alone has.
   python -m experiments.benchmarks.scaling --processes=4 --only=diva,grda.game --mode=jit
 
 Every process computes with one thread. An update of every stage that trains is timed in one
-process, then in all of them, on a problem that is as many times larger. Efficiency is the
-first time over the second: 1 if partners cost nothing. A partner costs messages: on the
-processors of one machine a sum over processes takes up to 4 ms, however small it is. So the
-problems are large enough to be worth a second process, and the mode is pmap, which sends
-all gradients in one message; under jit the compiler for processors sends one for each array
-(those for GPUs and TPUs merge them).
+process, in several that know nothing of each other, and in as many that train together on a
+problem as many times larger. Efficiency is the first time over the last: 1 if partners cost
+nothing. The second time tells what the machine costs, whose cores share caches and memory.
+A partner costs messages: on one machine a sum over processes takes up to 4 ms, however small
+it is. So the problems are large enough to be worth a second process, and the mode is pmap,
+which sends all gradients in one message; under jit the compiler for processors sends one for
+each array (those for GPUs and TPUs merge them).
 """
 
 import json
@@ -40,7 +41,7 @@ PROBLEMS = {  # examples, or nodes, of one process; and what is wider than in an
     "cold_brew.perceptron": (16384, {"width": 512}),
     "cold_brew.graph_mlp": (4096, {"width": 256}),
     "diva": (8192, {"width": 64}),
-    "grda.game": (512, {"hidden": 256}),
+    "grda.game": (1024, {"hidden": 256}),
     "grda.plus": (16384, {"features": 256}),
     "recurrent_intensity.sequence": (2048, {"width": 128}),
     "recurrent_intensity.bpr": (524288, {"factors": 32}),
@@ -107,17 +108,29 @@ def measure_here(names, result: pathlib.Path) -> None:
             result.write_text(json.dumps(found))
 
 
-def launched(count: int, names, folder: pathlib.Path) -> dict[str, float]:
-    """Milliseconds by stage of so many processes, with the launcher."""
-    result = folder / f"{count}.json"
-    sizes = [f"--processes={count}", "--devices=1", f"--logs={folder / str(count)}"]
-    words = ["-m", "experiments.benchmarks.scaling", f"--result={result}"]
-    words += [f"--only={','.join(names)}", f"--calls={FLAGS.calls}"]
-    words += [f"--mode={FLAGS.mode}"]
+def launched(names, processes: int = 1, copies: int = 1) -> dict[str, float]:
+    """Milliseconds by stage of so many partners, or the mean of so many loners."""
+    words = ["-m", "experiments.benchmarks.scaling", f"--only={','.join(names)}"]
+    words += [f"--calls={FLAGS.calls}", f"--mode={FLAGS.mode}"]
     words += [f"--size={FLAGS.size}"] if FLAGS.size else []
-    command = [sys.executable, LAUNCHER, *sizes, "--", sys.executable, *words]
-    subprocess.run(command, check=True, env=os.environ | {"NPROC": "1"})  # threads
-    return json.loads(result.read_text())
+    sizes = [f"--processes={processes}", "--devices=1"]
+    environment = os.environ | {"NPROC": "1"}  # threads of a process
+    with tempfile.TemporaryDirectory() as folder:
+        results = [pathlib.Path(folder) / f"{i}.json" for i in range(copies)]
+        running = [
+            subprocess.Popen(
+                [
+                    *(sys.executable, LAUNCHER, *sizes, f"--logs={result}.logs", "--"),
+                    *(sys.executable, *words, f"--result={result}"),
+                ],
+                env=environment,
+            )
+            for result in results
+        ]
+        if any([process.wait() for process in running]):
+            sys.exit("error: a process failed; its log is above")
+        found = [json.loads(result.read_text()) for result in results]
+    return {name: float(np.mean([x[name] for x in found])) for name in names}
 
 
 def main(argv) -> None:
@@ -131,26 +144,25 @@ def main(argv) -> None:
     if FLAGS.result:
         return measure_here(names, pathlib.Path(FLAGS.result))
     count, cores = FLAGS.processes, os.cpu_count()
-    with tempfile.TemporaryDirectory() as folder:
-        alone, together = (launched(n, names, pathlib.Path(folder)) for n in (1, count))
+    times = launched(names), launched(names, copies=count), launched(names, count)
     print(
         f"{runner.device()}; {FLAGS.mode}; an update in ms, one thread for each process"
     )
     if count > cores:
         print(f"{count} processes share {cores} cores: this is not weak scaling")
-    print(f"{'stage':32s} {'1 process':>10s} {f'{count} processes':>12s} efficiency")
+    heads = "1 process", f"{count} apart", f"{count} together", "efficiency", "of apart"
+    print(f"{'stage':32s}" + "".join(f"{head:>12s}" for head in heads))
+    results = []
     for name in names:
-        efficiency = alone[name] / together[name]
-        print(
-            f"{name:32s} {alone[name]:10.2f} {together[name]:12.2f} {efficiency:10.2f}"
-        )
-    numbers.write(
-        numbers.Number(
-            f"weak scaling, {name}", alone[name] / together[name], "", f"{count}x"
-        )
-        for name in names
-    )
-    return None
+        alone, apart, together = (found[name] for found in times)
+        ratios = alone / together, apart / together
+        values = alone, apart, together, *ratios
+        print(f"{name:32s}" + "".join(f"{value:12.2f}" for value in values))
+        results += [
+            numbers.Number(f"weak scaling{against}, {name}", ratio, "", f"{count}x")
+            for against, ratio in zip(("", " against apart"), ratios, strict=True)
+        ]
+    numbers.write(results)
 
 
 if __name__ == "__main__":
