@@ -1,6 +1,6 @@
 r"""Weak scaling: several processes, each with as much work as one alone has.
 
-  python -m experiments.benchmarks.scaling                     # two processes, some minutes
+  python -m experiments.benchmarks.scaling                     # two processes, ten minutes
   python -m experiments.benchmarks.scaling --processes=4 --only=diva,grda.game --mode=jit
 
 Every process computes with one thread. An update of every stage that trains is timed in one
