@@ -22,10 +22,10 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/installed ## time and memory at 1x, 4x, 16x: about half an hour
+bench: $(VENV)/installed ## time and memory at 1x, 4x, 16x: about three quarters of an hour
 	$(BIN)/python -m experiments.benchmarks.run
 
-reproduce: $(VENV)/installed ## all landed methods at small scale: an hour, report/index.html
+reproduce: $(VENV)/installed ## all landed methods at small scale: 25 minutes, more with downloaded data; report/index.html
 	$(BIN)/python -m experiments.reproduce
 
 $(VENV)/installed: setup.cfg pyproject.toml

@@ -1,6 +1,6 @@
 """Run all benchmarks and write their numbers into one table.
 
-  python -m experiments.benchmarks.run                    # about half an hour
+  python -m experiments.benchmarks.run                    # three quarters of an hour
   python -m experiments.benchmarks.run --quick            # small sizes, some minutes
   python -m experiments.benchmarks.run --only=diva,grda
 
