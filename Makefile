@@ -17,6 +17,7 @@ slow: $(VENV)/installed ## several processes, convergence, full data
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,12 @@
-"""Command-line flags made from a method's `Config`: type, default and help text."""
+"""Command-line flags made from a method's `Options`: name, type, default and help text.
+
+`Options` is a NamedTuple of settings and of configurations, NamedTuples themselves. Its
+class attribute `MAIN` names the field whose flags have bare names (`--learning_rate`);
+those of other configurations are dotted (`--bpr.learning_rate`). Fields that a class lists
+in `RESOLVED` have no flag: the data, the task or the variant decide them.
+
+A comment beside a field, or the lines of comment right above it, are its help.
+"""
 
 import ast
 import inspect
@@ -6,6 +14,8 @@ import io
 import textwrap
 import tokenize
 import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -14,15 +24,39 @@ from iclr22 import errors
 flags.disclaim_key_flags()  # they belong to the experiment, whose --help lists them
 
 
-def define(config) -> None:
-    """Define one absl flag per field of a NamedTuple configuration."""
-    hints = typing.get_type_hints(type(config))
-    helps = field_comments(type(config))
-    for name, default in config._asdict().items():
-        _define_one(name, default, hints[name], helps.get(name, ""))
+class Field(NamedTuple):
+    """One option that has a flag."""
+
+    name: str  # of the flag
+    path: tuple[str, ...]  # fields that lead to it
+    default: Any
+    hint: Any  # its type
+    help: str
 
 
-def _define_one(name, default, hint, text):
+def fields(options, prefix: str = "", path: tuple[str, ...] = ()) -> Iterator[Field]:
+    """All options with a flag, those of configurations after the field's own place."""
+    hints = typing.get_type_hints(type(options))
+    helps = field_comments(type(options))
+    without = getattr(options, "RESOLVED", ())
+    main = getattr(options, "MAIN", "")
+    for name, default in options._asdict().items():
+        here = (*path, name)
+        if hasattr(default, "_fields"):
+            inner = prefix if name == main else f"{prefix}{name}."
+            yield from fields(default, inner, here)
+        elif name not in without:
+            yield Field(prefix + name, here, default, hints[name], helps[name])
+
+
+def define(options) -> None:
+    """Define one absl flag per option."""
+    for field in fields(options):
+        _define_one(field)
+
+
+def _define_one(field: Field) -> None:
+    name, default, hint, text = field.name, field.default, field.hint, field.help
     if typing.get_origin(hint) is typing.Literal:
         options = [str(x) for x in typing.get_args(hint)]
         flags.DEFINE_enum(name, default, options, text)
@@ -40,22 +74,17 @@ def _define_one(name, default, hint, text):
         raise TypeError(f"no flag for field {name} of type {hint}")
 
 
-def parse(config, base):
-    """`base` with every field replaced that was given on the command line.
-
-    Args:
-      config: the configuration that `define` was called with.
-      base: the settings of the chosen data set.
-    """
-    hints = typing.get_type_hints(type(config))
-    given = {}
-    for name in config._fields:
-        if flags.FLAGS[name].present:
-            value = flags.FLAGS[name].value
-            if typing.get_origin(hints[name]) is tuple:
-                value = _items(name, typing.get_args(hints[name])[0], value)
-            given[name] = value
-    return base._replace(**given)
+def given(options) -> dict[str, Any]:
+    """Values of the flags that are on the command line, by name of the flag."""
+    found = {}
+    for field in fields(options):
+        flag = flags.FLAGS[field.name]
+        if flag.present:
+            found[field.name] = flag.value
+            if typing.get_origin(field.hint) is tuple:
+                kind = typing.get_args(field.hint)[0]
+                found[field.name] = _items(field.name, kind, flag.value)
+    return found
 
 
 def _items(name, kind, texts) -> tuple:
@@ -68,24 +97,54 @@ def _items(name, kind, texts) -> tuple:
         ) from error
 
 
+def values(options) -> dict[str, Any]:
+    """Every option by the name of its flag."""
+    found = {}
+    for field in fields(options):
+        value = options
+        for name in field.path:
+            value = getattr(value, name)
+        found[field.name] = value
+    return found
+
+
+def replace(options, changes: Mapping[str, Any]):
+    """`options` with other values, by names of flags.
+
+    Raises:
+      KeyError: a name that is no flag.
+    """
+    paths = {field.name: field.path for field in fields(options)}
+    for name, value in changes.items():
+        options = _replaced(options, paths[name], value)
+    return options
+
+
+def _replaced(options, path, value):
+    first, *rest = path
+    if rest:
+        value = _replaced(getattr(options, first), rest, value)
+    return options._replace(**{first: value})
+
+
 def field_comments(kind) -> dict[str, str]:
-    """Comments beside each annotated field of a class and right below, as help text."""
+    """Comments beside each annotated field of a class and right above, as help text."""
     source = textwrap.dedent(inspect.getsource(kind))
+    lines = source.splitlines()
     comments = {
         token.start[0]: token.string.lstrip("# ").strip()
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
         if token.type == tokenize.COMMENT
     }
-    fields = [x for x in ast.parse(source).body[0].body if isinstance(x, ast.AnnAssign)]
+    alone = {line for line in comments if lines[line - 1].lstrip().startswith("#")}
     texts = {}
-    for field in fields:
-        lines = list(range(field.lineno, field.end_lineno + 1))
-        while lines[-1] + 1 in comments and not _code_on(source, lines[-1] + 1):
-            lines.append(lines[-1] + 1)
-        text = " ".join(comments[line] for line in lines if line in comments)
-        texts[field.target.id] = text
+    body = typing.cast(ast.ClassDef, ast.parse(source).body[0]).body
+    for field in (x for x in body if isinstance(x, ast.AnnAssign)):
+        last = field.end_lineno or field.lineno
+        above = field.lineno
+        while above - 1 in alone:
+            above -= 1
+        places = [*range(above, field.lineno), *range(field.lineno, last + 1)]
+        text = " ".join(comments[line] for line in places if line in comments)
+        texts[ast.unparse(field.target)] = text
     return texts
-
-
-def _code_on(source: str, line: int) -> bool:
-    return not source.splitlines()[line - 1].lstrip().startswith("#")

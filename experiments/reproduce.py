@@ -25,30 +25,27 @@ import time
 
 from absl import app, flags
 
-import iclr22
-from experiments import reproduce_page as page
-from experiments import reproduce_plan as plan
+from experiments import page, paper, plan
 from experiments import run as runner
 from iclr22 import checkpoint, errors, record
 from iclr22.data import download
 
 FLAGS = flags.FLAGS
-RESULTS = pathlib.Path(__file__).parent / "results"
 POLL_SECONDS = 0.2
 QUIET_SECONDS = 60.0  # between lines of progress when nobody watches
 ORIGIN = ("commit", "device", "date")
 LOG_LINES = 30  # of a failed command that the page shows
 
 
-def chosen(scale: str, only: list[str]) -> list[plan.Job]:
+def chosen(scale: str, only: list[str]) -> list[paper.Job]:
     """Jobs of a scale, of these methods if any are named, in order of methods.
 
     Raises:
       errors.InputError: an unknown method or scale.
     """
-    if scale not in plan.PLAN:
-        raise errors.nearest(scale, plan.SCALES, "scale")
-    jobs = plan.PLAN[scale]
+    if scale not in paper.SCALES:
+        raise errors.nearest(scale, paper.SCALES, "scale")
+    jobs = plan.jobs(scale)
     known = list(dict.fromkeys(job.method for job in jobs))
     for name in only:
         if name not in known:
@@ -56,7 +53,7 @@ def chosen(scale: str, only: list[str]) -> list[plan.Job]:
     return [job for job in jobs if not only or job.method in only]
 
 
-def command(job: plan.Job, data_dir: str | None) -> list[str]:
+def command(job: paper.Job, data_dir: str | None) -> list[str]:
     """What a user would type after `python`, without --workdir."""
     root = str(download.data_root(data_dir))
     words = [word.replace("{data}", root) for word in job.arguments]
@@ -64,7 +61,7 @@ def command(job: plan.Job, data_dir: str | None) -> list[str]:
     return ["-m", f"experiments.{job.method}", *words]
 
 
-def folder(workdir: pathlib.Path, scale: str, job: plan.Job) -> pathlib.Path:
+def folder(workdir: pathlib.Path, scale: str, job: paper.Job) -> pathlib.Path:
     """Of one job; other arguments get another one."""
     text = json.dumps(job.arguments).encode()
     name = job.name.replace(" ", "_").replace(",", "")
@@ -72,7 +69,7 @@ def folder(workdir: pathlib.Path, scale: str, job: plan.Job) -> pathlib.Path:
     return workdir / "runs" / scale / f"{job.method}-{name}-{digest}"
 
 
-def run_job(job: plan.Job, place: pathlib.Path, data_dir, say) -> int:
+def run_job(job: paper.Job, place: pathlib.Path, data_dir, say) -> int:
     """Exit status of a job; what it printed is in log.txt, how it ended in status.json."""
     words = [*command(job, data_dir), f"--workdir={place / 'run'}"]
     place.mkdir(parents=True, exist_ok=True)
@@ -112,7 +109,7 @@ def status(place: pathlib.Path) -> dict:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def run_all(jobs: list[plan.Job], workdir: pathlib.Path, scale: str, data_dir) -> None:
+def run_all(jobs: list[paper.Job], workdir: pathlib.Path, scale: str, data_dir) -> None:
     """All jobs that are not finished, one after the other."""
     places = {job: folder(workdir, scale, job) for job in jobs}
     todo = [
@@ -153,7 +150,7 @@ class _Say:
 # What came of it.
 
 
-def done(job: plan.Job, place: pathlib.Path, data_dir) -> page.Done:
+def done(job: paper.Job, place: pathlib.Path, data_dir) -> page.Done:
     """One line of the page."""
     shown = shlex.join(["python", *command(job, data_dir)])
     found = status(place)
@@ -205,29 +202,32 @@ def sections_of_runs(jobs, workdir, scale, data_dir) -> list[page.Section]:
 def sections_of_results(only: list[str]) -> list[page.Section]:
     """The committed results, by method."""
     sections = []
-    for method in iclr22.available():
-        path = RESULTS / f"{method}.csv"
-        if not path.exists() or (only and method not in only):
+    for method in paper.there():
+        rows = paper.results(method)
+        if not rows or (only and method not in only):
             continue
-        rows = record.read_results(path)
         figures = {
             x: f"{x.stem.replace('_', ' ')}, committed"
-            for x in sorted(RESULTS.glob("*.png"))
+            for x in sorted((paper.ROOT / method).glob("*.png"))
         }
-        figures = {x: c for x, c in figures.items() if x.stem.startswith(method)}
-        runs = [
-            _committed(method, rows, d) for d in dict.fromkeys(r.dataset for r in rows)
-        ]
+        commands = dict.fromkeys(x.arguments for x in paper.of(method).HEADLINES)
+        runs = [_committed(method, rows, arguments) for arguments in commands]
+        runs = [run for run in runs if run]
         sections.append(page.Section(method, rows, figures, runs))
     return sections
 
 
-def _committed(method, rows, dataset) -> page.Done:
-    rows = [r for r in rows if r.dataset == dataset]
+def _committed(method, rows, arguments) -> page.Done | None:
+    """The command behind committed rows; its time is that of what it measured."""
+    lines = [x for x in paper.of(method).HEADLINES if x.arguments == arguments]
+    places = {x.key[:2] for x in lines}
+    rows = [r for r in rows if (r.dataset, r.setting) in places]
+    if not rows:
+        return None
     cells = {(r.setting, r.variant, r.seed, r.seconds) for r in rows if r.seconds}
     return page.Done(
-        f"{method}, {dataset}",
-        f"python -m experiments.{method} --dataset={dataset}",
+        f"{method}, {lines[0].key[0]}",
+        paper.command(method, arguments),
         "finished",
         sum(seconds for *_, seconds in cells),
         **_origin(rows),
@@ -247,18 +247,17 @@ def merge(old: list[record.Result], new: list[record.Result]) -> list[record.Res
     return kept + [r for r in new if place(r) in keys]
 
 
-def write_results(sections: list[page.Section], results: pathlib.Path) -> None:
+def write_results(sections: list[page.Section]) -> None:
     """Merge measured rows into the committed ones; a first figure if there is none."""
     for s in sections:
         if not s.rows:
             continue
-        path = results / f"{s.method}.csv"
-        old = record.read_results(path) if path.exists() else []
-        rows = merge(old, s.rows)
+        path = paper.ROOT / s.method / "results.csv"
+        rows = merge(paper.results(s.method), s.rows)
         record.write_results(path, rows)
         fresh = sum(r in s.rows for r in rows)
-        print(f"{path.name}: {fresh} of {len(s.rows)} rows taken, {len(rows)} in all")
-        picture = path.with_suffix(".png")
+        print(f"{s.method}: {fresh} of {len(s.rows)} rows taken, {len(rows)} in all")
+        picture = path.with_name("headline.png")
         if s.figures and not picture.exists():
             shutil.copyfile(next(iter(s.figures)), picture)
 
@@ -298,7 +297,7 @@ def main(argv) -> None:
             sys.exit(
                 "error: numbers of --scale=quick are synthetic; nothing was written"
             )
-        write_results(sections, RESULTS)
+        write_results(sections)
     failed = [r.title for s in sections for r in s.runs if r.state == "failed"]
     print(f"page {where}")
     if failed:
@@ -340,14 +339,14 @@ def _write(sections, workdir, seconds) -> pathlib.Path:
 
 def define_flags() -> None:
     """Of the command line."""
-    flags.DEFINE_enum("scale", "small", plan.SCALES, "how much is run")
+    flags.DEFINE_enum("scale", "small", paper.SCALES, "how much is run")
     flags.DEFINE_list("only", [], "methods; all if empty")
     flags.DEFINE_string("workdir", "report", "the page, and runs/ with one folder each")
     flags.DEFINE_string("data_dir", None, "folder of data files; default $ICLR22_DATA")
     flags.DEFINE_bool("list", False, "print the commands and end")
-    flags.DEFINE_bool("from_results", False, "page of experiments/results/, no runs")
+    flags.DEFINE_bool("from_results", False, "page of the committed results, no runs")
     flags.DEFINE_bool(
-        "write_results", False, "merge rows into experiments/results/*.csv"
+        "write_results", False, "merge rows into experiments/<method>/results.csv"
     )
 
 

@@ -1,29 +1,31 @@
 """What every experiment shares: flags, work directory, resumable cells, report.
 
-An experiment file defines its settings and a function `study(run)`, and ends with
-`run.main(study, ...)`. All that a finished part of a study returned is on disk; a run that
-is started again after an interruption computes only what is missing.
+An experiment is described by an `options.Experiment`; its `__main__` calls `run.main` with
+it. All that a finished part of a study returned is on disk; a run that is started again
+after an interruption computes only what is missing.
 """
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 from absl import app, flags, logging
 
 from experiments import flags as config_flags
-from experiments import profiling
+from experiments import options as option_lib
+from experiments import profiling, workdir
 from iclr22 import checkpoint, errors, parallel, record, report
 
 FLAGS = flags.FLAGS
+QUICK_SEEDS = 2
 flags.disclaim_key_flags()  # they belong to the experiment, whose --help lists them
 
 
@@ -34,8 +36,7 @@ class Run:
     Attributes:
       method: name, first column of the results.
       dataset: name of a registered data set, or a path to the user's own.
-      settings: the experiment's own NamedTuple, after flags.
-      config: the method's `Config`, after flags.
+      options: the method's `Options`, resolved.
       seeds: seeds to repeat over.
       workdir: everything is written below it.
       data_dir: where data files are looked for, or None.
@@ -46,8 +47,7 @@ class Run:
 
     method: str
     dataset: str
-    settings: object
-    config: object
+    options: Any
     seeds: list[int]
     workdir: pathlib.Path
     data_dir: str | None
@@ -61,6 +61,7 @@ class Run:
         self.facts: dict[str, object] = {}
         self.files: list[str] = []
         self.summary = ""
+        self.trained: dict[str, Any] = {}  # configurations by name of what they train
         self._told: set[str] = set()  # cells whose rows are in the results
         self._origin = {"device": device(), "commit": commit()}
         self._origin["date"] = time.strftime("%Y-%m-%d")
@@ -68,7 +69,23 @@ class Run:
     @property
     def dataset_name(self) -> str:
         """The data set as it appears in results: a name, or the stem of a path."""
-        return pathlib.Path(self.dataset).stem
+        name = pathlib.Path(self.dataset).stem
+        return name + "-synthetic" if self.quick and not self.own else name
+
+    @property
+    def published(self) -> bool:
+        """Whether a paper may have numbers for this data."""
+        return not (self.quick or self.own)
+
+    def trains(self, configurations: Mapping[str, Any]) -> None:
+        """Tell, before anything is trained, with which configurations, by name.
+
+        They are written to config.json and to the report. Training has to take them from
+        `trained`, so that what is recorded is what ran.
+        """
+        self.trained |= configurations
+        if parallel.is_main():
+            workdir.record_trained(self.workdir, configurations)
 
     def cell(self, name: str, compute: Callable[[], dict]) -> dict:
         """Part of a study, computed once per work directory; its rows count once.
@@ -104,9 +121,8 @@ class Run:
     def _add(self, row, seconds, origin):
         variant, setting, seed, metric, value, published = row
         key = (self.method, self.dataset_name, variant, setting, seed, metric)
-        self.rows.append(
-            record.Result(*key, float(value), str(published), seconds, **origin)
-        )
+        paper = str(published) if self.published else ""
+        self.rows.append(record.Result(*key, float(value), paper, seconds, **origin))
 
     def figure(self, name: str, caption: str) -> pathlib.Path:
         """Path for a figure that is to appear in the report."""
@@ -135,8 +151,8 @@ class Run:
             "jax": jax.__version__,
             "seconds of this run": round(seconds, 1),
             **self.facts,
-            "settings": json.dumps(self.settings._asdict()),
-            "configuration": json.dumps(self.config._asdict()),
+            "options": json.dumps(option_lib.plain(self.options, resolved=False)),
+            "trained": json.dumps(option_lib.plain(self.trained)),
         }
         report.write(
             self.workdir / "report.html",
@@ -154,33 +170,9 @@ class Run:
         )
 
 
-def main(
-    study: Callable[[Run], None],
-    *,
-    method: str,
-    config,
-    settings,
-    datasets: Iterable[str],
-    presets: dict[str, dict] | None = None,
-    own_data: str = "",
-    seeds: int = 5,
-) -> None:
-    """Define the flags, parse them, run the study. Call under `__main__` only.
-
-    Args:
-      study: does the work on a `Run`.
-      method: name of the method and of the experiment's module.
-      config: the method's `Config()`; one flag per field.
-      settings: NamedTuple of the experiment's own options; one flag per field.
-      datasets: registered names that the study knows; the first is the default.
-      presets: data set name (`own` for paths) to `{field: value}` for fields of `config`
-        or `settings` that differ there; flags win over them.
-      own_data: name of the flag that may hold a path to the user's own data: `dataset`,
-        or a field of `settings` that is empty otherwise.
-      seeds: default number of them.
-    """
-    datasets = list(datasets)
-    define_flags(config, settings, datasets, own_data, seeds)
+def main(experiment: option_lib.Experiment) -> None:
+    """Define the flags, parse them, run the study. Call under `__main__` only."""
+    define_flags(experiment)
 
     def start(argv):
         if len(argv) > 1:
@@ -190,7 +182,7 @@ def main(
         logging.set_verbosity(logging.INFO)
         logging.get_absl_handler().addFilter(_ours)
         with parallel.joined(FLAGS.distributed), _plain_errors():
-            launch(study, method, config, settings, datasets, presets or {}, own_data)
+            launch(experiment)
 
     jax.config.parse_flags_with_absl()
     app.run(start)
@@ -201,12 +193,13 @@ def _ours(entry) -> bool:
     return entry.levelname != "INFO" or "orbax" not in entry.pathname
 
 
-def define_flags(
-    config, settings, datasets: list[str], own_data: str = "", seeds: int = 5
-) -> None:
-    """Run-level flags, then one per field of `settings` and `config`."""
-    own = ", or a path to your own (format: README)" if own_data == "dataset" else ""
-    flags.DEFINE_string("dataset", datasets[0], f"one of {', '.join(datasets)}{own}")
+def define_flags(experiment: option_lib.Experiment) -> None:
+    """Run-level flags, then one per option of the method."""
+    names = experiment.datasets
+    own = ""
+    if experiment.own_data == "dataset":
+        own = ", or a path to your own (format: README)"
+    flags.DEFINE_string("dataset", names[0], f"one of {', '.join(names)}{own}")
     flags.DEFINE_string(
         "data_dir",
         None,
@@ -217,7 +210,7 @@ def define_flags(
         "workdir", None, "where results go; default runs/<method>/<data set>-<hash>"
     )
     flags.DEFINE_integer(
-        "seeds", seeds, "number of seeds to repeat over", lower_bound=1
+        "seeds", experiment.seeds, "number of seeds to repeat over", lower_bound=1
     )
     flags.DEFINE_enum("mode", "jit", parallel.MODES, "how steps are compiled")
     flags.DEFINE_bool("quick", False, "tiny synthetic data: seconds on a CPU")
@@ -231,47 +224,57 @@ def define_flags(
         "~/.cache/iclr22/xla",
         "compiled programs are kept here; '' off",
     )
-    config_flags.define(settings)
-    config_flags.define(config)
+    config_flags.define(experiment.options)
 
 
-def launch(study, method, config, settings, datasets, presets, own_data) -> None:
+def launch(experiment: option_lib.Experiment) -> None:
     """One run from parsed flags."""
     began = time.monotonic()
-    dataset = known_dataset(datasets, own_data)
-    own = dataset not in datasets
-    preset = presets.get("own" if own else dataset, {})
-    settings, config = (
-        config_flags.parse(x, x._replace(**_fields(x, preset)))
-        for x in (settings, config)
-    )
     if FLAGS.compile_cache:
         cache = os.path.expanduser(FLAGS.compile_cache)
         jax.config.update("jax_compilation_cache_dir", cache)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    run = Run(
-        method=method,
-        dataset=dataset,
-        settings=settings,
-        config=config,
-        seeds=list(range(2 if FLAGS.quick else FLAGS.seeds)),
-        workdir=_workdir(method, dataset, settings, config),
-        data_dir=FLAGS.data_dir,
-        mode=FLAGS.mode,
-        quick=FLAGS.quick,
-        own=own,
-    )
+    run = from_flags(experiment)
     with checkpoint.held(run.workdir):
         if parallel.is_main():
-            _claim(run)
+            about = {name: getattr(run, name) for name in workdir.IDENTITY}
+            about["options"] = option_lib.plain(run.options, resolved=False)
+            about |= {"seeds": run.seeds, "mode": run.mode}
+            workdir.claim(run.workdir, about, resume=FLAGS.resume)
         parallel.barrier("work directory")  # nobody reads what is about to be replaced
         if FLAGS.profile:
-            _profiled(study, run)
+            _profiled(experiment.study, run)
         else:
-            study(run)
+            experiment.study(run)
         line = run.finish(time.monotonic() - began)
     if line:
         print(line)
+
+
+def from_flags(experiment: option_lib.Experiment) -> Run:
+    """The run that the command line asks for; nothing is written."""
+    dataset = known_dataset(experiment.datasets, experiment.own_data)
+    own, quick = dataset not in experiment.datasets, FLAGS.quick
+    given = config_flags.given(experiment.options)
+    options = option_lib.resolve(
+        experiment, given, dataset=dataset, own=own, quick=quick
+    )
+    seeds = FLAGS.seeds
+    if quick and not FLAGS["seeds"].present:
+        seeds = min(seeds, QUICK_SEEDS)
+    key = [options, FLAGS.mode, seeds]
+    folder = workdir.default(experiment.method, dataset, quick=quick, key=key)
+    return Run(
+        method=experiment.method,
+        dataset=dataset,
+        options=options,
+        seeds=list(range(seeds)),
+        workdir=pathlib.Path(FLAGS.workdir) if FLAGS.workdir else folder,
+        data_dir=FLAGS.data_dir,
+        mode=FLAGS.mode,
+        quick=quick,
+        own=own,
+    )
 
 
 def _profiled(study, run: Run) -> None:
@@ -284,7 +287,7 @@ def _profiled(study, run: Run) -> None:
             logging.warning("%s", error)
 
 
-def known_dataset(datasets: list[str], own_data: str) -> str:
+def known_dataset(datasets: Sequence[str], own_data: str) -> str:
     """What the flags name, if it can be loaded, else an error with the nearest names."""
     path = FLAGS[own_data].value if own_data not in ("", "dataset") else ""
     name = path or FLAGS.dataset
@@ -296,73 +299,6 @@ def known_dataset(datasets: list[str], own_data: str) -> str:
     if not os.path.exists(name):
         raise errors.InputError(f"no such file or folder: {name}")
     return name
-
-
-def _fields(config, preset):
-    return {k: v for k, v in preset.items() if k in config._fields}
-
-
-def _workdir(method, dataset, settings, config) -> pathlib.Path:
-    if FLAGS.workdir:
-        return pathlib.Path(FLAGS.workdir)
-    described = json.dumps([dataset, settings, config, FLAGS.mode, FLAGS.seeds])
-    digest = hashlib.sha256(described.encode()).hexdigest()[:8]
-    quick = "-quick" if FLAGS.quick else ""
-    return (
-        pathlib.Path("runs") / method / f"{pathlib.Path(dataset).stem}{quick}-{digest}"
-    )
-
-
-def _claim(run: Run) -> None:
-    """Write config.json, or refuse a work directory that belongs to another run."""
-    import shutil
-
-    path = run.workdir / "config.json"
-    described = {
-        "method": run.method,
-        "dataset": run.dataset,
-        "settings": run.settings._asdict(),
-        "config": run.config._asdict(),
-        "quick": run.quick,
-    }
-    described = json.loads(json.dumps(described))
-    found = _previous(path) if path.exists() else None
-    if found and not FLAGS.resume:
-        for old in run.workdir.iterdir():  # the folder itself is held
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-    elif found:
-        differing = _differences(found, described)
-        if differing:
-            raise errors.InputError(
-                f"{run.workdir} holds another run ({'; '.join(differing)}). Choose "
-                "another --workdir, or --noresume to replace it."
-            )
-        logging.info("continuing in %s", run.workdir)
-    checkpoint.write_json(path, described)
-
-
-def _previous(path) -> dict:
-    """What a run wrote to config.json; a folder of anything else is left alone."""
-    try:
-        found = json.loads(path.read_text())
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not {"method", "config"} <= set(found):
-        raise errors.InputError(
-            f"{path} was not written by an experiment. Choose another --workdir."
-        )
-    return found
-
-
-def _differences(found, wanted, prefix="") -> list[str]:
-    lines = []
-    for key in wanted:
-        a, b = found.get(key), wanted[key]
-        if isinstance(b, dict) and isinstance(a, dict):
-            lines += _differences(a, b, f"{key}.")
-        elif a != b:
-            lines.append(f"{prefix}{key}: {a} there, {b} now")
-    return lines
 
 
 @contextlib.contextmanager

@@ -3,14 +3,14 @@
 import functools
 import math
 import time
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from absl import logging
 
-from iclr22 import checkpoint, parallel, progress, record, types
+from iclr22 import checkpoint, gradients, parallel, progress, record, types
 from iclr22.data import batching, streaming
 
 
@@ -43,7 +43,7 @@ class NonFiniteLoss(FloatingPointError):
 
 
 def fit(
-    method,
+    method: types.Method,
     config,
     batches: Callable[[int], dict],
     schedule: Schedule,
@@ -53,6 +53,8 @@ def fit(
     directory=None,
     valid=None,
     review: Callable | None = None,
+    measure: Callable[[Any], Mapping[str, float]] | None = None,
+    begin=None,
     name: str = "training",
     watch: Callable[[Times], None] | None = None,
 ):
@@ -74,21 +76,31 @@ def fit(
         batch that stays on the devices. Means are logged as `<name>/<quantity>`.
       review: `(state, means) -> state`, pure, after every evaluation and before the save
         of that step: to keep the best state, to cut a rate. Means are by that name.
+      measure: `params -> numbers` on the host, at every evaluation, for what is no mean of
+        sums (rank correlations, distances of distributions). Its names (`valid/spearman`)
+        are logged and reviewed like means; parameters lie on the devices.
+      begin: parameters to start from (pre-trained, grown, of an earlier cycle), a pytree
+        like the initial ones, or a function that makes it from them. Not looked at where
+        a run continues from a checkpoint.
       watch: gets the `Times` after the last step.
 
     Raises:
+      errors.InputError: `begin` does not fit the initial parameters.
       NonFiniteLoss: checked before every save, so the newest checkpoint is good.
     """
     on = parallel.devices(mode, _axes(method, batches))
     init = _compiled_init(method.init, config, *_key(on))
     state = init(jax.random.key(seed), batches(0))
+    if begin is not None:
+        state = gradients.begun(on, state, begin)
     saved = checkpoint.Checkpoints(f"{directory}/checkpoints") if directory else None
     start = parallel.agree(saved.latest() or 0) if saved else 0
     if start:
         state = saved.restore(start, state)
         logging.info("%s: resumed at step %d of %d", name, start, schedule.steps)
     writer = record.Writer(directory, resume_at=start) if directory else None
-    run = _Run(method, config, on, schedule, writer, saved, valid, review)
+    looks = _Looks(valid, review, measure)
+    run = _Run(method, config, on, schedule, writer, saved, looks)
     try:
         state = run.advance(state, start, batches, name)
         if watch and run.times:
@@ -101,15 +113,23 @@ def fit(
             writer.close()
 
 
+class _Looks(NamedTuple):
+    """What is looked at when a run is evaluated."""
+
+    valid: Any  # batches, or a dict of them by name
+    review: Callable | None
+    measure: Callable | None
+
+
 class _Run:
     """One call of `fit`: what does not change from step to step."""
 
-    def __init__(self, method, config, on, schedule, writer, saved, valid, review):
+    def __init__(self, method, config, on, schedule, writer, saved, looks):
         self.method, self.config, self.on = method, config, on
         self.schedule, self.writer, self.saved = schedule, writer, saved
-        valid = {} if valid is None else valid
+        valid = {} if looks.valid is None else looks.valid
         self.valid = valid if isinstance(valid, dict) else {"valid": valid}
-        self.review = review
+        self.review, self.measure = looks.review, looks.measure
         self.placed = {}  # whole batches, by name, on the devices
         self.pending = []  # (step after it, device metrics), not yet looked at
         self.times = None
@@ -210,6 +230,8 @@ class _Run:
             compiled = _compiled_evaluate(self.method.evaluate, self.config, *_key(on))
             means = _means(compiled, state.params, placed)
             found |= {f"{name}/{key}": value for key, value in means.items()}
+        if self.measure:
+            found |= {k: float(v) for k, v in self.measure(state.params).items()}
         if self.writer and found:
             self.writer.write(step, **found)
         return found
@@ -223,7 +245,9 @@ class _Run:
             self.saved.save(step, parallel.as_global(self.on, state))
 
 
-def score(method, config, params, batches, *, mode="jit") -> dict[str, float]:
+def score(
+    method: types.Method, config, params, batches, *, mode="jit"
+) -> dict[str, float]:
     """Run a method's `evaluate` over host batches, or a `Whole`; means per example."""
     on = parallel.devices(mode, _axes(method, batches))
     compiled = _compiled_evaluate(method.evaluate, config, *_key(on))

@@ -1,5 +1,6 @@
 """Eight CPU devices for every test; no accelerator unless ICLR22_TEST_PLATFORM asks."""
 
+import gc
 import importlib.metadata
 import os
 import pathlib
@@ -29,6 +30,14 @@ jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 if PLATFORM == "cpu":
     jax.config.update("jax_num_cpu_devices", 8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_compiled_programs():
+    """Programs of one file are of no use to the next, and fill gigabytes."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

@@ -12,8 +12,11 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import flags
+from absl.testing import flagsaver
 
-from iclr22 import sparse
+from experiments import run as runner
+from iclr22 import loop, sparse
 
 
 def assert_trees_close(a, b, **tolerance):
@@ -161,3 +164,42 @@ def started(stage, config, batch, seed=0):
     return jax.tree.map(draw, params) | {
         "stats": jax.tree.map(lambda x: 1 + draw(x) ** 2, params["stats"])
     }
+
+
+def launch(experiment, *arguments):
+    """An experiment in this process, as its command line starts it."""
+    with flagsaver.flagsaver():
+        runner.define_flags(experiment)
+        flags.FLAGS(["test", "--compile_cache=", *map(str, arguments)])
+        try:
+            runner.launch(experiment)
+        finally:
+            flags.FLAGS.unparse_flags()
+
+
+def what_trains(experiment, folder, monkeypatch, *arguments, steps=1):
+    """`(config.json, configurations that reached loop.fit)` of a run in `folder`, cut to
+    so many updates a training."""
+    fit, found = loop.fit, []
+
+    def short(method, config, batches, schedule, **options):
+        found.append(config)
+        schedule = schedule._replace(steps=min(steps, schedule.steps))
+        return fit(method, config, batches, schedule, **options)
+
+    monkeypatch.setattr(loop, "fit", short)
+    launch(experiment, f"--workdir={folder}", *arguments)
+    return json.loads((folder / "config.json").read_text()), found
+
+
+def assert_trains_as_recorded(about, found):
+    """Every configuration that reached the loop is one that config.json has, and all that
+    it has of stages that train got there."""
+    assert found
+    recorded = [(x["stage"], x["config"]) for x in about["trained"].values()]
+    used = []
+    for config in found:
+        described = type(config).__module__, json.loads(json.dumps(config._asdict()))
+        assert described in recorded, f"{described} was trained, not recorded"
+        used.append(described)
+    assert all(x in used for x in recorded), "recorded, never trained"

@@ -6,6 +6,7 @@ the other. `splits` says who is isolated, `screening` how hard that will be, `di
 finds virtual neighbours, `student` predicts for new nodes, `link` is link prediction.
 """
 
+from iclr22.cold_brew.artifact import Lookup, Prediction, Student, load, predict, save
 from iclr22.cold_brew.discovery import Neighbors, discover_neighbors
 from iclr22.cold_brew.pipeline import (
     Recipe,
@@ -26,6 +27,5 @@ from iclr22.cold_brew.splits import (
     training_nodes,
     validation_part,
 )
-from iclr22.cold_brew.student import Lookup, Prediction, Student, load, predict, save
 
 STAGES = ("teacher", "perceptron", "graph_mlp")

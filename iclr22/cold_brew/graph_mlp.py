@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import graph, parallel
-from iclr22.cold_brew import train
-from iclr22.cold_brew.layers import Linear
-from iclr22.cold_brew.train import State
+from iclr22.cold_brew import losses as train
+from iclr22.cold_brew.losses import State
+from iclr22.cold_brew.networks import Linear
 from iclr22.nn.dropout import dropout
 
 

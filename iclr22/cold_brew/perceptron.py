@@ -12,9 +12,9 @@ import jax
 import numpy as np
 
 from iclr22 import parallel
-from iclr22.cold_brew import train
-from iclr22.cold_brew.layers import Linear, drop
-from iclr22.cold_brew.train import State
+from iclr22.cold_brew import losses as train
+from iclr22.cold_brew.losses import State
+from iclr22.cold_brew.networks import Linear, drop
 
 
 class Config(NamedTuple):
@@ -29,9 +29,8 @@ class Config(NamedTuple):
     activation: Literal["relu", "gelu"] = "relu"  # after every hidden linear map
     dropout: float = 0.5  # after every hidden layer
     input_dropout: float = 0.0  # of the features
-    scale_extra: bool = (
-        False  # learned factors on extra inputs, as the released code has
-    )
+    # learned factors on extra inputs, as the released code has
+    scale_extra: bool = False
     objective: Literal["cross_entropy", "mse", "link"] = "cross_entropy"  # see train
     temperature: float = 1.0  # of the teacher's soft labels
     optimizer: Literal["adam", "sgd"] = "adam"  # update rule

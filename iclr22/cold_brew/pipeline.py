@@ -13,7 +13,8 @@ import jraph
 import numpy as np
 
 from iclr22 import loop, record, sparse
-from iclr22.cold_brew import graph_mlp, perceptron, student, teacher
+from iclr22.cold_brew import artifact as student
+from iclr22.cold_brew import graph_mlp, perceptron, teacher
 from iclr22.data import batching
 
 EVERY = 10  # updates between two looks at the validation nodes
@@ -46,15 +47,13 @@ class Task(NamedTuple):
 class Recipe(NamedTuple):
     """Choices that make a student; the paper's in comments."""
 
-    handover: Literal["logits", "embeddings", "layers"] = (
-        "logits"  # see teacher.handover
-    )
+    # see teacher.handover
+    handover: Literal["logits", "embeddings", "layers"] = "logits"
     imitation: Literal["soft_labels", "mse"] = "soft_labels"  # paper: mse
     nodes: Literal["connected", "train"] = "connected"  # whom MLP1 imitates
     soft: float = 1.0  # weight of the teacher's soft labels in MLP2; paper: 0
-    bare: bool = (
-        True  # the teacher without edges makes a second guess; not in the paper
-    )
+    # the teacher without edges makes a second guess; not in the paper
+    bare: bool = True
     lookup: student.Lookup = student.Lookup()
     mlp1: perceptron.Config = perceptron.Config()
     mlp2: perceptron.Config = perceptron.Config()

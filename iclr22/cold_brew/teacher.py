@@ -14,9 +14,9 @@ import jraph
 import numpy as np
 
 from iclr22 import graph, parallel
-from iclr22.cold_brew import train
-from iclr22.cold_brew.layers import Convolution, Edges, Linear, Norm, drop
-from iclr22.cold_brew.train import State
+from iclr22.cold_brew import losses as train
+from iclr22.cold_brew.losses import State
+from iclr22.cold_brew.networks import Convolution, Edges, Linear, Norm, drop
 from iclr22.nn.dropout import keep_mask
 
 
@@ -31,18 +31,15 @@ class Config(NamedTuple):
     convolution: Literal["gcn", "sage"] = "gcn"  # sage: mean of neighbours, own weights
     layers: int = 2  # convolutions
     hidden: int = 64  # width of hidden layers
-    embeddings: Literal["000", "100", "001", "111", "110", "011", "101", "010"] = (
-        "100"  # structural embeddings in the first, the middle, the last layers
-    )
+    # structural embeddings in the first, the middle, the last layers
+    embeddings: Literal["000", "100", "001", "111", "110", "011", "101", "010"] = "100"
     embedding_penalty: float = 1e-2  # eta: weight of the squared norm of embeddings
     embedding_std: float = 0.01  # their initial standard deviation
-    residual: Literal["none", "residual", "initial", "dense", "jumping"] = (
-        "none"  # how earlier layers come back in
-    )
+    # how earlier layers come back in
+    residual: Literal["none", "residual", "initial", "dense", "jumping"] = "none"
     alpha: float = 0.1  # share of the earlier layer, residual and initial only
-    norm: Literal["none", "batch", "pair", "node", "mean", "group"] = (
-        "none"  # normalization after each convolution
-    )
+    # normalization after each convolution
+    norm: Literal["none", "batch", "pair", "node", "mean", "group"] = "none"
     groups: int = 10  # of group normalization
     group_weight: float = 0.001  # lambda of group normalization
     self_loops: bool = True  # every node is its own neighbour
@@ -54,9 +51,8 @@ class Config(NamedTuple):
     optimizer: Literal["adam", "sgd"] = "adam"  # of all stages
     learning_rate: float = 5e-3  # constant
     weight_decay: float = 5e-4  # L2 on all weights but embeddings
-    epochs: int = (
-        300  # updates on the whole graph; validation chooses how many are used
-    )
+    # updates on the whole graph; validation chooses how many are used
+    epochs: int = 300
 
 
 _EDGES = jraph.GraphsTuple(None, 0, 0, 0, None, None, None)

@@ -15,20 +15,16 @@ A new module of this folder joins the registry by defining `DATASETS`.
 """
 
 from iclr22.data.domains import DomainData, generate_domains
+from iclr22.data.domains.own import load_own_domains
 from iclr22.data.download import DownloadError, converted, data_root, fetch, find
-from iclr22.data.event_files import read_ratings, read_yoochoose
 from iclr22.data.events import Events, second_half, select_events, sort_events
+from iclr22.data.events.files import read_ratings, read_yoochoose
+from iclr22.data.events.own import load_own_events
+from iclr22.data.events.simulated import simulate_events
 from iclr22.data.graphs import degree_corrected_sbm
-from iclr22.data.own import from_file
-from iclr22.data.own_domains import load_own_domains
-from iclr22.data.own_events import load_own_events
-from iclr22.data.own_graph import load_own as load_own_graph
-from iclr22.data.own_tracks import load_own_tracks
+from iclr22.data.graphs.own import load_own as load_own_graph
+from iclr22.data.images.own import from_file
 from iclr22.data.registry import Dataset, File, Info, Splits, datasets, get, names
-from iclr22.data.simulated_events import simulate_events
-from iclr22.data.simulated_tracks import simulate_tracks
-from iclr22.data.sportvu import load_sportvu, read_sportvu
-from iclr22.data.track_files import load_eth_ucy, read_eth_ucy
 from iclr22.data.tracks import (
     Fold,
     Tracks,
@@ -37,3 +33,7 @@ from iclr22.data.tracks import (
     sort_tracks,
     split_tracks,
 )
+from iclr22.data.tracks.files import load_eth_ucy, read_eth_ucy
+from iclr22.data.tracks.own import load_own_tracks
+from iclr22.data.tracks.simulated import simulate_tracks
+from iclr22.data.tracks.sportvu import load_sportvu, read_sportvu

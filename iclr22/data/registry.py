@@ -1,6 +1,6 @@
 """What a data set is, and how one is found by name.
 
-There is no central table: any module of `iclr22.data` may define
+There is no central table: any module below `iclr22.data` may define
 `DATASETS: dict[str, Dataset]`, and `datasets()` merges them.
 """
 
@@ -56,9 +56,9 @@ class Dataset(NamedTuple):
 def datasets() -> dict[str, Dataset]:
     """All data sets by name, collected from the modules of `iclr22.data`."""
     package = importlib.import_module(__name__.rpartition(".")[0])
-    found = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     return merge(
-        importlib.import_module(f"{package.__name__}.{name}") for name in found
+        importlib.import_module(name) for name in sorted(x.name for x in found)
     )
 
 

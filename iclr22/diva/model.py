@@ -18,9 +18,8 @@ class Config(NamedTuple):
     """
 
     classes: int = 10  # number of outputs
-    width: int = (
-        16  # channels of the first layer; later ones have 2 and 4 times as many
-    )
+    # channels of the first layer; later ones have 2 and 4 times as many
+    width: int = 16
     activation: Literal["leaky_relu", "relu"] = "leaky_relu"  # LQF: leaky, slope 0.2
     batch_norm: bool = True  # normalise batches in training; fused for linearization
     objective: Literal["mse", "cross_entropy"] = "mse"  # training loss

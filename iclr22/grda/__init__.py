@@ -1,16 +1,24 @@
 """GRDA: domain adaptation where a graph says which domains are related (arXiv:2202.03428).
 
-Stages: `game` (GRDA and the methods it is compared to, one trainer) and `plus` (GRDA+,
+Stages: `adversarial` (GRDA and the methods it is compared to, one trainer) and `plus` (GRDA+,
 which also works without class-aligned batches). `pipeline.train` trains any method on
-`data.DomainData`, `model` predicts and inserts new domains, `selection` chooses without
+`data.DomainData`, `artifact` predicts and inserts new domains, `selection` chooses without
 target labels, `propagate` is a plain baseline.
 """
 
 from iclr22.data.domains import generate_domains
+from iclr22.grda.adversarial import (
+    Config,
+    State,
+    apply,
+    evaluate,
+    init,
+    loss,
+    train_step,
+)
+from iclr22.grda.artifact import Model, encode, insert_domain, load, predict, save
 from iclr22.grda.embedding import fit_embedding
-from iclr22.grda.game import Config, State, apply, evaluate, init, loss, train_step
-from iclr22.grda.model import Model, encode, insert_domain, load, predict, save
 from iclr22.grda.pairs import discriminator_loss, sample_subgraph
 from iclr22.grda.pipeline import METHODS, Fitted, Options, target_scores, train
 
-STAGES = ("game", "plus")
+STAGES = ("adversarial", "plus")

@@ -25,7 +25,7 @@ class Turn(NamedTuple):
     Attributes:
       encodings: `[slots, N, hidden]`, of every domain one sample per slot.
       outputs: of the predictor, `[slots, N, outputs]`.
-      batch: see `game`.
+      batch: see `adversarial`.
       key: of the step, the same on all devices; without one all domains are compared.
       weight: `[slots]`, 0 on padding.
       strength: lambda, what the encoder gets is multiplied by it.

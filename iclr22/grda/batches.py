@@ -12,7 +12,7 @@ from iclr22.data.domains import DomainData
 
 
 class DomainBatches(NamedTuple):
-    """`step -> batch` as `game` describes it; every domain has its own shuffled epochs.
+    """`step -> batch` as `adversarial` describes it; every domain has its own shuffled epochs.
 
     Attributes:
       x, y, labelled: rows of all domains `[n, ...]`.

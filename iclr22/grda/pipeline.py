@@ -2,7 +2,7 @@
 
 import pathlib
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -11,16 +11,18 @@ from absl import logging
 from iclr22 import errors, loop, record
 from iclr22.data.domains import DomainData
 from iclr22.grda import (
+    adversarial,
     batches,
     embedding,
-    game,
     plus,
     propagate,
     refine,
     selection,
 )
-from iclr22.grda import model as models
-from iclr22.grda.model import Model
+from iclr22.grda.adversarial import Config as Adversarial
+from iclr22.grda.artifact import Model, no_scale, predict, scale_of
+from iclr22.grda.plus import Config as Plus
+from iclr22.grda.propagate import Config as Propagate
 
 METHODS = {
     "source_only": "none",
@@ -35,14 +37,19 @@ METHODS = {
 
 
 class Options(NamedTuple):
-    """What belongs to a run and not to one trainer."""
+    """A method, the hyper-parameters of all, and how a state is chosen."""
 
-    base: game.Config = game.Config()  # of all methods but grda_plus
-    heads: plus.Config = plus.Config()  # of grda_plus
-    plan: propagate.Plan = propagate.Plan()  # of propagate
-    embedding_size: int = 2  # t, of domain embeddings
+    MAIN = "adversarial"
+    RESOLVED = ("method",)  # by who trains
+
+    method: str = "grda_plus"  # a key of METHODS
+    adversarial: Adversarial = Adversarial()  # of all but grda_plus
+    plus: Plus = Plus()  # of grda_plus
+    propagate: Propagate = Propagate()  # of propagate, besides the first
+    embedding_size: int = 2  # dimensions of domain embeddings
     snapshots: int = 3  # states in a run among which is chosen without target labels
-    select: bool = True  # otherwise the last state is taken
+    # state of a run that is taken: chosen without target labels, or the last
+    selection: Literal["unlabelled", "last"] = "unlabelled"
 
 
 class Fitted(NamedTuple):
@@ -54,8 +61,23 @@ class Fitted(NamedTuple):
     curves: list[dict]  # what was logged while training
 
 
+def config_of(options: Options, data: DomainData):
+    """The configuration that is trained: what the method and the data decide filled in.
+
+    Raises:
+      errors.InputError: an unknown method.
+    """
+    if options.method not in METHODS:
+        raise errors.nearest(options.method, METHODS, "method")
+    outputs = data.y.shape[1] if data.regression else len(data.class_names)
+    sizes = {"outputs": outputs, "regression": data.regression}
+    if options.method == "grda_plus":
+        return options.plus._replace(**sizes)
+    adversary = METHODS[options.method]
+    return options.adversarial._replace(adversary=adversary, **sizes)
+
+
 def train(
-    method: str,
     data: DomainData,
     options: Options | None = None,
     *,
@@ -66,29 +88,26 @@ def train(
     """Train one method; labels of target domains are never looked at.
 
     Args:
-      method: a key of `METHODS`.
       data: as loaded, not scaled.
+      options: which method, and its hyper-parameters.
       directory: for checkpoints and curves; a run that is started again continues there.
 
     Raises:
       errors.InputError: unknown method, or data that it cannot work with.
     """
-    if method not in METHODS:
-        raise errors.nearest(method, METHODS, "method")
     options = Options() if options is None else options
+    config, method = config_of(options, data), options.method
     check(data)
     if method == "grda_plus":
-        config = _sized(options.heads, data)
         graph = data.graph._replace(nodes=np.eye(data.size, dtype=np.float32))
         frame = _frame("plus", config, data, graph.nodes)
     else:
-        config = _sized(options.base, data)._replace(adversary=METHODS[method])
         z = embedding.fit_embedding(data.graph, options.embedding_size, seed=seed)
-        frame = _frame("game", config, data, z)
+        frame = _frame("adversarial", config, data, z)
         graph = data.graph._replace(nodes=frame.embedding_scale(z))
     scaled = data._replace(x=frame.sample_scale(data.x))
     if method == "propagate":
-        members, _ = propagate.propagate(config, scaled, graph, options.plan, seed)
+        members, _ = propagate.propagate(config, scaled, graph, options.propagate, seed)
         found = frame._replace(members=members)
         return Fitted(found, (score(found, data, [], seed),), 0, [])
     shared = getattr(config, "pairing", "") == "shared_index"
@@ -100,7 +119,7 @@ def train(
         shared=shared,
         devices=jax.device_count(),
     )
-    run = _Run(method, options, config, data, source, directory, seed, mode)
+    run = _Run(options, config, data, source, directory, seed, mode)
     return run.last(frame) if method == "grda_plus" else run.best(frame)
 
 
@@ -120,21 +139,24 @@ def check(data: DomainData) -> None:
         )
 
 
-def _sized(config, data):
-    outputs = data.y.shape[1] if data.regression else len(data.class_names)
-    return config._replace(outputs=outputs, regression=data.regression)
-
-
 def _frame(stage, config, data, embeddings) -> Model:
     """A model without parameters."""
     width = data.x.shape[1]
-    scale = models.scale_of(data.x) if data.standardise else models.no_scale(width)
+    scale = scale_of(data.x) if data.standardise else no_scale(width)
     free = stage == "plus"
-    inner = models.no_scale(data.size) if free else models.scale_of(embeddings)
+    inner = no_scale(data.size) if free else scale_of(embeddings)
     names = np.asarray(data.domain_names).astype(str)
     return Model(
-        *(stage, config, (), embeddings, inner, scale, data.graph, names),
+        stage=stage,
+        config=config,
+        members=(),
+        embeddings=embeddings,
+        embedding_scale=inner,
+        sample_scale=scale,
+        graph=data.graph,
+        domain_names=names,
         class_names=tuple(data.class_names),
+        feature_names=tuple(data.feature_names),
     )
 
 
@@ -147,9 +169,8 @@ def scan_of(config) -> int:
 class _Run(NamedTuple):
     """One training run of the loop."""
 
-    method: str
     options: Options
-    config: NamedTuple
+    config: Any  # of the stage
     data: DomainData
     source: batches.DomainBatches
     directory: object
@@ -173,7 +194,7 @@ class _Run(NamedTuple):
             mode=self.mode,
             directory=self.directory,
             valid=lambda: [self.source(0)],
-            name=f"{self.method} {self.seed}",
+            name=f"{self.options.method} {self.seed}",
         )
 
     def curves(self):
@@ -183,10 +204,10 @@ class _Run(NamedTuple):
     def best(self, frame: Model) -> Fitted:
         """Candidates along the run; the best by `selection`."""
         total = self.config.steps
-        count = self.options.snapshots if self.options.select else 1
+        count = self.options.snapshots if self.options.selection == "unlabelled" else 1
         found, scores = [], []
         for i in range(count):
-            state = self.fit(game, round(total * (i + 1) / count), total)
+            state = self.fit(adversarial, round(total * (i + 1) / count), total)
             params = jax.device_get(state.params)
             found.append(frame._replace(members=(params,)))
             losses = [
@@ -204,7 +225,7 @@ class _Run(NamedTuple):
         known = params["progress"]["known"] > 0
         if self.config.refine and not self.config.regression:
             params, allowed = refine.refine(self.config, params, self.source)
-            logging.info("%s: class means %s", self.method, SAID[allowed])
+            logging.info("%s: class means %s", self.options.method, SAID[allowed])
         heads = np.where(known[:, None], np.eye(len(known)), known / known.sum())
         frame = frame._replace(embeddings=heads.astype(np.float32), members=(params,))
         return Fitted(
@@ -219,7 +240,7 @@ def score(model: Model, data: DomainData, losses, seed: int = 0) -> selection.Sc
       losses: the adversary's, over training.
       seed: of the edges that agreement is taken over, if there are many.
     """
-    said = models.predict(model, data.x, data.domain)
+    said = predict(model, data.x, data.domain)
     targets = np.flatnonzero(~data.sources)
     of = [said[data.domain == u] for u in targets]
     information = density = 0.0
@@ -260,7 +281,7 @@ def _agreement(model, data, said, seed):
         rows.append(mine)
         others.append(np.full(len(mine), data.graph.senders[end]))
     rows, others = np.concatenate(rows), np.concatenate(others)
-    theirs = models.predict(model, data.x[rows], others)
+    theirs = predict(model, data.x[rows], others)
     if data.regression:
         return -float(np.mean((theirs - said[rows]) ** 2))
     return float(np.mean(theirs.argmax(1) == said[rows].argmax(1)))
@@ -269,7 +290,7 @@ def _agreement(model, data, said, seed):
 def target_scores(model: Model, data: DomainData) -> np.ndarray:
     """Accuracy in percent, or mean squared error, of every domain `[N]` over its labelled
     samples; NaN without any. This looks at target labels: to report, not to choose."""
-    said = models.predict(model, data.x, data.domain)
+    said = predict(model, data.x, data.domain)
     return domain_scores(said, data)
 
 

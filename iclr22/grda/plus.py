@@ -7,7 +7,7 @@ other is learned: first the one about which its neighbours are surest. It starts
 weighted mean of their heads, imitates their mean prediction for a while, then its own,
 under noise on the inputs, which keeps boundaries away from samples and straight, and with
 predictions that are sure and varied (mutual information). Labels of targets are never
-seen. Batches are those of `game`. `refine` then finds the class means of every target.
+seen. Batches are those of `adversarial`. `refine` then finds the class means of every target.
 """
 
 from typing import NamedTuple
@@ -16,29 +16,28 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from iclr22 import parallel
-from iclr22.grda import game, losses, pairs
+from iclr22 import gradients, parallel
+from iclr22.grda import adversarial, losses, pairs
 from iclr22.grda.networks import Perceptron
 
 WATCH = 0.9  # share of the past in running means
-BATCH_AXES = game.BATCH_AXES
-pad = game.pad
+BATCH_AXES = adversarial.BATCH_AXES
+pad = adversarial.pad
 
 
 class Config(NamedTuple):
     """Hyper-parameters; `length` says how many updates they amount to."""
 
-    outputs: int = 2  # classes, or numbers to predict; set from the data
-    regression: bool = (
-        False  # squared error instead of cross-entropy; set from the data
-    )
+    RESOLVED = ("outputs", "regression")  # by the data
+
+    outputs: int = 2  # classes, or numbers to predict
+    regression: bool = False  # squared error instead of cross-entropy
     features: int = 256  # shared ones, behind one layer
     noise: float = 0.5  # deviation of noise on standardised inputs; classification
     information: float = 1.0  # weight of the mutual information; classification
     sureness: float = 4.0  # neighbours weigh exp(this times their information)
-    known_share: float = (
-        0.5  # worth of knowing all neighbours when choosing who is next
-    )
+    # worth of knowing all neighbours when choosing who is next
+    known_share: float = 0.5
     average: float = 0.98  # of the teacher's parameters
     warm: int = 300  # updates on sources alone
     imitate: int = 60  # updates in which a new domain learns from its neighbours
@@ -50,18 +49,10 @@ class Config(NamedTuple):
     batch: int = 16  # samples of every domain per update
 
 
-class State(NamedTuple):
-    """Training state; arrays only.
-
-    params: student and teacher (shared layer, heads `[N, features, outputs]`), and
-    progress: who is known, who imitates `[N]`; how sure v is about u's samples `[N, N]`,
-    all neighbours together about u's, and how far they agree with u itself `[N]`.
-    """
-
-    step: jax.Array  # int32, updates done
-    params: dict
-    opt_state: optax.OptState
-    key: jax.Array  # of the run; never changes
+State = gradients.State
+"""params: student and teacher (shared layer, heads `[N, features, outputs]`), and progress:
+who is known, who imitates `[N]`; how sure v is about u's samples `[N, N]`, all neighbours
+together about u's, and how far they agree with u itself `[N]`."""
 
 
 def length(config: Config, targets: int) -> int:
@@ -89,8 +80,7 @@ def init(config: Config, key: jax.Array, batch) -> State:
     }
     teacher = jax.tree.map(jnp.array, student)
     params = {"student": student, "teacher": teacher, "progress": progress}
-    opt_state = optax.scale_by_adam().init(student)
-    return State(jnp.zeros((), jnp.int32), params, opt_state, key)
+    return gradients.start(optax.scale_by_adam(), key, params, trained="student")
 
 
 def _shared(config):
@@ -199,25 +189,27 @@ def _distance(config, outputs, wanted):
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """One update; `(State, {"loss", "score", "known"})`, known in percent of domains."""
     params = _next_turn(config, state.step, state.params, batch)
-    key = jax.random.fold_in(state.key, state.step)
 
-    def objective(student):
+    def objective(student, batch, key):
         total, sums, said = _loss(config, student, params, batch, key, axis_name)
         return total, (sums, said)
 
-    grads, (sums, said) = jax.grad(objective, has_aux=True)(params["student"])
-    grads, sums = parallel.reduce((grads, sums), axis_name)
-    count = jnp.maximum(sums["weight"], 1e-9)
-    grads = jax.tree.map(lambda g: g / count, grads)
+    grads, metrics, said = gradients.mean_gradient(
+        objective,
+        params["student"],
+        batch,
+        gradients.step_key(state),
+        axis_name=axis_name,
+    )
     updates, opt_state = optax.scale_by_adam().update(grads, state.opt_state)
     updates = jax.tree.map(lambda u: -config.learning_rate * u, updates)
     student = optax.apply_updates(params["student"], updates)
     teacher = _blend(config.average, params["teacher"], student)
     progress = _watch(config, params["progress"], batch["weight"], said, axis_name)
     params = {"student": student, "teacher": teacher, "progress": progress}
-    metrics = {k: v / count for k, v in sums.items() if k != "weight"}
     metrics["known"] = 100 * jnp.mean(progress["known"])
-    return State(state.step + 1, params, opt_state, state.key), metrics
+    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
+    return state, metrics
 
 
 def _blend(keep, old, new):
@@ -292,4 +284,4 @@ def evaluate(config: Config, params, batch, *, axis_name=None):
 def example(size: int = 32, seed: int = 0):
     """Smallest configuration and `size` slots of five domains in a chain."""
     config = Config(features=16, noise=0.0, warm=4, imitate=2, settle=2, finish=4)
-    return config._replace(learning_rate=0.02), game.example(size, seed)[1]
+    return config._replace(learning_rate=0.02), adversarial.example(size, seed)[1]

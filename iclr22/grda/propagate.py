@@ -16,39 +16,38 @@ from scipy.cluster import vq
 from iclr22 import errors, progress
 from iclr22.data import domains
 from iclr22.data.domains import DomainData
-from iclr22.grda import batches, game
+from iclr22.grda import adversarial, batches
 
 ATTEMPTS = 5  # starts of k-means
 
 
-class Plan(NamedTuple):
+class Config(NamedTuple):
     """How to propagate."""
 
     members: int = 3  # networks in the committee
     warm: int = 300  # updates on sources
     turn: int = 60  # updates after each domain
     in_order: bool = True  # domains with fewer hops to a source come first
-    ask_neighbors: bool = (
-        True  # samples are also judged with known neighbours' embeddings
-    )
+    # samples are also judged with known neighbours' embeddings
+    ask_neighbors: bool = True
 
 
 def propagate(
-    config: game.Config,
+    config: adversarial.Config,
     data: DomainData,
     graph,
-    plan: Plan | None = None,
+    plan: Config | None = None,
     seed: int = 0,
 ):
     """Label all reachable target domains; `(parameters per member, labels [n])`.
 
     Args:
-      config: of `game`; its adversary is not used.
+      config: of `adversarial`; its adversary is not used.
       data: x as it enters the network; labels of targets are not looked at.
       graph: of the domains, embeddings as nodes.
 
     Returns:
-      Parameters as of `game`, and what each sample was labelled; -1 in domains that no
+      Parameters as of `adversarial`, and what each sample was labelled; -1 in domains that no
       path joins to a source.
 
     Raises:
@@ -56,7 +55,7 @@ def propagate(
     """
     if data.regression:
         raise errors.InputError("propagate needs classes; found numbers to predict")
-    plan = Plan() if plan is None else plan
+    plan = Config() if plan is None else plan
     config = config._replace(adversary="none")
     clusters = _clusters(data, config.outputs, seed)
     labels = np.where(data.sources[data.domain], data.y, -1)
@@ -93,7 +92,7 @@ class _Committee:
     def __init__(self, config, source, members, seed):
         self.config, self.source, self.step = config, source, 0
         keys = [jax.random.key(1000 * seed + i) for i in range(members)]
-        self.states = jax.vmap(lambda k: game.init(config, k, source(0)))(
+        self.states = jax.vmap(lambda k: adversarial.init(config, k, source(0)))(
             jax.numpy.stack(keys)
         )
 
@@ -128,7 +127,7 @@ class _Committee:
 @functools.lru_cache(maxsize=8)
 def _learn(config):
     def one(state, batch):
-        return game.train_step(config, state, batch)[0]
+        return adversarial.train_step(config, state, batch)[0]
 
     every = jax.vmap(one, in_axes=(0, None))
 
@@ -141,7 +140,7 @@ def _learn(config):
 @functools.lru_cache(maxsize=8)
 def _judge(config):
     def one(params, inputs):
-        return jax.nn.log_softmax(game.apply(config, params, inputs))
+        return jax.nn.log_softmax(adversarial.apply(config, params, inputs))
 
     return jax.jit(lambda p, inputs: jax.vmap(one, (0, None))(p, inputs).mean(0))
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from iclr22 import errors
-from iclr22.data.simulated_events import true_activity, true_taste
+from iclr22.data.events.simulated import true_activity, true_taste
 from iclr22.recurrent_intensity import (
     activity,
     bpr,

@@ -40,9 +40,8 @@ class Scores(NamedTuple):
     column_bias: jax.Array  # [y]; -inf: the item is unknown, its score is 0
     rate: jax.Array  # [x], activity lambda(x); ones for a plain item model
     link: str  # exp, softplus, sigmoid or identity
-    seen: np.ndarray | None = (
-        None  # int32 [x, longest], excluded columns, -1 is padding
-    )
+    # int32 [x, longest], excluded columns, -1 is padding
+    seen: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -16,7 +16,7 @@ import numpy as np
 from absl import logging
 
 from iclr22 import checkpoint, errors, parallel, progress
-from iclr22.trajectory_shapley import game as games
+from iclr22.trajectory_shapley import coalitions as games
 from iclr22.trajectory_shapley import predictor as predictors
 from iclr22.trajectory_shapley import shapley
 from iclr22.trajectory_shapley.predictor import Foreign, Predictor
@@ -32,14 +32,12 @@ class Attribution(NamedTuple):
 
     values: np.ndarray  # [windows, 1 + slots, outputs] float64; 0 where nobody is
     standard_error: np.ndarray  # the same shape; 0 where all coalitions were asked
-    mask: (
-        np.ndarray
-    )  # [windows, 1 + slots] bool, players; of a group its first slot only
+    # [windows, 1 + slots] bool, players; of a group its first slot only
+    mask: np.ndarray
     full: np.ndarray  # [windows, outputs] worth when all is shown
     empty: np.ndarray  # [windows, outputs] worth when nothing is
-    outputs: tuple[
-        str, ...
-    ]  # names: nll, nll@1, ..., min_ade; worth is minus the error
+    # names: nll, nll@1, ..., min_ade; worth is minus the error
+    outputs: tuple[str, ...]
     coalitions: int  # evaluated per window at most
 
 
@@ -47,9 +45,8 @@ class _Plan(NamedTuple):
     """Players of each window, who come first among its slots."""
 
     slots: np.ndarray  # [windows, width] int, slots with neighbours before empty ones
-    owner: (
-        np.ndarray
-    )  # [windows, 1 + width] int, player of the past and slots; -1: none
+    # [windows, 1 + width] int, player of the past and slots; -1: none
+    owner: np.ndarray
     players: np.ndarray  # [windows] int
     width: int  # slots of the predictor's inputs
 

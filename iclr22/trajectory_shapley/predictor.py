@@ -23,8 +23,9 @@ class Predictor(NamedTuple):
     """
 
     encode: Callable  # (params, inputs) -> codes, a pytree of [windows, ...]
-    decode: Callable  # (params, codes, past [windows] bool, mask [windows, slots] bool)
-    # -> metrics.Mixture, or {"samples": [windows, draws, horizon, 2]}
+    # (params, codes, past [windows] bool, mask [windows, slots] bool) ->
+    # metrics.Mixture, or {"samples": [windows, draws, horizon, 2]}
+    decode: Callable
     samples: Callable | None = None  # the same arguments -> samples, for minADE, minFDE
     params: Any = None
 

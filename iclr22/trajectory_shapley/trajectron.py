@@ -32,16 +32,13 @@ from iclr22.trajectory_shapley.windows import random_batch
 class Config(NamedTuple):
     """The compact preset for pedestrians; `PAPER` below holds what the paper changes."""
 
-    interaction: Literal["edge", "sum", "none"] = (
-        "edge"  # of neighbours; none: past only
-    )
-    edge_input: Literal["with_history", "neighbour_only"] = (
-        "with_history"  # what an edge reads; with the history it holds a copy of the past
-    )
-    edge_frame: Literal["place", "state"] = (
-        "place"  # what a neighbour's states are relative to: the target's position, or as
-        # released its whole state, which tells a hidden past
-    )
+    # of neighbours; none: past only
+    interaction: Literal["edge", "sum", "none"] = "edge"
+    # what an edge reads; with the history it holds a copy of the past
+    edge_input: Literal["with_history", "neighbour_only"] = "with_history"
+    # what a neighbour's states are relative to: the target's position, or as released
+    # its whole state, which tells a hidden past
+    edge_frame: Literal["place", "state"] = "place"
     modes: int = 5  # values of the latent
     decoder: int = 64  # width of the GRU
     hidden: int = 32  # width of the LSTMs
@@ -62,14 +59,12 @@ class Config(NamedTuple):
     kl_minimum: float = 0.07  # nats below which the divergence is not reduced
     kl_crossover: int = 100  # update at which half of the weight is reached
     kl_width: float = 25.0  # updates over which it is reached
-    clip_crossover: int = (
-        75  # update at which logits may be half as large as at the end
-    )
+    # update at which logits may be half as large as at the end
+    clip_crossover: int = 75
     clip_width: float = 15.0  # updates over which that is reached
     learning_rate: float = 4e-3  # Adam, at the start
-    schedule: Literal["cosine", "exponential"] = (
-        "cosine"  # of the learning rate: to 0 at the last update, or as released
-    )
+    # of the learning rate: to 0 at the last update, or as released
+    schedule: Literal["cosine", "exponential"] = "cosine"
     decay: float = 0.9999  # of the learning rate per update, if exponential
     clip: float = 1.0  # bound of each gradient
     batch: int = 128  # windows per update

@@ -1,0 +1,142 @@
+"""What an experiment is, and how its options are resolved: once, before anything runs.
+
+Later ones win: defaults, the preset of the data set, the presets of chosen values (a task,
+`--preset`), those of `--quick`, flags. All presets are written in names of flags.
+"""
+
+import fnmatch
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from experiments import flags as config_flags
+from iclr22 import errors
+
+Preset = Mapping[str, Any]  # name of a flag: value
+OWN = {"yes": "your own data", "no": "a registered data set"}
+
+
+class Use(NamedTuple):
+    """Who reads some flags. Flags that no `Use` names are read by every run.
+
+    A run reads them if all of `where` holds: the field of that name has one of the
+    values, or contains one if it holds several. Of several entries for a flag one is
+    enough. Beside flags, `dataset` (a name) and `own` ("yes", "no") can be asked for.
+    """
+
+    flags: tuple[str, ...]  # patterns such as "bpr.*"
+    where: Mapping[str, tuple]
+
+
+class Experiment(NamedTuple):
+    """The experiment of a method: everything that its command line needs."""
+
+    method: str
+    study: Callable[[Any], None]  # does the work on a `run.Run`
+    options: Any  # the method's `Options()`
+    datasets: tuple[str, ...]  # registered names that the study knows; first: default
+    presets: Mapping[str, Preset] = {}  # by data set; `own` for the user's
+    choices: Mapping[str, Preset] = {}  # by "flag=value", in this order
+    quick: Mapping[str, Preset] = {}  # the same for --quick; under "" what is always so
+    uses: tuple[Use, ...] = ()
+    check: Callable[[Any], None] | None = None  # of resolved options; raises InputError
+    own_data: str = ""  # flag that may hold a path to the user's own data
+    seeds: int = 5  # default number of them
+
+
+def resolve(
+    experiment: Experiment,
+    given: Preset,
+    *,
+    dataset: str,
+    own: bool = False,
+    quick: bool = False,
+):
+    """The options of a run.
+
+    Args:
+      given: what the command line says, by flag.
+      dataset: its name; of the user's own data any.
+
+    Raises:
+      errors.InputError: a flag that this run does not read, or what `check` refuses.
+    """
+    name = "own" if own else dataset
+    facts = {"dataset": name, "own": "yes" if own else "no"}
+    options = config_flags.replace(experiment.options, experiment.presets.get(name, {}))
+    chosen = facts | config_flags.values(config_flags.replace(options, given))
+    options = _apply(options, experiment.choices, chosen)
+    if quick:
+        options = _apply(options, experiment.quick, chosen)
+    options = config_flags.replace(options, given)
+    found = facts | config_flags.values(options)
+    for flag in given:
+        _check_used(flag, experiment.uses, found)
+    if experiment.check:
+        experiment.check(options)
+    return options
+
+
+def _apply(options, presets, chosen):
+    for condition, preset in presets.items():
+        flag, _, value = condition.partition("=")
+        if not condition or str(chosen[flag]) == value:
+            options = config_flags.replace(options, preset)
+    return options
+
+
+def _check_used(flag: str, uses: tuple[Use, ...], found: Preset) -> None:
+    """Refuse a flag that would change nothing."""
+    readers = [
+        use.where for use in uses if any(fnmatch.fnmatch(flag, x) for x in use.flags)
+    ]
+    if not readers or any(_holds(where, found) for where in readers):
+        return
+    users = " or ".join(dict.fromkeys(" with ".join(_words(x)) for x in readers))
+    names = dict.fromkeys(name for where in readers for name in where)
+    here = ", ".join(
+        OWN[found[name]] if name == "own" else f"--{name}={_text(found[name])}"
+        for name in names
+    )
+    raise errors.InputError(
+        f"--{flag} is read by {users}; this run has {here}. Leave it out, or change those."
+    )
+
+
+def _holds(where: Mapping[str, tuple], found: Preset) -> bool:
+    def holds(name, wanted):
+        value = found[name]
+        several = value if isinstance(value, tuple) else (value,)
+        return any(x in wanted for x in several)
+
+    return all(holds(name, wanted) for name, wanted in where.items())
+
+
+def _words(where):
+    return [
+        OWN[wanted[0]] if name == "own" else f"--{name}={'|'.join(map(_text, wanted))}"
+        for name, wanted in where.items()
+    ]
+
+
+def _text(value) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def plain(value, *, resolved: bool = True) -> Any:
+    """Options as JSON values: configurations become objects.
+
+    Args:
+      resolved: with the fields of `RESOLVED`, which are worth something only where they
+        have been filled in.
+    """
+    again = functools.partial(plain, resolved=resolved)
+    if hasattr(value, "_asdict"):
+        without = () if resolved else getattr(value, "RESOLVED", ())
+        fields = value._asdict().items()
+        return {name: again(x) for name, x in fields if name not in without}
+    if isinstance(value, tuple | list):
+        return [again(x) for x in value]
+    if isinstance(value, Mapping):
+        return {name: again(x) for name, x in value.items()}
+    return value

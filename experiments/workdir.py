@@ -1,0 +1,96 @@
+"""The work directory of a run: whose it is, and the truth about it in config.json."""
+
+import hashlib
+import json
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from absl import logging
+
+from experiments import options as option_lib
+from iclr22 import checkpoint, errors
+
+IDENTITY = ("method", "dataset", "quick", "options")  # other values: another run
+
+
+def default(method: str, dataset: str, *, quick: bool, key: list) -> pathlib.Path:
+    """`runs/<method>/<data set>-<hash>`, a folder of its own for every `key`."""
+    described = json.dumps([dataset, *map(option_lib.plain, key)])
+    digest = hashlib.sha256(described.encode()).hexdigest()[:8]
+    name = f"{pathlib.Path(dataset).stem}{'-quick' if quick else ''}-{digest}"
+    return pathlib.Path("runs") / method / name
+
+
+def claim(folder: pathlib.Path, about: Mapping[str, Any], *, resume: bool) -> None:
+    """Write config.json, or refuse a work directory that belongs to another run.
+
+    Args:
+      about: the run; what is in `IDENTITY` must be equal to go on in a folder.
+      resume: otherwise what is in the folder is removed.
+    """
+    path = folder / "config.json"
+    described = option_lib.plain(about)
+    found = _previous(path) if path.exists() else None
+    if found and not resume:
+        for old in folder.iterdir():  # the folder itself is held
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    elif found:
+        wanted = {name: described[name] for name in IDENTITY}
+        _refuse(folder, differences(found, wanted))
+        described["trained"] = found.get("trained", {})
+        logging.info("continuing in %s", folder)
+    checkpoint.write_json(path, described)
+
+
+def record_trained(folder: pathlib.Path, configurations: Mapping[str, Any]) -> None:
+    """Add configurations, by name of what they train, to config.json.
+
+    Raises:
+      errors.InputError: the folder has another one under that name.
+    """
+    path = folder / "config.json"
+    about = _previous(path)
+    wanted = {
+        name: {"stage": type(config).__module__, "config": option_lib.plain(config)}
+        for name, config in configurations.items()
+    }
+    known = about.setdefault("trained", {})
+    both = {name: x for name, x in wanted.items() if name in known}
+    _refuse(folder, differences(known, both))
+    known.update(wanted)
+    checkpoint.write_json(path, about)
+
+
+def _refuse(folder, differing: list[str]) -> None:
+    if differing:
+        raise errors.InputError(
+            f"{folder} holds another run ({'; '.join(differing)}). Choose another "
+            "--workdir, or --noresume to replace it."
+        )
+
+
+def _previous(path: pathlib.Path) -> dict:
+    """What a run wrote to config.json; a folder of anything else is left alone."""
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not set(IDENTITY) <= set(found):
+        raise errors.InputError(
+            f"{path} was not written by an experiment. Choose another --workdir."
+        )
+    return found
+
+
+def differences(found: Mapping, wanted: Mapping, prefix: str = "") -> list[str]:
+    """What differs between two descriptions, in words."""
+    lines = []
+    for key in wanted:
+        a, b = found.get(key), wanted[key]
+        if isinstance(b, dict) and isinstance(a, dict):
+            lines += differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            lines.append(f"{prefix}{key}: {a} there, {b} now")
+    return lines

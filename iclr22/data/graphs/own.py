@@ -1,0 +1,284 @@
+"""The user's own graph: two tables, or one npz file."""
+
+import difflib
+import os
+import pathlib
+
+import numpy as np
+from absl import logging
+
+from iclr22 import errors, graph, sparse
+from iclr22.data import checks, images
+from iclr22.data.graphs import files as graph_files
+
+SPLITS = ("train", "valid", "test")
+MASKS = tuple(f"{split}_mask" for split in SPLITS)
+ROWS = ("x_indptr", "x_indices", "x_data", "x_shape")
+ARRAYS = {"x", "y", "edge_index", "ids", "edge_weight", "class_names", *ROWS, *MASKS}
+
+
+def load_own(
+    nodes: str | os.PathLike, edges: str | os.PathLike = "", directed: bool = False
+) -> graph.NodeData:
+    """The user's own graph: `from_npz` of one file, or `from_csv` of two."""
+    if edges:
+        return from_csv(nodes, edges, directed)
+    if pathlib.Path(nodes).suffix.lower() != ".npz":
+        raise errors.InputError(
+            f"{nodes}: expected one .npz file, or two .csv files, nodes and edges; "
+            "found no file of edges. Name it, too."
+        )
+    return from_npz(nodes, directed)
+
+
+def from_csv(
+    nodes: str | os.PathLike, edges: str | os.PathLike, directed: bool = False
+) -> graph.NodeData:
+    """A graph from two comma-separated tables, each with a header.
+
+    Args:
+      nodes: columns `id`; `label`, empty where unknown; if wanted `split`, one of train,
+        valid, test or empty; every other column is a feature, a number. Without any,
+        features are made from degrees.
+      edges: columns `source`, `target` and if wanted `weight`, not negative.
+      directed: edges, and messages, go only from source to target.
+
+    Nodes without a label are in no mask. Classes are numbered as their names sort.
+    """
+    names, labels, splits, features = _read_nodes(_file(nodes))
+    ends, weights = _read_edges(_file(edges), {name: i for i, name in enumerate(names)})
+    labels, class_names = checks.classes(nodes, labels)
+    masks = {split: splits[None] == split for split in SPLITS if len(splits)}
+    links = _link(edges, features, ends, weights, directed)
+    return _checked(nodes, links, labels, class_names, np.array(names), masks)
+
+
+def from_npz(path: str | os.PathLike, directed: bool = False) -> graph.NodeData:
+    """A graph from arrays; no pickle is ever executed.
+
+    `x [n, d]`, or its compressed rows `x_indptr`, `x_indices`, `x_data`, `x_shape`, or
+    neither: then features are made from degrees. `y [n]`: whole numbers, -1 where
+    unknown, or strings, empty where unknown. `edge_index [2, edges]`: senders and
+    receivers, as node numbers or as entries of `ids [n]`. If wanted `edge_weight
+    [edges]`, not negative; `class_names`; `train_mask`, `valid_mask`, `test_mask`, bool
+    `[n]` or `[splits, n]`. Nodes without a label are in no mask.
+    """
+    path = _file(path)
+    found = images.read_npz(path)
+    missing = [key for key in ("y", "edge_index") if key not in found]
+    if missing:
+        raise errors.InputError(
+            f"{path}: expected the arrays x, y and edge_index; found no "
+            f"{' and no '.join(missing)}, but {', '.join(found) or 'nothing'}."
+        )
+    if unused := found.keys() - ARRAYS:
+        logging.warning("%s: not read: %s", path, ", ".join(sorted(unused)))
+    labels, class_names = checks.class_arrays(path, found)
+    n = len(labels)
+    names = (
+        checks.shaped(path, found, "ids", "n", n=n) if "ids" in found else np.arange(n)
+    )
+    values, counts = np.unique(names, return_counts=True)
+    if len(values) < n:
+        raise _duplicate(path, values[counts.argmax()])
+    ends = _find_ends(path, found, names)
+    weights = None
+    if "edge_weight" in found:
+        weights = checks.shaped(
+            path, found, "edge_weight", "edges", edges=ends.shape[1]
+        )
+        weights = checks.real(path, "edge_weight", weights, least=0)
+    links = _link(path, _features(path, found, n), ends, weights, directed)
+    masks = _read_masks(path, found, n)
+    return _checked(path, links, labels, class_names, names.astype(str), masks)
+
+
+def read_features(path: str | os.PathLike):
+    """Nodes without edges, to predict for: `(ids [n] str, features [n, d])`.
+
+    A table as `from_csv` takes it (label and split are passed over), or an npz with `x`
+    and if wanted `ids`. Columns in the order of the graph that was trained on.
+    """
+    path = _file(path)
+    if path.suffix.lower() != ".npz":
+        names, _, _, features = _read_nodes(path)
+        return np.array(names), features
+    found = images.read_npz(path)
+    n = len(found.get("x_indptr", found.get("x", np.zeros((1, 0))))) - (
+        "x" not in found
+    )
+    features = _features(path, found, n)
+    if features.shape[1] == 0:
+        raise errors.InputError(f"{path}: expected features x [n, d]; found none.")
+    return found.get("ids", np.arange(n)).astype(str), features
+
+
+def _file(path):
+    path = pathlib.Path(path).expanduser()
+    if not path.is_file():
+        raise errors.InputError(f"{path}: expected a file; found none there.")
+    return path
+
+
+def _duplicate(where, name):
+    return errors.InputError(
+        f"{where}: expected an id of its own for every node; found {str(name)!r} again."
+    )
+
+
+def _link(path, features, ends, weights, directed):
+    """The clean graph, with features made from degrees if there are none."""
+    links = graph.build(features, *ends, weights=weights, directed=directed)
+    if not len(links.senders):
+        raise errors.InputError(
+            f"{path}: expected edges between different nodes; found none."
+        )
+    if features.shape[1] == 0:
+        logging.warning("%s: found no features; made some from degrees", path)
+        links = links._replace(nodes=graph_files.degree_features(links))
+    return links
+
+
+def _checked(path, links, labels, class_names, names, masks):
+    """All of it, unlabelled nodes in no mask, if there is something to learn."""
+    masks = {split: mask & (labels >= 0) for split, mask in masks.items()}
+    for mask in masks.get("train", labels[None] >= 0):
+        classes = np.unique(labels[mask])
+        if len(classes) < 2:
+            found = ", ".join(class_names[c] for c in classes) or "none"
+            raise errors.InputError(
+                f"{path}: expected labels of at least two classes"
+                f"{' in train' if masks else ''}; found {found}. Fill in more labels."
+            )
+    if masks and (several := (sum(map(np.int8, masks.values())) > 1).any(0)).any():
+        raise errors.InputError(
+            f"{path}: expected every node in at most one of {', '.join(SPLITS)}; found "
+            f"{str(names[several.argmax()])!r} in several."
+        )
+    return graph.NodeData(links, labels, class_names, names, masks)
+
+
+# Two tables
+
+
+def _read_nodes(path):
+    """Ids, labels and splits as text (none without the column), features `[n, d]`."""
+    names, labels, splits, features, where = [], [], [], [], []
+    for lines, columns in checks.read_table(path, ("id",)):
+        where += lines
+        names += checks.strip(columns.pop("id"))
+        labels += checks.strip(columns.pop("label", [""] * len(lines)))
+        splits += checks.strip(columns.pop("split", ()))
+        features.append(checks.numbers(path, lines, columns))
+    if not names:
+        raise errors.InputError(f"{path}: expected a row for every node; found none.")
+    seen = set()
+    for line, name in zip(where, names, strict=True):
+        if name in seen:
+            raise _duplicate(f"{path}, line {line}", name)
+        seen.add(name)
+    for line, split in zip(where, splits, strict=False):
+        if split not in ("", *SPLITS):
+            near = difflib.get_close_matches(split, SPLITS, 1, 0.3)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise errors.InputError(
+                f"{path}, line {line}: expected a split {', '.join(SPLITS)} or nothing; "
+                f"found {split!r}.{hint}"
+            )
+    return names, labels, np.array(splits), np.concatenate(features)
+
+
+def _read_edges(path, number):
+    """Node numbers `[2, edges]` and weights `[edges]` or None."""
+    ends, weights, columns = [np.zeros((2, 0), np.int64)], [], {}
+    for lines, columns in checks.read_table(path, ("source", "target")):
+        pair = [checks.strip(columns.pop(side)) for side in ("source", "target")]
+        found = np.array([[number.get(name, -1) for name in names] for names in pair])
+        if (found < 0).any():
+            place = (found < 0).any(axis=0).argmax()
+            name = pair[found[:, place].argmin()][place]
+            raise errors.InputError(
+                f"{path}, line {lines[place]}: expected ids of nodes; found {name!r}, "
+                "which no node has. Add the node or remove the edge."
+            )
+        ends.append(found)
+        if "weight" in columns:
+            weight = {"weight": columns.pop("weight")}
+            weights.append(checks.numbers(path, lines, weight, least=0)[:, 0])
+    if columns:
+        logging.warning("%s: not read: %s", path, ", ".join(columns))
+    return np.concatenate(ends, axis=1), np.concatenate(weights) if weights else None
+
+
+# Arrays
+
+
+def _features(path, found, n):
+    """`[n, d]`, d = 0 if there are none, or `Sparse`."""
+    if "x" in found:
+        return checks.real(path, "x", checks.shaped(path, found, "x", "n d", n=n))
+    here = [key for key in ROWS if key in found]
+    if not here:
+        return np.zeros((n, 0), np.float32)
+    if len(here) == len(ROWS):
+        offsets, columns, values, shape = (
+            checks.shaped(path, found, key, axes, n1=n + 1)
+            for key, axes in zip(ROWS, ("n1", "entries", "entries", "2"), strict=True)
+        )
+        values = checks.real(path, "x_data", values)
+        if (
+            all(part.dtype.kind in "iu" for part in (offsets, columns, shape))
+            and (offsets[0], offsets[-1]) == (0, len(columns))
+            and (np.diff(offsets.astype(np.int64)) >= 0).all()
+            and len(columns) == len(values)
+            and shape[0] == n
+            and columns.min(initial=0) >= 0
+            and columns.max(initial=-1) < shape[1]
+        ):
+            return sparse.from_rows(offsets, columns, values, int(shape[1]))
+    raise errors.InputError(
+        f"{path}: expected {', '.join(ROWS)} to be the indptr, indices, data and shape of "
+        f"a scipy.sparse.csr_array of {n} rows; found {', '.join(here)}, which are not."
+    )
+
+
+def _find_ends(path, found, names):
+    """Node numbers `[2, edges]`."""
+    ends, n = checks.shaped(path, found, "edge_index", "2 edges"), len(names)
+    numbers, what = ends, f"node numbers from 0 to {n - 1}"
+    if "ids" in found and (names.dtype.kind == "U") == (ends.dtype.kind == "U"):
+        order, what = np.argsort(names), "entries of ids"
+        numbers = np.searchsorted(names, ends, sorter=order)
+        numbers = order[numbers.clip(max=n - 1)]
+        bad = names[numbers] != ends
+    elif ends.dtype.kind in "iu":
+        bad = (ends < 0) | (ends >= n)
+    else:
+        bad = np.ones(ends.shape, bool)
+    if bad.any():
+        place = bad.any(axis=0).argmax()
+        raise errors.InputError(
+            f"{path}: expected {what} in edge_index; found "
+            f"{', '.join(map(str, ends[:, place].tolist()))} in edge {place}."
+        )
+    return numbers
+
+
+def _read_masks(path, found, n):
+    """Bool masks `[splits, n]`; all three if any is there."""
+    masks = {}
+    for split, key in zip(SPLITS, MASKS, strict=True):
+        if key in found:
+            masks[split] = checks.shaped(
+                path, {key: np.atleast_2d(found[key])}, key, "splits n", n=n
+            )
+    if not masks:
+        return {}
+    kinds = {(mask.dtype.kind, len(mask)) for mask in masks.values()}
+    if "train" not in masks or kinds != {("b", len(masks["train"]))}:
+        raise errors.InputError(
+            f"{path}: expected {', '.join(MASKS)} of type bool and of the same shape, at "
+            f"least the first; found {', '.join(masks)}."
+        )
+    nobody = np.zeros_like(masks["train"])
+    return {split: masks.get(split, nobody) for split in SPLITS}

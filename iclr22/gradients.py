@@ -1,0 +1,224 @@
+"""State and update that stages share: one step along the mean of a sum over devices.
+
+An objective returns sums over this device's examples, weighted by `sums["weight"]`. Here,
+and nowhere else, they are added over devices and divided, so that a step is the same under
+jit and pmap, whatever padding or masks the devices hold.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from iclr22 import errors, parallel, plateau
+
+SMALLEST = 1e-9  # weight that a sum is divided by at least; a batch of padding gives 0
+
+
+class State(NamedTuple):
+    """Training state of a stage; arrays only."""
+
+    step: jax.Array  # int32, updates done
+    params: Any  # pytree of arrays
+    opt_state: optax.OptState
+    key: jax.Array  # of the run; never changes
+    best: plateau.Best | None = None  # the best parameters so far, where they are kept
+
+
+def start(
+    optimizer: optax.GradientTransformation,
+    key: jax.Array,
+    params,
+    *,
+    trained: str = "",
+    keep_best: bool = False,
+) -> State:
+    """A fresh state around parameters.
+
+    Args:
+      trained: entry of `params` that the optimiser has; all of them if empty.
+      keep_best: for a `plateau.review`.
+    """
+    opt_state = optimizer.init(params[trained] if trained else params)
+    best = plateau.fresh(params) if keep_best else None
+    return State(jnp.zeros((), jnp.int32), params, opt_state, key, best)
+
+
+def step_key(state: State, axis_name: str | None = None) -> jax.Array:
+    """The key of this step and, under pmap, of this device."""
+    return parallel.fold_axis(jax.random.fold_in(state.key, state.step), axis_name)
+
+
+def mean(tree, sums, axis_name: str | None):
+    """`(tree, metrics)`: both added over devices and divided by the summed weight."""
+    tree, sums = parallel.reduce((tree, sums), axis_name)
+    count = jnp.maximum(sums["weight"], SMALLEST)
+    metrics = {name: x / count for name, x in sums.items() if name != "weight"}
+    return jax.tree.map(lambda g: g / count, tree), metrics
+
+
+def mean_gradient(
+    objective: Callable,
+    params,
+    batch,
+    key: jax.Array | None,
+    *,
+    axis_name: str | None = None,
+    parts: int = 1,
+    dtype: str = "float32",
+):
+    """`(gradient, metrics, aux)` of a mean over the examples of all devices.
+
+    Args:
+      objective: `(params, batch, key) -> (total, (sums, aux))`, summed over examples.
+      parts: the rows of `batch` are taken in so many parts, one after the other, so that
+        only one is in memory (gradient accumulation). Each has a key of its own; `aux` is
+        that of the last.
+      dtype: parameters are cast to it for the objective (`compute_dtype`); gradient and
+        sums stay float32.
+    """
+    wide = jax.tree.map(jnp.result_type, params)
+
+    def cast_objective(params, batch, key):
+        total, rest = objective(cast(params, dtype), batch, key)
+        return jnp.float32(total), rest
+
+    differentiate = jax.grad(
+        objective if dtype == "float32" else cast_objective, has_aux=True
+    )
+    if parts == 1:
+        grads, (sums, aux) = differentiate(params, batch, key)
+    else:
+        grads, sums, aux = _accumulated(differentiate, params, batch, key, parts)
+    grads = jax.tree.map(lambda g, kind: g.astype(kind), grads, wide)
+    grads, metrics = mean(grads, sums, axis_name)
+    return grads, metrics, aux
+
+
+def _accumulated(differentiate, params, batch, key, parts: int):
+    """Sums over the parts of a batch, in a scan."""
+    rows = {len(x) for x in jax.tree.leaves(batch)}
+    if len(rows) != 1 or next(iter(rows)) % parts:
+        raise errors.InputError(
+            f"expected batches whose rows divide into {parts} parts; found {sorted(rows)}"
+        )
+    split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
+
+    def one(total, given):
+        part, index = given
+        own = None if key is None else jax.random.fold_in(key, index)
+        grads, (sums, aux) = differentiate(params, part, own)
+        return jax.tree.map(jnp.add, total, (grads, sums)), aux
+
+    first = jax.tree.map(lambda x: x[0], split)
+    shapes = jax.eval_shape(differentiate, params, first, key)
+    zero = jax.tree.map(
+        lambda x: jnp.zeros(x.shape, x.dtype), (shapes[0], shapes[1][0])
+    )
+    (grads, sums), aux = jax.lax.scan(one, zero, (split, jnp.arange(parts)))
+    return grads, sums, jax.tree.map(lambda x: x[-1], aux)
+
+
+def update(
+    optimizer: optax.GradientTransformation,
+    state: State,
+    objective: Callable,
+    batch,
+    *,
+    axis_name: str | None = None,
+    parts: int = 1,
+    dtype: str = "float32",
+):
+    """`(State, metrics)` after one update of all parameters; see `mean_gradient`.
+
+    Args:
+      objective: `(params, batch, key) -> (total, sums)`; its key is of this step and
+        device.
+    """
+
+    def with_nothing(params, batch, key):
+        total, sums = objective(params, batch, key)
+        return total, (sums, None)
+
+    grads, metrics, _ = mean_gradient(
+        with_nothing,
+        state.params,
+        batch,
+        step_key(state, axis_name),
+        axis_name=axis_name,
+        parts=parts,
+        dtype=dtype,
+    )
+    return apply(optimizer, state, grads), metrics
+
+
+def apply(optimizer: optax.GradientTransformation, state: State, grads) -> State:
+    """The state after an optimiser's step along a gradient of all parameters."""
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return state._replace(step=state.step + 1, params=params, opt_state=opt_state)
+
+
+def begun(on: parallel.Devices, state, begin):
+    """A fresh state with other parameters, which are also the best where it keeps those.
+
+    Args:
+      on: devices that the state lies on.
+      begin: a pytree like `state.params`, or a function that makes it from them.
+
+    Raises:
+      errors.InputError: another structure, or another shape of an array.
+    """
+    params = begin(state.params) if callable(begin) else begin
+    wanted, found = (
+        {jax.tree_util.keystr(path): np.shape(x) for path, x in leaves}
+        for leaves in map(
+            lambda tree: jax.tree_util.tree_flatten_with_path(tree)[0],
+            (state.params, params),
+        )
+    )
+    for name in {**wanted, **found}:
+        if wanted.get(name) != found.get(name):
+            raise errors.InputError(
+                f"begin: expected parameters like those of the model, {name} of shape "
+                f"{wanted.get(name, 'none')}; found {found.get(name, 'none')}"
+            )
+
+    def like(x, old):
+        return jax.device_put(np.asarray(x).astype(old.dtype), old.sharding)
+
+    params = jax.tree.map(like, jax.device_get(params), state.params)
+    if getattr(state, "best", None) is not None:
+        best = parallel.place(on, plateau.fresh, params)
+        state = state._replace(best=best)
+    return state._replace(params=params)
+
+
+def compute_dtype(name: str) -> jnp.dtype:
+    """The type that networks compute in: `float32`, or `bfloat16` on accelerators.
+
+    Raises:
+      errors.InputError: another type, or bfloat16 on a CPU, where it is a hundred times
+        slower than float32.
+    """
+    if name not in ("float32", "bfloat16"):
+        raise errors.nearest(name, ("float32", "bfloat16"), "compute type")
+    if name == "bfloat16" and jax.default_backend() == "cpu":
+        raise errors.InputError(
+            "expected an accelerator for bfloat16; found a CPU, where it is a hundred "
+            "times slower than float32. Use float32."
+        )
+    return jnp.dtype(name)
+
+
+def cast(tree, dtype: str):
+    """Floating leaves of a pytree in another type."""
+
+    def convert(x):
+        floating = jnp.issubdtype(jnp.result_type(x), jnp.floating)
+        return x.astype(dtype) if floating else x
+
+    return jax.tree.map(convert, tree)

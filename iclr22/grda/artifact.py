@@ -1,0 +1,235 @@
+"""A trained model: predict in any domain, insert a new one, write and read it."""
+
+import functools
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jraph
+import numpy as np
+
+from iclr22 import bundle, errors
+from iclr22 import graph as graphs
+from iclr22.grda import embedding
+
+CHUNK = 4096  # samples at once
+KIND, VERSION = "grda model", 2
+STAGES = ("adversarial", "plus")  # modules that predict
+
+
+class Scale(NamedTuple):
+    """`(values - shift) / spread`, along the last axis."""
+
+    shift: np.ndarray
+    spread: np.ndarray
+
+    def __call__(self, values) -> np.ndarray:
+        """Scaled values, float32."""
+        return ((np.asarray(values) - self.shift) / self.spread).astype(np.float32)
+
+
+def scale_of(values) -> Scale:
+    """The scale that brings rows `[n, k]` to mean 0 and deviation 1; constants stay."""
+    spread = np.std(values, axis=0, dtype=np.float64)
+    spread = np.where(spread > 1e-12, spread, 1.0)
+    return Scale(np.mean(values, axis=0, dtype=np.float64), spread)
+
+
+def no_scale(width: int) -> Scale:
+    """The scale that changes nothing."""
+    return Scale(np.zeros(width), np.ones(width))
+
+
+class Model(NamedTuple):
+    """Everything that predictions need.
+
+    Attributes:
+      stage: `adversarial` or `plus`, the module whose `apply` it is.
+      config: of that module.
+      members: parameters, one or more sets; predictions are averaged over them.
+      embeddings: of domains `[N, t]`, as fitted; for `plus` shares of heads.
+      embedding_scale, sample_scale: how they and samples enter the network.
+      graph: of the domains; nodes are positions.
+      domain_names: `[N]` strings.
+      class_names: empty in a regression.
+      feature_names: of the columns of samples, if they have any.
+    """
+
+    stage: str
+    config: Any
+    members: tuple
+    embeddings: np.ndarray
+    embedding_scale: Scale
+    sample_scale: Scale
+    graph: jraph.GraphsTuple
+    domain_names: np.ndarray
+    class_names: tuple[str, ...]
+    feature_names: tuple[str, ...] = ()
+
+
+def predict(model: Model, x, domains) -> np.ndarray:
+    """Probabilities `[n, classes]`, or numbers `[n, outputs]` in a regression.
+
+    Args:
+      x: samples `[n, features]`, not scaled.
+      domains: of each sample, or one for all: names or numbers.
+
+    Raises:
+      errors.InputError: wrong shape, NaN, or an unknown domain.
+    """
+    return np.mean([_run(model, p, x, domains, "outputs") for p in model.members], 0)
+
+
+def encode(model: Model, x, domains) -> np.ndarray:
+    """Encodings `[n, hidden]` by the first member; arguments as of `predict`."""
+    return _run(model, model.members[0], x, domains, "encodings")
+
+
+def _run(model, params, x, domains, what):
+    x, numbers = _checked(model, x, domains)
+    x, z = model.sample_scale(x), model.embedding_scale(model.embeddings)
+    function = _compiled(model.stage, model.config, what)
+    found = []
+    for low in range(0, len(x), CHUNK):
+        rows = np.arange(low, min(low + CHUNK, len(x)))
+        width = min(CHUNK, 1 << (len(rows) - 1).bit_length())  # few shapes to compile
+        padded = np.pad(rows, (0, width - len(rows)), mode="edge")
+        inputs = {"x": x[padded], "z": z[numbers[padded]]}
+        found.append(np.asarray(function(params, inputs))[: len(rows)])
+    return np.concatenate(found) if found else np.zeros((0, model.config.outputs))
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(stage, config, what):
+    module = importlib.import_module(f"iclr22.grda.{stage}")
+
+    def outputs(params, inputs):
+        found = module.apply(config, params, inputs)
+        return found if config.regression else jax.nn.softmax(found)
+
+    def encodings(params, inputs):
+        return module.encode(config, params, inputs)
+
+    return jax.jit({"outputs": outputs, "encodings": encodings}[what])
+
+
+def _checked(model, x, domains):
+    """Samples as an array and the numbers of their domains."""
+    x = np.asarray(x, np.float64)
+    width = len(model.sample_scale.shift)
+    if x.ndim != 2 or x.shape[1] != width or not np.isfinite(x).all():
+        raise errors.InputError(
+            f"expected finite samples [n, {width}], as the model was trained on; found "
+            f"{list(x.shape)}" + " with NaN or infinity" * (not np.isfinite(x).all())
+        )
+    return x, np.broadcast_to(numbers_of(model, domains), len(x))
+
+
+def numbers_of(model: Model, domains) -> np.ndarray:
+    """Numbers of domains that are given by name or by number."""
+    domains = np.atleast_1d(np.asarray(domains))
+    if domains.dtype.kind in "iu":
+        bad = domains[(domains < 0) | (domains >= len(model.domain_names))]
+        if len(bad):
+            raise errors.InputError(
+                f"expected domains from 0 to {len(model.domain_names) - 1}; found {bad[0]}"
+            )
+        return domains
+    known = {name: i for i, name in enumerate(model.domain_names.tolist())}
+    for name in np.unique(domains).tolist():
+        if name not in known:
+            raise errors.nearest(name, known, "domain")
+    return np.array([known[name] for name in domains.tolist()], int)
+
+
+def insert_domain(model: Model, name: str, neighbors) -> Model:
+    """The model with one domain more, of which only its place in the graph is known.
+
+    Nothing is trained but the embedding of the new domain; with `plus` its head is the
+    mean of its neighbours'.
+
+    Args:
+      neighbors: names of linked domains, or a mapping from them to weights in (0, 1].
+    """
+    weights = dict(neighbors) if isinstance(neighbors, Mapping) else {}
+    ends = numbers_of(model, list(neighbors)) if len(neighbors) else np.zeros(0, int)
+    weights = np.array([float(weights.get(n, 1.0)) for n in neighbors])
+    if name in model.domain_names or len(ends) == 0:
+        raise errors.InputError(
+            f"expected a new name and at least one neighbour; found {name!r} with "
+            f"{len(ends)} neighbours"
+        )
+    if not ((weights > 0) & (weights <= 1)).all():
+        raise errors.InputError(f"expected weights in (0, 1]; found {weights.tolist()}")
+    n, old = len(model.domain_names), model.graph
+    position = np.average(old.nodes[ends], axis=0, weights=weights)
+    grown = graphs.build(
+        np.vstack([old.nodes, position]).astype(np.float32),
+        np.concatenate([old.senders, ends]),
+        np.concatenate([old.receivers, np.full(len(ends), n)]),
+        weights=np.concatenate([old.edges, weights]),
+    )
+    if model.stage == "plus":
+        row = np.average(model.embeddings[ends], axis=0, weights=weights)
+        embeddings = np.vstack([model.embeddings, row]).astype(np.float32)
+    else:
+        size = model.embeddings.shape[1]
+        embeddings = embedding.fit_embedding(grown, size, fixed=model.embeddings)
+    names = np.append(model.domain_names, name)
+    return model._replace(embeddings=embeddings, graph=grown, domain_names=names)
+
+
+def save(path, model: Model) -> None:
+    """Write a model as one `.npz` of plain arrays."""
+    graph = {k: getattr(model.graph, k) for k in ("nodes", "edges", "senders")}
+    members = {f"member{i}": params for i, params in enumerate(model.members)}
+    bundle.save(
+        path,
+        KIND,
+        VERSION,
+        about={
+            "stage": model.stage,
+            "config": model.config._asdict(),
+            "members": len(members),
+            "class_names": list(model.class_names),
+        },
+        trees={
+            "embeddings": model.embeddings,
+            "domain_names": model.domain_names.astype(str),
+            "receivers": model.graph.receivers,
+            "embedding_scale": model.embedding_scale._asdict(),
+            "sample_scale": model.sample_scale._asdict(),
+            **graph,
+            **members,
+        },
+        inputs=model.feature_names,
+    )
+
+
+def load(path) -> Model:
+    """Read what `save` wrote.
+
+    Raises:
+      errors.InputError: not such a file, or of another version.
+    """
+    return bundle.load(path, KIND, VERSION, _build)
+
+
+def _build(found: bundle.Bundle) -> Model:
+    about, trees = found.about, found.trees
+    stage = STAGES[STAGES.index(about["stage"])]
+    module = importlib.import_module(f"iclr22.grda.{stage}")
+    ends = trees["senders"], trees["receivers"]
+    return Model(
+        about["stage"],
+        module.Config(**about["config"]),
+        tuple(trees[f"member{i}"] for i in range(about["members"])),
+        trees["embeddings"],
+        Scale(**trees["embedding_scale"]),
+        Scale(**trees["sample_scale"]),
+        graphs.build(trees["nodes"], *ends, weights=trees["edges"]),
+        trees["domain_names"],
+        tuple(about["class_names"]),
+        found.inputs,
+    )

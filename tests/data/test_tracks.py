@@ -1,0 +1,482 @@
+"""Tracks: published sets, the user's own, game logs; and their windows."""
+
+import json
+
+import numpy as np
+import pytest
+
+from iclr22 import data, errors
+from iclr22.data import tracks
+from iclr22.data.tracks import files as track_files
+from iclr22.data.tracks import sportvu
+from iclr22.trajectory_shapley import windows as lib
+
+COUNTS = {  # windows of test, train, valid; neighbours: mean, most, share with <= 10
+    "eth": (364, 30307, 5422, 1.8, 14, 0.99),  # constant velocity: ADE, FDE
+    "hotel": (1197, 29676, 5203, 2.2, 8, 1.0),
+    "univ": (24334, 9874, 2800, 8.6, 29, 0.70),
+    "zara1": (2356, 28577, 5184, 2.5, 8, 1.0),
+    "zara2": (5910, 26076, 4262, 4.0, 12, 1.0),
+}
+ERRORS = {
+    "eth": (1.08, 2.28),
+    "hotel": (0.32, 0.61),
+    "univ": (0.52, 1.17),
+    "zara1": (0.43, 0.95),
+    "zara2": (0.32, 0.72),
+}
+
+
+def walkers(positions, frames=None, scene=None, **more):
+    """Tracks of agents: positions `[agents, frames, 2]`, one scene, 0.5 s apart."""
+    positions = np.asarray(positions, np.float32)
+    agents, n = positions.shape[:2]
+    agent = np.repeat(np.arange(agents), n)
+    frame = np.tile(np.arange(n), agents) if frames is None else np.ravel(frames)
+    scene = 0 * agent if scene is None else np.repeat(scene, n)
+    names = tuple(f"s{i}" for i in range(scene.max() + 1))
+    rows = scene, agent, frame, positions.reshape(-1, 2), 0 * agent
+    given = {"kinds": ("agent",), "dt": 0.5, "radius": 3.0} | more
+    return data.sort_tracks(data.Tracks(*rows, names, **given))
+
+
+def random_walkers(agents, n, seed=0, **more):
+    rng = np.random.default_rng(seed)
+    return walkers(rng.normal(0, 0.5, (agents, n, 2)).cumsum(1), **more)
+
+
+def displacement(windows, dt):
+    """ADE and FDE of constant velocity, and of standing still."""
+    horizon = windows.future.shape[1]
+    steps = dt * np.arange(1, horizon + 1)[:, None]
+    guess = windows.history[:, -1, None, 2:4] * steps
+    found = [np.linalg.norm(x - windows.future, axis=-1) for x in (guess, 0)]
+    return tuple(float(x) for e in found for x in (e.mean(), e[:, -1].mean()))
+
+
+def columns(windows):
+    return windows._asdict().items()
+
+
+# Published sets
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_windows_of_eth_ucy_are_the_published_ones(shared, name):
+    fold = data.get(name).load(shared / "data")
+    found = lib.build_windows(fold.test)
+    rest = [len(lib.build_windows(part).mask) for part in (fold.train, fold.valid)]
+    size = found.mask.sum(axis=1)
+    assert (len(found.mask), *rest) == COUNTS[name][:3]
+    mean, most, share = COUNTS[name][3:]
+    assert size.max() == most
+    assert (size.mean().round(1), (size <= 10).mean()) == (
+        pytest.approx(mean, abs=0.01),
+        pytest.approx(share, abs=0.005),
+    )
+    assert displacement(found, 0.4)[:2] == pytest.approx(ERRORS[name], abs=0.0051)
+
+
+def test_windows_of_basketball_are_the_published_ones(shared):
+    fold = data.get("nba").load(shared / "data")
+    parts = [lib.build_windows(part) for part in fold]
+    assert sum(len(part.mask) for part in parts) == 20_040
+    assert all(part.mask.all() and part.mask.shape[1] == 10 for part in parts)
+    assert set(parts[2].kind) == {1, 2} and set(parts[2].neighbour_kind[0]) == {0, 1, 2}
+    weights = [len(part.mask) for part in parts]
+    found = np.average([displacement(part, 0.52) for part in parts], 0, weights)
+    np.testing.assert_allclose(found, (20.0, 41.5, 17.0, 28.2), atol=0.051)
+    recordings = [set(part.recording) for part in fold]
+    assert [len(x) for x in recordings] == [20, 7, 7] and not set.union(
+        recordings[0] & recordings[1],
+        recordings[2] & (recordings[0] | recordings[1]),
+    )
+
+
+def test_stanford_drone_is_split_by_video(shared):
+    fold = data.get("sdd").load(shared / "data")
+    parts = [len(lib.build_windows(part).mask) for part in fold]
+    assert parts == [4768, 2270, 1902] and sum(parts) == 8940
+    assert {fold.test.names[i][-2:] for i in set(fold.test.recording)} == {"_3"}
+
+
+def test_text_files_of_eth_ucy_give_what_the_copy_gives(shared, tmp_path, monkeypatch):
+    copy = track_files.load_eth_ucy(shared / "data")
+    (tmp_path / "eth_ucy").mkdir()
+    for number, (name, file) in enumerate(track_files.FILES.items()):
+        rows = copy.recording == number
+        lines = np.column_stack([copy.frame[rows] * 10, copy.agent[rows]])
+        text = [
+            f"{frame:.1f}\t{agent:.1f}\t{x}\t{y}\n"
+            for (frame, agent), (x, y) in zip(lines, copy.xy[rows], strict=True)
+        ]
+        place = tmp_path / "eth_ucy" / file.url.rpartition("/")[2]
+        place.write_text("".join(text[::-1]))
+        monkeypatch.setitem(track_files.FILES, name, data.File(file.url))
+    found = track_files.load_eth_ucy(tmp_path)
+    for one, other in zip(found, copy, strict=True):
+        np.testing.assert_array_equal(one, other)
+    place = tmp_path / "eth_ucy" / "crowds_zara03.txt"
+    place.write_text("780 1 8.4 3.5\n790 1 8 4\n")
+    assert data.read_eth_ucy(place)[0].tolist() == [78, 79]
+    with pytest.raises(
+        errors.InputError, match="crowds_zara03 of ETH-UCY.*found other"
+    ):
+        track_files.load_eth_ucy(tmp_path)
+    place.write_text("780 1 x 3.5\n")
+    with pytest.raises(errors.InputError, match="lines of four numbers"):
+        data.read_eth_ucy(place)
+
+
+def test_sets_that_are_not_downloaded_say_where_to_put_them(tmp_path):
+    with pytest.raises(data.DownloadError, match=r"Put sdd_trajnet\.npz.*--data_dir"):
+        data.get("sdd").load(tmp_path)
+
+
+# Windows
+
+
+def test_states_and_slots_by_hand():
+    x = np.array([0, 1, 3, 6, 10.0])
+    target = np.stack([x, 0 * x], axis=1)
+    near, far, out = target + (0, 2), target + (0, 3), target + (0, 3.1)
+    found = lib.build_windows(
+        walkers([target, far, near, out]), history=3, horizon=2, radius=3
+    )
+    assert found.frame.tolist() == [2] * 4 and found.agent.tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(
+        found.history[0],
+        [[-3, 0, 2, 0, 0, 0], [-2, 0, 2, 0, 0, 0], [0, 0, 4, 0, 4, 0]],
+    )
+    np.testing.assert_array_equal(found.future[0], [[3, 0], [7, 0]])
+    np.testing.assert_array_equal(found.neighbour_agent[0, :2], [2, 1])
+    assert found.mask.sum(1).tolist() == [2, 3, 3, 2]
+    mine = [[-3, 2, -2, 0, -4, 0], [-2, 2, -2, 0, -4, 0], [0, 2, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(found.neighbours[0, 0], mine)
+    np.testing.assert_allclose(lib.distance(found)[0], [2, 3, np.inf])
+    np.testing.assert_allclose(found.current[0], [-1, -2.025, 4, 0, 4, 0])
+    fewer = lib.build_windows(
+        walkers([target, far, near, out]), history=3, horizon=2, neighbours=1
+    )
+    np.testing.assert_array_equal(fewer.neighbours, found.neighbours[:, :1])
+
+
+def test_gaps_cut_runs_and_missing_rows_of_neighbours_are_zero():
+    whole = random_walkers(2, 12, radius=99.0)
+    gap = data.select_tracks(
+        whole, ~((whole.agent == 1) & np.isin(whole.frame, [0, 4]))
+    )
+    found = lib.build_windows(gap, history=3, horizon=2)
+    assert found.frame[found.agent == 0].tolist() == [*range(2, 10)]
+    assert found.frame[found.agent == 1].tolist() == [7, 8, 9]
+    of = {int(t): i for i, t in enumerate(found.frame[:8])}
+    there = found.neighbours[:8, 0].any(axis=-1)
+    assert there[of[2]].tolist() == [False, True, True]
+    assert not found.mask[of[4]].any() and not there[of[4]].any()
+    assert there[of[5]].tolist() == [False, False, True]
+    assert not found.neighbours[of[5], 0, -1, 2:].any()  # its velocity is not known yet
+    assert found.neighbours[of[6], 0, :, 2:].any(axis=-1).tolist() == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_inputs_do_not_depend_on_the_future():
+    rng = np.random.default_rng(1)
+    whole = random_walkers(6, 30, radius=99.0)
+    whole = data.select_tracks(whole, rng.random(len(whole.frame)) > 0.05)
+    found = lib.build_windows(whole, history=4, horizon=3)
+    for now in (8, 15, 22):
+        later = whole.frame > now
+        noise = rng.normal(0, 5, whole.xy.shape).astype(np.float32)
+        changed = whole._replace(xy=whole.xy + noise * later[:, None])
+        target = int(found.agent[found.frame == now][0])
+        alone = data.select_tracks(changed, ~later | (whole.agent == target))
+        for other in (changed, alone):  # the others change, or are seen no more
+            other = lib.build_windows(other, history=4, horizon=3)
+            one, two = (
+                lib.select(x, (x.frame == now) & (x.agent == target))
+                for x in (found, other)
+            )
+            assert len(one.mask) == len(two.mask) == 1
+            slots = min(one.mask.shape[1], two.mask.shape[1])
+            for name in ("history", "neighbours", "mask", "neighbour_agent"):
+                first, second = getattr(one, name), getattr(two, name)
+                if name != "history":
+                    first, second = first[:, :slots], second[:, :slots]
+                np.testing.assert_array_equal(first, second, name)
+            assert one.mask.sum() == two.mask.sum()
+            np.testing.assert_array_equal(one.current[:, 2:], two.current[:, 2:])
+
+
+def test_windows_do_not_move_with_the_scene_and_stay_in_it():
+    one = random_walkers(3, 10, radius=50.0)
+    two = random_walkers(3, 10, radius=50.0, scene=[0, 1, 1])
+    found, cut = (lib.build_windows(x, history=3, horizon=2) for x in (one, two))
+    moved = lib.build_windows(one._replace(xy=one.xy + 64), history=3, horizon=2)
+    for name, column in columns(moved):
+        np.testing.assert_allclose(column, getattr(found, name), atol=1e-4)
+    assert found.mask.sum(1).tolist() == [2] * 18
+    assert cut.mask.sum(1).tolist() == [0] * 6 + [1] * 12
+
+
+def test_short_tracks_are_refused():
+    short = random_walkers(2, 19)
+    with pytest.raises(errors.InputError, match="at least 20 consecutive .* has 19"):
+        lib.build_windows(short)
+    with pytest.raises(errors.InputError, match=r"scenes of at least 20.*s0 \(19 fr"):
+        data.check_tracks(short)
+    data.check_tracks(random_walkers(2, 20))
+    with pytest.raises(errors.InputError, match="history of 2 frames or more"):
+        lib.build_windows(short, history=1)
+
+
+def test_random_agents_are_of_other_scenes_and_of_the_kinds_asked_for():
+    rng = np.random.default_rng(0)
+    scene = np.repeat(np.arange(8), 5)
+    given = random_walkers(40, 8, scene=scene, radius=99.0, kinds=("a", "b"))
+    kind = rng.integers(0, 2, 40)[given.agent].astype(np.int32)
+    found = lib.build_windows(given._replace(kind=kind), history=3, horizon=2)
+    found = found._replace(current=np.zeros_like(found.current))  # all stand still
+    # Say in the states where they come from: scene, then kinds of target and agent.
+    marks = np.stack([found.recording, found.kind, found.kind], axis=1)[:, None, None]
+    marks = np.broadcast_to(marks, (*found.mask.shape, 3, 3)).copy()
+    marks[..., 2] = found.neighbour_kind[..., None]
+    states = np.concatenate([marks, marks], axis=-1).astype(np.float32)
+    pool = found._replace(neighbours=states * found.mask[..., None, None])
+    for made, places in (
+        (lib.with_random_agent(found, pool, 0), np.s_[:, -1:]),
+        (lib.with_random_neighbours(found, pool, 0), np.s_[:, :]),
+    ):
+        mask, states = made.mask[places], made.neighbours[places][..., 0, :]
+        assert (states[..., 0] != found.recording[:, None])[mask].all()
+        assert (states[..., 1] == found.kind[:, None])[mask].all()
+        np.testing.assert_array_equal(
+            states[..., 2][mask], made.neighbour_kind[places][mask]
+        )
+        assert (made.neighbour_agent[places] == -1).all()
+    added = lib.with_random_agent(found, pool, 0)
+    assert added.mask[:, -1].all() and added.mask.shape[1] == found.mask.shape[1] + 1
+    np.testing.assert_array_equal(added.neighbours[:, :-1], found.neighbours)
+    assert {*added.neighbours[:, -1, 0, 0]} == set(range(8))
+    every = lib.with_random_neighbours(found, pool, 0)
+    np.testing.assert_array_equal(every.mask, found.mask)
+    np.testing.assert_array_equal(every.neighbour_kind, found.neighbour_kind)
+    again = lib.with_random_neighbours(found, pool, 0)
+    np.testing.assert_array_equal(every.neighbours, again.neighbours)
+
+
+def test_random_neighbours_come_together_where_a_window_has_as_many():
+    scene = np.repeat(
+        np.arange(8), [4, 4, 4, 3, 3, 3, 2, 5]
+    )  # the last is like no other
+    found = lib.build_windows(random_walkers(28, 25, scene=scene, radius=99.0))
+    found = found._replace(current=np.zeros_like(found.current))  # all stand still
+    shape = found.neighbours.shape
+    number = np.arange(1, 1 + len(found.mask), dtype=np.float32)
+    marked = np.broadcast_to(number[:, None, None, None], shape)
+    pool = found._replace(neighbours=marked * found.mask[..., None, None])
+    made = lib.with_random_neighbours(found, pool, 0)
+    source = made.neighbours[..., 0, 0]
+    for row, mask, own in zip(source, found.mask, found.recording, strict=True):
+        assert own == 7 or len({*row[mask]}) == 1
+        assert (found.recording[row[mask].astype(int) - 1] != own).all()
+
+
+def test_random_agents_move_as_they_did_where_they_come_from():
+    found = lib.build_windows(
+        random_walkers(12, 30, scene=np.arange(12) // 3, radius=99.0)
+    )
+    own = found.neighbours[..., -1, 2:] + found.current[:, None, 2:]
+    for made in (
+        lib.with_random_agent(found, found, 0),
+        lib.with_random_neighbours(found, found, 0),
+    ):
+        moves = (made.neighbours[..., -1, 2:] + made.current[:, None, 2:])[made.mask]
+        apart = np.abs(moves[:, None] - own[found.mask]).max(-1).min(1)
+        assert apart.max() < 1e-4
+
+
+def test_random_agents_of_one_scene_are_far_in_time():
+    found = lib.build_windows(random_walkers(3, 130, radius=1e3))
+    found = found._replace(current=np.zeros_like(found.current))
+    pool = found._replace(
+        neighbours=np.broadcast_to(
+            found.frame[:, None, None, None], found.neighbours.shape
+        ).astype(np.float32)
+    )
+    added = lib.with_random_agent(found, pool, 1)
+    assert (np.abs(added.neighbours[:, -1, 0, 0] - found.frame) >= 50).all()
+    with pytest.raises(errors.InputError, match="pool of random agents.*found none"):
+        lib.with_random_agent(found, lib.select(found, found.frame < 40), 1)
+    lonely = lib.build_windows(random_walkers(1, 30))
+    assert lib.with_random_agent(lonely, found, 0).mask.shape == (len(lonely.mask), 1)
+    with pytest.raises(errors.InputError, match="among 0 neighbours"):
+        lib.with_random_agent(found, found._replace(mask=found.mask & False), 1)
+
+
+# Splits and own tracks
+
+
+def test_split_is_by_scene_or_by_time():
+    many = random_walkers(20, 10, scene=np.arange(20))
+    parts = [set(part.recording.tolist()) for part in data.split_tracks(many)]
+    assert [len(part) for part in parts] == [13, 3, 4]
+    assert set.union(*parts) == set(range(20))
+    one = data.split_tracks(random_walkers(2, 100))
+    assert [len(part.frame) for part in one] == [130, 30, 40]
+    assert one.train.frame.max() < one.valid.frame.min() < one.test.frame.min()
+    with pytest.raises(errors.InputError, match="shares valid and test"):
+        data.split_tracks(many, 0.6, 0.4)
+
+
+TABLE = """scene,frame,agent,x,y,type
+b,20,9,1.5,2,car
+b,30,10,4,4,person
+a,100,7,0,0,person
+b,40,9,2,2,car
+b,30,9,1.7,2,car
+b,60,9,3,3,car
+"""
+
+
+def table(folder, text):
+    path = folder / "tracks.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_own_table_and_arrays_give_the_same_tracks(tmp_path):
+    path = table(tmp_path, TABLE)
+    found = data.load_own_tracks(path, dt=0.2, radius=5, unit="ft", targets=("car",))
+    assert found.names == ("a", "b") and found.kinds == ("car", "person")
+    assert found.agents == (("7",), ("9", "10"))
+    assert found.recording.tolist() == [0, 1, 1, 1, 1, 1]
+    assert found.agent.tolist() == [0, 0, 0, 0, 0, 1]
+    assert found.frame.tolist() == [10, 2, 3, 4, 6, 3]
+    assert found.kind.tolist() == [1, 0, 0, 0, 0, 1]
+    np.testing.assert_allclose(found.xy[1:3], [[1.5, 2], [1.7, 2]])
+    assert found[7:11] == (0.2, 5.0, "ft", ("car",))
+    rows = [line.split(",") for line in TABLE.splitlines()]
+    arrays = dict(zip(rows[0], zip(*rows[1:], strict=True), strict=True))
+    for name in ("frame", "x", "y"):
+        arrays[name] = np.array(arrays[name], float)
+    np.savez(tmp_path / "tracks.npz", **arrays)
+    other = data.load_own_tracks(
+        tmp_path / "tracks.npz", dt=0.2, radius=5, unit="ft", targets=("car",)
+    )
+    for one, two in zip(found[:5], other[:5], strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert found[5:] == other[5:]
+
+
+def test_far_positions_keep_their_differences(tmp_path):
+    rows = "".join(f"a,{t},1,{500_000 + t / 1000},{4e6}\n" for t in range(5))
+    found = data.load_own_tracks(table(tmp_path, "scene,frame,agent,x,y\n" + rows))
+    np.testing.assert_allclose(np.diff(found.xy[:, 0]), 0.001, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("scene,frame,agent,x\n", "header with the column y"),
+        ("scene,frame,agent,x,y\n", "row for every agent and frame; found none"),
+        (
+            TABLE + "b,30,9,5,5,car\n",
+            "lines 6 and 8: expected one row.*agent 9, scene b",
+        ),
+        (TABLE + "b,45,9,5,5,car\n", "line 8: expected even time steps.*10 apart.*45"),
+        (TABLE + "b,50,9,nan,5,car\n", "line 8, column x: expected a finite number"),
+        (TABLE + "b,50,9,1,inf,car\n", "line 8, column y: expected a finite number"),
+        (TABLE + "b,50.5,9,1,1,car\n", "line 8, frame: expected a whole number"),
+        (TABLE + "b,50,,1,1,car\n", "line 8, column agent.*found an empty cell"),
+    ],
+)
+def test_own_tables_that_are_refused(tmp_path, text, message):
+    with pytest.raises(errors.InputError, match=message):
+        data.load_own_tracks(table(tmp_path, text))
+
+
+def test_own_files_and_arguments_that_are_refused(tmp_path):
+    with pytest.raises(errors.InputError, match="found no such file"):
+        data.load_own_tracks(tmp_path / "none.csv")
+    path = table(tmp_path, TABLE)
+    with pytest.raises(errors.InputError, match="dt and radius above 0"):
+        data.load_own_tracks(path, dt=0)
+    with pytest.raises(errors.InputError, match="type of agents 'cat'"):
+        data.load_own_tracks(path, targets=("cat",))
+    np.savez(tmp_path / "t.npz", scene=[1], frame=[1], agent=[1], x=[1.0])
+    with pytest.raises(errors.InputError, match="not y"):
+        data.load_own_tracks(tmp_path / "t.npz")
+    given = random_walkers(2, 4)
+    bad = given._replace(xy=given.xy * np.where(given.frame == 2, np.nan, 1)[:, None])
+    with pytest.raises(errors.InputError, match="scene s0, agent 0, frame 2.*finite"):
+        tracks.sort_tracks(bad)
+    with pytest.raises(errors.InputError, match="one position of an agent in a frame"):
+        tracks.sort_tracks(given._replace(frame=given.frame // 2))
+
+
+# Game logs
+
+
+def log(folder, events, name="game.json"):
+    path = folder / name
+    path.write_text(json.dumps({"gameid": "1", "events": events}))
+    return path
+
+
+def event(number, first, count, players=range(10), drop=()):
+    """Moments of 40 ms from `first` on; player p is at (p, moment)."""
+    moments = []
+    for i in range(first, first + count):
+        rows = [[-1, -1, 50, i, 3.0]]
+        rows += [[7 if k < 5 else 8, p, p, i, 0] for k, p in enumerate(players)]
+        moments.append([1, 1000 + 40 * i, 720 - i / 25, 24, None, rows[::-1]])
+    moments = [m for i, m in enumerate(moments) if i not in drop]
+    teams = {"home": {"teamid": 8}, "visitor": {"teamid": 7}}
+    return {"eventId": number, "moments": moments, **teams}
+
+
+def test_game_logs_are_cut_into_events_of_ten_players(tmp_path):
+    missing = event("4", 2000, 300)
+    missing["moments"][30][5].pop()
+    path = log(
+        tmp_path,
+        [
+            event("1", 0, 300),
+            event("2", 100, 300),  # all but 100 moments are known by then
+            event("3", 250, 400),  # from moment 400 on it is new: 250 moments
+            missing,
+            event("5", 3000, 500, drop=[240]),  # cut into 240 and 259 moments
+            event("6", 4000, 100),
+        ],
+    )
+    found = sportvu.read_sportvu([path])
+    assert found.names == ("game/1", "game/3", "game/5", "game/5.1")
+    assert found.kinds == ("ball", "home", "guest") and found.dt == pytest.approx(0.4)
+    frames = np.bincount(found.recording) / 11
+    assert frames.tolist() == [30, 25, 24, 26]
+    first = data.select_tracks(found, (found.recording == 1) & (found.frame == 1))
+    assert first.xy[:, 1].tolist() == [410] * 11
+    assert first.xy[:, 0].tolist() == [50, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4]
+    assert first.kind.tolist() == [0] + [1] * 5 + [2] * 5
+    assert found.agents[0] == ("-1", *"5678901234")
+    windows = lib.build_windows(found)
+    assert len(windows.mask) == 10 * (11 + 6 + 5 + 7)
+    parts = sportvu.load_sportvu([path])
+    assert [len(set(part.recording)) for part in parts] == [2, 1, 1]
+
+
+def test_game_logs_that_are_refused(tmp_path):
+    with pytest.raises(errors.InputError, match="SportVU game log.*FileNotFound"):
+        sportvu.read_sportvu([tmp_path / "none.json"])
+    path = log(tmp_path, [{"moments": []}])
+    with pytest.raises(errors.InputError, match="event 0: expected home, visitor"):
+        sportvu.read_sportvu([path])
+    changing = event("1", 0, 300)
+    changing["moments"][9][5][0][1] = 99  # somebody is replaced
+    with pytest.raises(errors.InputError, match="9 s or more.*found none"):
+        sportvu.read_sportvu([log(tmp_path, [changing])])
+    with pytest.raises(errors.InputError, match="three events of play or more"):
+        sportvu.load_sportvu([log(tmp_path, [event("1", 0, 300)])])
