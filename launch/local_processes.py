@@ -140,7 +140,7 @@ def free_port() -> int:
 
 def worker(command: list[str]) -> list[str]:
     """The worker script for the name of an experiment, else the command itself."""
-    if not (ROOT / "experiments" / f"{command[0]}.py").exists():
+    if not (ROOT / "experiments" / command[0] / "__main__.py").exists():
         return command
     os.environ.setdefault("PYTHON", sys.executable)
     return ["bash", str(ROOT / "launch" / "run_worker.sh"), *command]

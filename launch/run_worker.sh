@@ -112,7 +112,7 @@ supervise() {
 [ $# -gt 0 ] || fail "usage: run_worker.sh NAME [FLAG...]"
 name=$1
 shift
-[ -f "experiments/$name.py" ] || fail "there is no experiments/$name.py"
+[ -f "experiments/$name/__main__.py" ] || fail "there is no experiments/$name"
 if [ -z "${PYTHON:-}" ]; then
   PYTHON=python3
   [ ! -x .venv/bin/python ] || PYTHON=$PWD/.venv/bin/python

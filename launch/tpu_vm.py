@@ -359,8 +359,8 @@ def unfit(verb: str, s: Settings, words) -> str:
         return f"{verb} takes no further words: {shlex.join(words)}" if words else ""
     if not words:
         return "no experiment; put it after --, as in: run -- diva --dataset=mnist"
-    if not (ROOT / "experiments" / f"{words[0]}.py").exists():
-        return f"there is no experiments/{words[0]}.py"
+    if not (ROOT / "experiments" / words[0] / "__main__.py").exists():
+        return f"there is no experiments/{words[0]}"
     if s.keep_alive and not s.workdir.startswith("gs://"):
         return "--keep_alive needs a --workdir=gs://..., the disk goes with the machine"
     if s.keep_alive and {"--noresume", "--resume=false"} & set(words):

@@ -73,8 +73,8 @@ class Checkout:
     def __init__(self, folder):
         self.folder, self.programs = folder / "checkout", folder / "programs"
         shutil.copytree(ROOT / "launch", self.folder / "launch")
-        (self.folder / "experiments").mkdir()
-        (self.folder / "experiments" / "toy.py").write_text(TOY)
+        (self.folder / "experiments" / "toy").mkdir(parents=True)
+        (self.folder / "experiments" / "toy" / "__main__.py").write_text(TOY)
         self.programs.mkdir()
         self.program("gcloud", GCLOUD.format(python=sys.executable))
         self.program("curl", "#!/bin/sh\nexit 22\n")  # no metadata: not on a TPU VM
@@ -164,7 +164,7 @@ def test_folder_is_passed_on_and_flags_arrive_as_they_are(checkout):
     ("words", "message"),
     [
         ([], "usage: run_worker.sh NAME"),
-        (["tyo"], "no experiments/tyo.py"),
+        (["tyo"], "no experiments/tyo"),
         (["toy", "--workdir", "gs://b/x"], "write --workdir=gs://b/x in one word"),
     ],
 )

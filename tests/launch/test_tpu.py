@@ -229,7 +229,7 @@ def test_settings_come_from_the_environment_and_flags_win(cloud):
             ["--workdir=gs://"],
         ),
         (["run"], SETTINGS, ["no experiment; put it after --"]),
-        (["run", "--", "dvia"], SETTINGS, ["no experiments/dvia.py"]),
+        (["run", "--", "dvia"], SETTINGS, ["no experiments/dvia"]),
         (
             ["delete", "fake-node"],
             SETTINGS,
