@@ -15,10 +15,12 @@ class Config(NamedTuple):
     """Fields of every kind; # not a comment."""
 
     things: int = 3  # number of things
-    # step size, a text that goes on for two more lines
+    # step size, a text that
+    # goes on for two more lines
     rate: float = 0.001
 
     # about the next fields, no help of any
+
     shuffle: bool = True  # shuffle # or not
     title: str = "a # b"  # any text
     # which kind, a text that goes on below
@@ -76,13 +78,18 @@ def test_every_field_is_a_flag_with_type_default_and_help(command_line):
     assert "comma-separated" in FLAGS["widths"].help
 
 
+def parsed(options):
+    """`options` with what the command line says."""
+    return config_flags.replace(options, config_flags.given(options))
+
+
 def test_flags_win_over_presets_and_presets_over_defaults(command_line):
     config_flags.define(Config())
     command_line(
         "--things=9", "--rate=1e-3", "--widths=1,2,3", "--names=", "--noshuffle"
     )
     preset = Config(things=5, rate=0.5, title="preset", names=("x",), widths=(4,))
-    found = config_flags.parse(Config(), preset)
+    found = parsed(preset)
     assert found == preset._replace(
         things=9,  # over the preset
         rate=1e-3,  # also where it says what the default is
@@ -97,7 +104,7 @@ def test_flags_win_over_presets_and_presets_over_defaults(command_line):
 def test_given_flags_have_the_type_of_their_field(command_line):
     config_flags.define(Config())
     command_line("--rate=1", "--kind=two", "--names=a,b", "--title=3", "--long=2")
-    found = config_flags.parse(Config(), Config())
+    found = parsed(Config())
     assert found == Config(rate=1.0, kind="two", names=("a", "b"), title="3", long=2.0)
     assert isinstance(found.rate, float)
 
@@ -121,7 +128,7 @@ def test_wrong_entry_of_a_list_says_what_was_expected(command_line):
     config_flags.define(Config())
     command_line("--widths=8,wide")
     with pytest.raises(errors.InputError, match="--widths .* int .*found 8,wide"):
-        config_flags.parse(Config(), Config())
+        config_flags.given(Config())
 
 
 def test_field_of_unknown_type_is_refused(command_line):
@@ -130,6 +137,74 @@ def test_field_of_unknown_type_is_refused(command_line):
 
     with pytest.raises(TypeError, match="no flag for field table"):
         config_flags.define(Odd())
+
+
+class Second(NamedTuple):
+    """Of another stage, whose fields have the names of the first."""
+
+    RESOLVED = ("outputs",)
+
+    rate: float = 0.1  # step size of the second
+    outputs: int = 0  # classes; from the data
+
+
+class Models(NamedTuple):
+    """Two stages and a choice."""
+
+    MAIN = "config"
+    RESOLVED = ("variant",)
+
+    config: Config = Config()
+    second: Second = Second()
+    variant: str = ""  # by who trains
+    snapshots: int = 3  # of a training
+
+
+class Options(NamedTuple):
+    """Of an experiment."""
+
+    MAIN = "models"
+
+    models: Models = Models()
+    task: str = "plain"  # what is done
+
+
+NAMES = (*Config._fields, "second.rate", "snapshots", "task")
+
+
+def test_flags_of_the_main_stage_are_bare_and_others_dotted(command_line):
+    found = {field.name: field for field in config_flags.fields(Options())}
+    assert tuple(found) == NAMES
+    assert found["rate"].path == ("models", "config", "rate")
+    assert found["second.rate"].path == ("models", "second", "rate")
+    assert found["second.rate"].help == "step size of the second"
+    config_flags.define(Options())
+    assert "second.outputs" not in FLAGS and "variant" not in FLAGS
+    command_line("--second.rate=3", "--rate=2", "--snapshots=1", "--widths=1")
+    given = {"rate": 2.0, "widths": (1,), "second.rate": 3.0, "snapshots": 1}
+    assert config_flags.given(Options()) == given
+    expected = Models(Config(rate=2.0, widths=(1,)), Second(rate=3.0), snapshots=1)
+    assert parsed(Options()) == Options(expected)
+
+
+def test_values_are_named_like_flags_and_go_back():
+    models = Models(Config(rate=7.0), Second(9.0, outputs=3), "v", 5)
+    options = Options(models, "deep")
+    values = config_flags.values(options)
+    assert tuple(values) == NAMES
+    assert (values["rate"], values["second.rate"], values["task"]) == (7.0, 9.0, "deep")
+    resolved = Options(Models(second=Second(outputs=3), variant="v"))
+    assert config_flags.replace(resolved, values) == options
+    for name in ("second.outputs", "variant", "models.config.rate", "rates"):
+        with pytest.raises(KeyError, match=name):
+            config_flags.replace(options, {name: 1})
+
+
+def test_flag_that_the_main_stage_does_not_have_is_unknown(command_line):
+    config_flags.define(Options())
+    for argument in ("--config.rate=1", "--second.outputs=2", "--variant=a"):
+        with pytest.raises(flags.UnrecognizedFlagError, match=argument[2:-2]):
+            command_line(argument)
 
 
 def test_flags_of_one_test_do_not_reach_the_next():

@@ -7,8 +7,8 @@ import helpers
 import jax
 import jax.numpy as jnp
 import pytest
-import test_run
 from absl import flags
+from toy import Toy
 
 from experiments import profiling
 from iclr22 import errors
@@ -16,7 +16,7 @@ from iclr22 import errors
 
 @pytest.fixture
 def toy():
-    yield test_run.Toy()
+    yield Toy()
     flags.FLAGS.unparse_flags()
 
 

@@ -1,70 +1,16 @@
 """What all experiments share, on a toy study in this process."""
 
 import socket
-from typing import NamedTuple
 
 import helpers
 import numpy as np
 import pytest
 from absl import flags
-from absl.testing import flagsaver
 from helpers import check_outputs
+from toy import Toy
 
-from experiments import run as runner
-from iclr22 import checkpoint, loop, parallel, plots, record
-
-
-class Settings(NamedTuple):
-    """Of the toy experiment."""
-
-    size: int = 4  # numbers to draw
-    names: tuple[str, ...] = ("a", "b")  # of nothing
-    label: str = ""  # may hold the path of own data
-
-
-class Config(NamedTuple):
-    """Of the toy method."""
-
-    rate: float = 0.5  # a factor
-
-
-PRESETS = {"mnist": {"size": 9, "rate": 0.25}, "own": {"size": 7}}
-
-
-class Toy:
-    """A study that notes what it computed, and may be cut or fail."""
-
-    def __init__(self):
-        self.computed, self.run, self.error = [], None, {}
-
-    def study(self, run):
-        self.run = run
-        for seed in run.seeds:
-            found = run.cell(f"draw-{seed}", lambda seed=seed: self.draw(run, seed))
-        with plots.figure(run.figure("curve", "A curve.")) as axis:
-            axis.plot(found["values"])
-        run.summary = "It works."
-
-    def draw(self, run, seed):
-        if seed in self.error:
-            raise self.error[seed]
-        self.computed.append(seed)
-        values = run.config.rate * np.random.default_rng(seed).normal(
-            size=run.settings.size
-        )
-        rows = [("ours", "plain", seed, "test/error", np.mean(values), "12.5")]
-        return {"rows": rows, "values": values}
-
-    def launch(self, *arguments, own_data="dataset"):
-        """As the command line does, in this process."""
-        datasets = ["digits", "mnist"]
-        with flagsaver.flagsaver():
-            runner.define_flags(Config(), Settings(), datasets, own_data)
-            flags.FLAGS(["toy", "--compile_cache=", *map(str, arguments)])
-            settings = (Config(), Settings(), datasets, PRESETS, own_data)
-            with runner._plain_errors():
-                runner.launch(self.study, "toy", *settings)
-        return self
+from experiments import paper
+from iclr22 import checkpoint, loop, parallel, record
 
 
 @pytest.fixture
@@ -127,7 +73,7 @@ def test_folder_of_another_run_is_refused_unless_replaced(toy, tmp_path):
         text = refused(toy, "--quick", f"--workdir={tmp_path}", changed)
         assert str(tmp_path) in text and "--workdir" in text and "--noresume" in text
     text = refused(toy, "--quick", f"--workdir={tmp_path}", "--rate=2")
-    assert "config.rate: 0.5 there, 2.0 now" in text
+    assert "options.models.main.rate: 0.5 there, 2.0 now" in text
     assert toy.computed == [0, 1] and (tmp_path / "left.txt").exists()
     toy.launch("--quick", f"--workdir={tmp_path}", "--rate=2", "--noresume")
     assert toy.computed == [0, 1, 0, 1]
@@ -177,7 +123,7 @@ def test_refusal_by_one_process_ends_the_others(tmp_path, monkeypatch):
         address = f"127.0.0.1:{free.getsockname()[1]}"
     monkeypatch.setenv("COORDINATOR_ADDRESS", address)
     monkeypatch.setenv("NUM_PROCESSES", "2")
-    command = ("-m", "experiments.diva", "--quick", "--distributed")
+    command = ("-m", f"experiments.{paper.there()[0]}", "--quick", "--distributed")
     processes = []
     for i in range(2):  # on hosts of their own there is no launcher that ends them
         monkeypatch.setenv("PROCESS_ID", str(i))
@@ -198,9 +144,26 @@ def test_presets_of_the_data_set_yield_to_flags(toy, tmp_path):
     ):
         workdir = tmp_path / f"{size}"
         run = toy.launch(f"--dataset={dataset}", f"--workdir={workdir}", *more).run
-        assert (run.settings.size, run.config.rate) == (size, rate)
+        assert (run.options.size, run.options.models.main.rate) == (size, rate)
         assert run.own == (dataset is own)
     assert run.dataset_name == "mine"
+
+
+def test_numbers_of_no_published_data_have_no_published_number_beside(toy, tmp_path):
+    own = tmp_path / "mine.npz"
+    own.write_bytes(b"")
+    for number, (words, name, published) in enumerate(
+        (
+            ((), "digits", "12.5"),
+            (("--quick",), "digits-synthetic", ""),
+            ((f"--dataset={own}",), "mine", ""),
+            ((f"--dataset={own}", "--quick"), "mine", ""),
+        )
+    ):
+        folder = tmp_path / str(number)
+        toy.launch(f"--workdir={folder}", *words)
+        rows = record.read_results(folder / "results.csv")
+        assert {(row.dataset, row.published) for row in rows} == {(name, published)}
 
 
 def test_default_folder_tells_runs_apart(toy, tmp_path, monkeypatch):
