@@ -67,7 +67,12 @@ def of(method: str) -> ModuleType:
 
 def there() -> list[str]:
     """Methods whose paper is here, sorted."""
-    return [name for name in iclr22.available() if (ROOT / name / "paper.py").exists()]
+    return [name for name in iclr22.available() if has(name, "paper")]
+
+
+def has(method: str, part: str) -> bool:
+    """Whether `experiments/<method>/` has a module of this name."""
+    return (ROOT / method / f"{part}.py").exists()
 
 
 def results(method: str) -> list[record.Result]:

@@ -1,10 +1,12 @@
 """Ten methods of ICLR 2022 as pure JAX functions: one folder each, one shape for all.
 
-`METHODS` is the index; `get(name)` imports a method, `available()` lists those here.
+`METHODS` names the ten, `index()` also what others have added; `get(name)` imports a
+method, `available()` lists those here.
 """
 
 import importlib
 import importlib.util
+import pathlib
 from types import ModuleType
 
 from iclr22 import errors, types
@@ -25,10 +27,23 @@ METHODS = {
 }
 
 
+def index() -> dict[str, str]:
+    """What each method is, by name: the ten, and every other folder here that has a
+    `pipeline.py`, with the first line of its docstring."""
+    folders = sorted(x.parent for x in pathlib.Path(__path__[0]).glob("*/pipeline.py"))
+    more = [x.name for x in folders if x.name not in METHODS]
+    return METHODS | {name: _first_line(name) for name in more}
+
+
+def _first_line(name: str) -> str:
+    text = importlib.import_module(f"{__name__}.{name}").__doc__ or name
+    return text.splitlines()[0].rstrip(".")
+
+
 def available() -> list[str]:
     """Names of the methods whose folder is here, sorted."""
     found = importlib.util.find_spec
-    return sorted(name for name in METHODS if found(f"{__name__}.{name}"))
+    return sorted(name for name in index() if found(f"{__name__}.{name}"))
 
 
 def get(name: str) -> ModuleType:

@@ -1,14 +1,16 @@
 """Run all benchmarks and write their numbers into one table.
 
-  python -m experiments.benchmarks.__main__                    # three quarters of an hour
-  python -m experiments.benchmarks.__main__ --quick            # small sizes, some minutes
-  python -m experiments.benchmarks.__main__ --only=diva,grda
+  python -m experiments.benchmarks                    # three quarters of an hour
+  python -m experiments.benchmarks --quick            # small sizes, some minutes
+  python -m experiments.benchmarks --only=diva,streaming
 
+They are those of the methods, `experiments.<method>.benchmark`, and those of this package.
 Each runs in a process of its own and prints as it does alone; then comes one table of all
 numbers, in the file --csv with device, commit and date. One that fails does not stop the
 others; the program then ends with an error.
 """
 
+import importlib
 import json
 import pathlib
 import subprocess
@@ -18,64 +20,63 @@ from typing import NamedTuple
 
 from absl import app, flags
 
+from experiments import paper
 from experiments import run as runner
 from iclr22 import errors, record
 
 COLUMNS = ("benchmark", "what", "size", "value", "unit", "device", "commit", "date")
+SHARED = ("message_passing", "streaming", "scaling")  # that belong to no method
 FLAGS = flags.FLAGS
 
 
-class Benchmark(NamedTuple):
-    """A module of this package, and what it is called with."""
+class Call(NamedTuple):
+    """A benchmark, as a command."""
 
-    name: str
-    full: tuple[str, ...] = ()
-    quick: tuple[str, ...] = ()
-    also: tuple[tuple[str, ...], ...] = ()  # further calls, not in quick ones
+    benchmark: str  # a method, or one of SHARED
+    module: str
+    arguments: tuple[str, ...]
 
-
-_SMALL = "--csv=runs/benchmarks/message_passing_small.csv"
-BENCHMARKS = (
-    Benchmark("diva", (), ("--cases=primal,autodiff", "--largest=1250")),
-    Benchmark(
-        *("message_passing", (), ("--small", "--runs=1", _SMALL)),
-        (("--small", _SMALL),),
-    ),
-    Benchmark("cold_brew", (), ("--repeat=1",), (("--scale",),)),
-    Benchmark("grda", (), ("--hidden=64", "--repeat=1")),
-    Benchmark("recurrent_intensity", (), ("--scale=0.01", "--repeat=1")),
-    Benchmark("trajectory_shapley", (), ("--windows=16", "--repeat=1")),
-    Benchmark("streaming", (), ("--quick",)),
-    Benchmark("scaling", (), ("--size=32", "--calls=1", "--only=diva")),
-)
+    @property
+    def title(self) -> str:
+        """For people."""
+        return " ".join((self.benchmark, *self.arguments))
 
 
-def calls(only: list[str], quick: bool) -> list[tuple[str, tuple[str, ...]]]:
-    """`(module, arguments)` in order.
+def modules() -> dict[str, str]:
+    """Modules by name of the benchmark; each has `CALLS`, the arguments of every call of
+    a full run, and `QUICK`, those of its one call in a quick run."""
+    methods = [name for name in paper.there() if paper.has(name, "benchmark")]
+    found = {name: f"experiments.{name}.benchmark" for name in methods}
+    return found | {name: f"experiments.benchmarks.{name}" for name in SHARED}
+
+
+def calls(only: list[str], quick: bool) -> list[Call]:
+    """All of them, or those with these names, in order.
 
     Raises:
       errors.InputError: an unknown name.
     """
-    known = [benchmark.name for benchmark in BENCHMARKS]
+    known = modules()
     for name in only:
         if name not in known:
             raise errors.nearest(name, known, "benchmark")
     found = []
-    for benchmark in BENCHMARKS:
-        if not only or benchmark.name in only:
-            options = (benchmark.quick,) if quick else (benchmark.full, *benchmark.also)
-            found += [(benchmark.name, arguments) for arguments in options]
+    for name, module in known.items():
+        if not only or name in only:
+            benchmark = importlib.import_module(module)
+            several = (benchmark.QUICK,) if quick else benchmark.CALLS
+            found += [Call(name, module, arguments) for arguments in several]
     return found
 
 
-def run_one(name: str, arguments, folder: pathlib.Path) -> tuple[int, list[dict]]:
+def run_one(call: Call, folder: pathlib.Path) -> tuple[int, list[dict]]:
     """Exit status and numbers of one call."""
     path = folder / f"{len(list(folder.iterdir()))}.jsonl"
     path.touch()
-    words = [sys.executable, "-m", f"experiments.benchmarks.{name}", *arguments]
-    code = subprocess.run([*words, f"--numbers={path}"], check=False).returncode
+    words = [sys.executable, "-m", call.module, *call.arguments, f"--numbers={path}"]
+    code = subprocess.run(words, check=False).returncode
     lines = path.read_text(encoding="utf-8").splitlines()
-    return code, [{"benchmark": name} | json.loads(line) for line in lines]
+    return code, [{"benchmark": call.benchmark} | json.loads(line) for line in lines]
 
 
 def table(rows: list[dict]) -> str:
@@ -97,12 +98,12 @@ def main(argv) -> None:
         sys.exit(f"error: {error}")
     rows, failed = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for number, (name, arguments) in enumerate(todo, start=1):
-            title = " ".join((name, *arguments))
-            print(f"[{number}/{len(todo)}] {title}", flush=True)
-            code, found = run_one(name, arguments, pathlib.Path(folder))
+        for number, call in enumerate(todo, start=1):
+            print(f"[{number}/{len(todo)}] {call.title}", flush=True)
+            code, found = run_one(call, pathlib.Path(folder))
             rows += found
-            failed += [f"{title} (exit status {code})"] if code else []
+            if code:
+                failed.append(f"{call.title} (exit status {code})")
             lines = [[row[name] for name in COLUMNS] for row in rows]
             record.write_csv(FLAGS.csv, COLUMNS, lines)  # what is there so far
     devices = ", ".join(sorted({row["device"] for row in rows}))

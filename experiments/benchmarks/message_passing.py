@@ -18,165 +18,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-import jraph
 import numpy as np
 from absl import app, flags
 
 from experiments import run as runner
 from experiments.benchmarks import numbers
+from experiments.benchmarks.products import FORMULATIONS, Problem, problem
 from iclr22 import checkpoint, errors, sparse
 
 SMALL = (2708, 13264, 64)  # nodes, edges, features of Cora, features after a projection
-WIDTH = 64  # neighbours of a row that are summed in one piece when they are padded
 TOLERANCE = 1e-3  # relative difference to SciPy, per row
 COMPARED = 50_000  # rows that are compared: all of them at 1x
 LEAST_SECONDS = 0.5  # of calls that a median is taken over, if they are short
 FLAGS = flags.FLAGS
 
-
-class Problem(NamedTuple):
-    """Entries of a square matrix, sorted by row, and the dense operand."""
-
-    rows: np.ndarray  # [entries]
-    columns: np.ndarray  # [entries]
-    values: np.ndarray  # [entries]
-    x: np.ndarray  # [n, k]
-
-
-def problem(nodes: int, edges: int, features: int) -> Problem:
-    """A random graph whose share of nodes with d edges falls like d^-2.5.
-
-    Both directions of an edge are present and have weights of their own, scaled so that
-    no singular value is above 1: a product can be repeated.
-    """
-    rng = np.random.default_rng(0)
-    chance = (np.arange(nodes) + 10.0) ** (-2 / 3)
-    chance = rng.permutation(chance / chance.sum())
-    ends = rng.choice(nodes, (2, edges // 2), p=chance)
-    rows, columns = np.concatenate([ends, ends[::-1]], axis=1)
-    order = np.lexsort((columns, rows))
-    rows, columns = rows[order], columns[order]
-    values = rng.uniform(0.5, 1.5, len(rows))
-    across, down = (np.bincount(i, values, nodes) for i in (rows, columns))
-    values /= np.sqrt(across[rows] * down[columns])
-    x = rng.normal(size=(nodes, features))
-    return Problem(*map(np.int32, (rows, columns)), *map(np.float32, (values, x)))
-
-
-# Formulations: what is prepared on the host, and the product `(prepared, x) -> A x`.
-
-
-def product(p: Problem):
-    """`iclr22.sparse.product`: compressed rows, in both orders."""
-    prepared = p.values, sparse.plan(p.rows, p.columns, (len(p.x), len(p.x)))
-    return prepared, lambda prepared, x: sparse.product(*prepared, x)
-
-
-def segment_sum(p: Problem):
-    """`jax.ops.segment_sum` of messages sorted by receiver."""
-    prepared = p.values, p.rows, p.columns
-    return prepared, lambda prepared, x: sparse.segment_product(*prepared, x, len(x))
-
-
-def jraph_segment_sum(p: Problem):
-    """As `jraph.GraphConvolution` does it, edges in random order."""
-    order = np.random.default_rng(1).permutation(len(p.rows))
-    prepared = p.values[order], p.rows[order], p.columns[order]
-
-    def multiply(prepared, x):
-        values, receivers, senders = prepared
-        return jraph.segment_sum(values[:, None] * x[senders], receivers, len(x))
-
-    return prepared, multiply
-
-
-def padded(p: Problem):
-    """Rows of like degree padded to the same width; one gather per neighbour."""
-    order = np.lexsort((p.rows, p.columns))
-    transposed = p.columns[order], p.rows[order], p.values[order]
-    prepared = _table(p.rows, p.columns, p.values, len(p.x))
-    prepared = prepared, _table(*transposed, len(p.x))
-
-    @jax.custom_vjp
-    def multiply(prepared, x):
-        return _gather(prepared[0], x)
-
-    multiply.defvjp(
-        lambda prepared, x: (multiply(prepared, x), prepared),
-        lambda prepared, cotangent: (None, _gather(prepared[1], cotangent)),
-    )
-    return prepared, multiply
-
-
-class _Table(NamedTuple):
-    """Rows cut into pieces of at most `WIDTH` entries, pieces in buckets of one width."""
-
-    buckets: list  # (columns [width, pieces], values [width, pieces]), padded with 0
-    first: np.ndarray  # [n], where the first piece of a row is; 0 if it has none
-    rows: np.ndarray  # [further pieces], the rows that they belong to
-    further: np.ndarray  # [further pieces], where they are
-
-
-def _table(rows, columns, values, n) -> _Table:
-    degree = np.bincount(rows, minlength=n)
-    pieces = -(-degree // WIDTH)
-    owner = np.repeat(np.arange(n), pieces)
-    number = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    low = (np.cumsum(degree) - degree)[owner] + WIDTH * number
-    count = np.minimum(degree[owner] - WIDTH * number, WIDTH)
-    where, buckets = np.zeros(len(owner), np.int32), []
-    done = 1  # place 0 is a row of zeros
-    for width in 2 ** np.arange(WIDTH.bit_length()):
-        chosen = np.flatnonzero((count > width // 2) & (count <= width))
-        where[chosen] = done + np.arange(len(chosen))
-        done += len(chosen)
-        lane = np.arange(width)[:, None]
-        entry = np.minimum(low[chosen] + lane, len(rows) - 1)
-        weights = np.where(lane < count[chosen], values[entry], 0)
-        buckets.append((columns[entry], weights))
-    first, start = np.zeros(n, np.int32), number == 0
-    first[owner[start]] = where[start]
-    return _Table(buckets, first, owner[~start].astype(np.int32), where[~start])
-
-
-def _gather(table: _Table, x):
-    parts = [jnp.zeros_like(x[:1])]
-    for columns, values in table.buckets:
-        neighbours = zip(columns, values, strict=True)
-        parts.append(sum(weight[:, None] * x[index] for index, weight in neighbours))
-    parts = jnp.concatenate(parts)
-    return parts[table.first].at[table.rows].add(parts[table.further])
-
-
-class Formulation(NamedTuple):
-    """How to prepare a product, and what it needs forward and backward."""
-
-    make: Callable
-    dense: int  # arrays [n, k]
-    messages: int  # arrays [entries, k]
-    entries: int  # arrays [entries]
-
-    def gib(self, nodes, edges, features) -> float:
-        """About this much memory on top of the problem."""
-        rows = self.dense * nodes + self.messages * edges
-        return 4 * (rows * features + self.entries * edges) / 2**30
-
-
-FORMULATIONS = {
-    "scipy": Formulation(None, 3, 0, 4),
-    "product": Formulation(product, 3, 0, 12),
-    "padded": Formulation(padded, 6, 0, 12),
-    "segment_sum": Formulation(segment_sum, 3, 1, 6),
-    "jraph": Formulation(jraph_segment_sum, 3, 1, 6),
-}
-
-
-# Measurements.
+_SMALL = ("--small", "--csv=runs/benchmarks/message_passing_small.csv")
+CALLS = ((), _SMALL)
+QUICK = (*_SMALL, "--runs=1")
 
 
 def measure(name: str, p: Problem, *, steps: int, runs: int):
@@ -211,7 +71,9 @@ def _scipy_calls(p, steps):
 
 
 def _jax_calls(name, p, steps):
-    prepared, multiply = FORMULATIONS[name].make(p)
+    make = FORMULATIONS[name].make
+    assert make, f"{name} is not in JAX"
+    prepared, multiply = make(p)
     prepared, x = jax.device_put((prepared, p.x))
 
     def both(prepared, x):
@@ -222,9 +84,11 @@ def _jax_calls(name, p, steps):
         def call(prepared, x):
             if steps == 1:
                 return step(prepared, x)
-            return jax.lax.scan(
-                lambda x, _: (step(prepared, x), None), x, length=steps
-            )[0]
+
+            def again(x, _):
+                return step(prepared, x), None
+
+            return jax.lax.scan(again, x, length=steps)[0]
 
         compiled = jax.jit(call)
         return lambda: jax.block_until_ready(compiled(prepared, x))
@@ -303,9 +167,16 @@ def sizes():
     """`(name, nodes, edges, features, products per call)` of every size."""
     if FLAGS.small:
         return [("Cora", *SMALL, 1), ("Cora, scan of 50", *SMALL, 50)]
-    base, scan = (FLAGS.nodes, FLAGS.edges), FLAGS.scan
-    scales = [(s, int(s)) for s in FLAGS.scales]
-    return [(f"{s}x", *(i * x for x in base), FLAGS.features, scan) for s, i in scales]
+    return [
+        (
+            f"{scale}x",
+            int(scale) * FLAGS.nodes,
+            int(scale) * FLAGS.edges,
+            FLAGS.features,
+            FLAGS.scan,
+        )
+        for scale in FLAGS.scales
+    ]
 
 
 def compare(size, nodes, edges, features, steps) -> list[dict]:

@@ -1,4 +1,4 @@
-"""How a benchmark hands its numbers to `experiments.benchmarks.__main__`, besides printing."""
+"""How a benchmark hands its numbers to `experiments.benchmarks`, besides printing."""
 
 import json
 import time

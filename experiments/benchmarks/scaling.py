@@ -1,7 +1,8 @@
 r"""Weak scaling: several processes, each with as much work as one alone has.
 
   python -m experiments.benchmarks.scaling                     # two processes, ten minutes
-  python -m experiments.benchmarks.scaling --processes=4 --only=diva,grda.game --mode=jit
+  python -m experiments.benchmarks.scaling --processes=4 --mode=jit
+  python -m experiments.benchmarks.scaling --only=diva,grda.adversarial
 
 Every process computes with one thread. An update of every stage that trains is timed in one
 process, in several that know nothing of each other, and in as many that train together on a
@@ -13,6 +14,8 @@ which sends all gradients in one message; under jit the compiler for processors 
 each array (those for GPUs and TPUs merge them).
 """
 
+import functools
+import importlib
 import json
 import math
 import os
@@ -21,12 +24,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from absl import app, flags
 
 import iclr22
+from experiments import paper
 from experiments import run as runner
 from experiments.benchmarks import numbers
 from iclr22 import errors, graph, parallel, types
@@ -35,36 +41,44 @@ from iclr22.data import batching
 FLAGS = flags.FLAGS
 LAUNCHER = pathlib.Path(__file__).parents[2] / "launch" / "local_processes.py"
 UPDATES = 5  # in one call
-_COMPACT = {"modes": 5, "decoder": 64, "hidden": 32, "attention": 32}
-PROBLEMS = {  # examples, or nodes, of one process; and what is wider than in an example
-    "cold_brew.teacher": (16384, {"hidden": 64}),
-    "cold_brew.perceptron": (16384, {"width": 512}),
-    "cold_brew.graph_mlp": (4096, {"width": 256}),
-    "diva": (8192, {"width": 64}),
-    "grda.game": (1024, {"hidden": 256}),
-    "grda.plus": (16384, {"features": 256}),
-    "recurrent_intensity.sequence": (2048, {"width": 128}),
-    "recurrent_intensity.bpr": (524288, {"factors": 32}),
-    "recurrent_intensity.graph_conv": (524288, {"factors": 32}),
-    "trajectory_shapley.trajectron": (4096, _COMPACT),
-    "trajectory_shapley.pecnet": (8192, {"shrink": 4, "code": 16, "latent": 16}),
-}
-PAIRS = ("cold_brew.graph_mlp",)  # work grows with the square of the batch
+QUICK_SIZE = 32
 DEGREE = 256  # edges of a node where edges are divided and nodes are not
+USUAL = (256, {})  # of a stage whose method names no problem
+CALLS = ((),)
+QUICK = ("--quick",)
 
 
-def problem(name: str, stage, size: int | None = None):
+class Problem(NamedTuple):
+    """What a process works on alone."""
+
+    size: int  # examples, or nodes
+    wider: Mapping[str, Any]  # fields of the configuration, wider than in an example
+    pairs: bool  # work grows with the square of the size
+
+
+def problem_of(stage: str) -> Problem:
+    """As the benchmark of its method says: `SCALING` has examples and wider fields by
+    stage, `PAIRS`, where there is one, the stages that compare all pairs of examples."""
+    method = stage.partition(".")[0]
+    if not paper.has(method, "benchmark"):
+        return Problem(*USUAL, pairs=False)
+    benchmark = importlib.import_module(f"experiments.{method}.benchmark")
+    size, wider = benchmark.SCALING.get(stage, USUAL)
+    return Problem(size, wider, stage in getattr(benchmark, "PAIRS", ()))
+
+
+def prepared(name: str, stage, size: int | None = None):
     """`(config, batch for init, this process's part of the batch)`."""
-    own, wider = PROBLEMS.get(name, (256, {}))
-    own, (index, count) = size or own, parallel.part()
+    usual, (index, count) = problem_of(name), parallel.part()
+    own = size or usual.size
     config, whole = stage.example(own, 0)
-    config = config._replace(**wider)
+    config = config._replace(**usual.wider)
     if types.has_rows(stage):
         return config, whole, stage.example(own, index)[1]
     if hasattr(stage, "prepare"):
         whole |= _denser(stage, config, whole["graph"], DEGREE * count)
     else:
-        larger = math.sqrt(count) if name in PAIRS else count
+        larger = math.sqrt(count) if usual.pairs else count
         whole = stage.example(count * round(own * larger / count), 0)[1]
     return config, whole, batching.Whole(whole, types.batch_axes(stage))(0)
 
@@ -79,14 +93,11 @@ def _denser(stage, config, data, degree):
 
 def update_time(name: str, stage, mode: str, calls: int, size=None) -> float:
     """Median milliseconds of an update, over calls of several."""
-    config, first, own = problem(name, stage, size)
+    config, first, own = prepared(name, stage, size)
     on = parallel.devices(mode, types.batch_axes(stage))
-    state = parallel.place(
-        on, lambda key, batch: stage.init(config, key, batch), jax.random.key(0), first
-    )
-    step = lambda state, batch, axis_name=None: stage.train_step(  # noqa: E731
-        config, state, batch, axis_name=axis_name
-    )
+    init = functools.partial(stage.init, config)
+    state = parallel.place(on, init, jax.random.key(0), first)
+    step = functools.partial(stage.train_step, config)
     step = parallel.compile_step(on, step, steps=UPDATES, stacked=False)
     batch, times = parallel.shard(on, own), []
     for _ in range(calls + 1):  # the first compiles
@@ -102,8 +113,9 @@ def measure_here(names, result: pathlib.Path) -> None:
     with parallel.joined("COORDINATOR_ADDRESS" in os.environ):
         stages, found = iclr22.trained(), {}
         for name in names:
-            sizes = FLAGS.mode, FLAGS.calls, FLAGS.size
-            found[name] = update_time(name, stages[name], *sizes)
+            found[name] = update_time(
+                name, stages[name], FLAGS.mode, FLAGS.calls, FLAGS.size
+            )
         if parallel.is_main():
             result.write_text(json.dumps(found))
 
@@ -111,8 +123,9 @@ def measure_here(names, result: pathlib.Path) -> None:
 def launched(names, processes: int = 1, copies: int = 1) -> dict[str, float]:
     """Milliseconds by stage of so many partners, or the mean of so many loners."""
     words = ["-m", "experiments.benchmarks.scaling", f"--only={','.join(names)}"]
-    words += [f"--calls={FLAGS.calls}", f"--mode={FLAGS.mode}"]
-    words += [f"--size={FLAGS.size}"] if FLAGS.size else []
+    words += [f"--calls={1 if FLAGS.quick else FLAGS.calls}", f"--mode={FLAGS.mode}"]
+    size = FLAGS.size or (QUICK_SIZE if FLAGS.quick else None)
+    words += [f"--size={size}"] if size else []
     sizes = [f"--processes={processes}", "--devices=1"]
     environment = os.environ | {"NPROC": "1"}  # threads of a process
     with tempfile.TemporaryDirectory() as folder:
@@ -120,8 +133,14 @@ def launched(names, processes: int = 1, copies: int = 1) -> dict[str, float]:
         running = [
             subprocess.Popen(
                 [
-                    *(sys.executable, LAUNCHER, *sizes, f"--logs={result}.logs", "--"),
-                    *(sys.executable, *words, f"--result={result}"),
+                    sys.executable,
+                    LAUNCHER,
+                    *sizes,
+                    f"--logs={result}.logs",
+                    "--",
+                    sys.executable,
+                    *words,
+                    f"--result={result}",
                 ],
                 env=environment,
             )
@@ -139,11 +158,11 @@ def main(argv) -> None:
     known = sorted(iclr22.trained())
     for name in FLAGS.only:
         if name not in known:
-            raise errors.nearest(name, known, "stage")
-    names = FLAGS.only or known
+            sys.exit(f"error: {errors.nearest(name, known, 'stage')}")
+    names = FLAGS.only or (known[:1] if FLAGS.quick else known)
     if FLAGS.result:
         return measure_here(names, pathlib.Path(FLAGS.result))
-    count, cores = FLAGS.processes, os.cpu_count()
+    count, cores = FLAGS.processes, os.cpu_count() or 1
     times = launched(names), launched(names, copies=count), launched(names, count)
     print(
         f"{runner.device()}; {FLAGS.mode}; an update in ms, one thread for each process"
@@ -166,6 +185,7 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
+    flags.DEFINE_bool("quick", False, "one stage, small, to see that it works")
     flags.DEFINE_integer("processes", 2, "that are compared with one", lower_bound=2)
     flags.DEFINE_integer("calls", 5, "that are timed", lower_bound=1)
     flags.DEFINE_integer("size", None, "examples of a process, not the usual ones")

@@ -26,6 +26,8 @@ from iclr22.data import streaming
 SIDE, CLASSES, FILES = 32, 10, 4
 REMOTE_SECONDS = 0.02  # that a batch takes to arrive from a slow disk
 SCALES = (1, 4, 16)
+CALLS = ((),)
+QUICK = ("--quick",)
 FLAGS = flags.FLAGS
 
 

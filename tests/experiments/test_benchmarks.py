@@ -1,6 +1,7 @@
 """Benchmarks, on sizes that take no time."""
 
 import csv
+import importlib
 import pkgutil
 import types
 
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 
 import iclr22
-from experiments import benchmarks
+from experiments import benchmarks, paper
 from experiments.benchmarks import __main__ as all_benchmarks
-from experiments.benchmarks import message_passing
+from experiments.benchmarks import message_passing, products, scaling
 from iclr22 import errors
 
 
@@ -22,10 +23,10 @@ def dense(p):
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("name", message_passing.FORMULATIONS)
+@pytest.mark.parametrize("name", products.FORMULATIONS)
 def test_formulations_compute_the_same(name, steps, monkeypatch):
-    monkeypatch.setattr(message_passing, "WIDTH", 4)  # some rows in several pieces
-    p = message_passing.problem(40, 200, 3)
+    monkeypatch.setattr(products, "WIDTH", 4)  # some rows in several pieces
+    p = products.problem(40, 200, 3)
     matrix = dense(p)
     assert np.max(np.sum(matrix > 0, axis=1)) > 8 and not matrix.any(1).all()
     assert not np.allclose(matrix, matrix.T)
@@ -68,53 +69,24 @@ def test_message_passing_says_what_it_leaves_out(tmp_path):
     assert "Did you mean 'product'" in err
 
 
-def test_cold_brew_times_every_model():
-    from experiments.cold_brew import benchmark as cold_brew
-    from iclr22 import data
-
-    found = data.degree_corrected_sbm(np.random.default_rng(0), 80)
-    times = cold_brew.measure(found, "own", repeat=1)
-    assert set(times) == {"gcn", "teacher", "sage", "mlp", "mlp1", "mlp2", "top_k"}
-    assert all(value > 0 for value in times.values())
-
-
-def test_cold_brew_scales_and_says_what_failed():
-    module = ("-m", "experiments.cold_brew.benchmark", "--scale", "--repeat=1")
-    out, _ = helpers.finish(helpers.start(*module, "--graphs=80,citeser"))
-    table = [[x.strip() for x in line.split("|")[1:-1]] for line in out.splitlines()]
-    assert table[2][:2] == ["drawn", "80"] and len(table) == 4
-    assert all(float(x.replace(",", "")) > 0 for x in table[2][1:])
-    assert table[3][0] == "citeser" and "failed" in table[3][1]
-
-
-def test_grda_times_every_method():
-    from experiments.grda import benchmark as grda
-    from iclr22 import data
-
-    found = data.generate_domains(np.random.default_rng(0), 4, 12, sources=2)
-    times = grda.measure("own", found, hidden=8, repeat=1)
-    expected = {f"own {x}" for x in ("source_only", "grda", "dann", "grda_plus")}
-    assert set(times) == expected and all(value > 0 for value in times.values())
-
-
-@pytest.mark.slow
-def test_recurrent_intensity_times_every_part():
-    from experiments.recurrent_intensity import benchmark as recurrent_intensity
-
-    times = recurrent_intensity.measure(scale=0.002, repeat=1)
-    expected = {"gru epoch", "transformer epoch", "online prices", "hawkes fit"}
-    assert set(times) == expected | {"audiences"}
-    assert all(wall > 0 for wall, _ in times.values())
-
-
 def test_all_benchmarks_are_listed_once_and_named_right():
     found = {module.name for module in pkgutil.iter_modules(benchmarks.__path__)}
-    names = [benchmark.name for benchmark in all_benchmarks.BENCHMARKS]
-    assert sorted(names) == sorted(found - {"run", "numbers"})
-    assert len(all_benchmarks.calls([], False)) == len(names) + 2
-    assert [name for name, _ in all_benchmarks.calls(["grda"], True)] == ["grda"]
-    with pytest.raises(errors.InputError, match="Did you mean 'grda'"):
-        all_benchmarks.calls(["grad"], True)
+    others = {"__main__", "numbers", "products"}  # no benchmarks
+    assert sorted(all_benchmarks.SHARED) == sorted(found - others)
+    names = list(all_benchmarks.modules())
+    assert names == [*paper.there(), *all_benchmarks.SHARED]
+    every = [importlib.import_module(x) for x in all_benchmarks.modules().values()]
+    full = all_benchmarks.calls([], False)
+    assert len(full) == sum(len(x.CALLS) for x in every)
+    assert list(dict.fromkeys(call.benchmark for call in full)) == names
+    quick = all_benchmarks.calls([], True)
+    assert [call.arguments for call in quick] == [x.QUICK for x in every]
+    for call in (*full, *quick):
+        assert all(word.startswith("--") for word in call.arguments)
+    (only,) = all_benchmarks.calls(["streaming"], True)
+    assert only.title == "streaming --quick"
+    with pytest.raises(errors.InputError, match="Did you mean 'streaming'"):
+        all_benchmarks.calls(["streeming"], True)
 
 
 def test_one_table_of_all_benchmarks_and_failures_at_the_end(
@@ -122,14 +94,15 @@ def test_one_table_of_all_benchmarks_and_failures_at_the_end(
 ):
     tiny = ("--nodes=40", "--edges=200", "--features=3", "--runs=1", "--scales=1")
     tiny += ("--formulations=product", f"--csv={tmp_path / 'own.csv'}")
-    listed = (
-        all_benchmarks.Benchmark("cold_brew", quick=("--dataset=corra",)),
-        all_benchmarks.Benchmark("message_passing", quick=tiny),
-    )
-    monkeypatch.setattr(all_benchmarks, "BENCHMARKS", listed)
+    module = "experiments.benchmarks.message_passing"
+    listed = [
+        all_benchmarks.Call("wrong", module, ("--formulations=produkt",)),
+        all_benchmarks.Call("message_passing", module, tiny),
+    ]
+    monkeypatch.setattr(all_benchmarks, "calls", lambda only, quick: listed)
     flags = {"quick": True, "only": [], "csv": str(tmp_path / "all.csv")}
     monkeypatch.setattr(all_benchmarks, "FLAGS", types.SimpleNamespace(**flags))
-    with pytest.raises(SystemExit, match="failed: cold_brew --dataset=corra"):
+    with pytest.raises(SystemExit, match="failed: wrong --formulations=produkt"):
         all_benchmarks.main([])
     out = capsys.readouterr().out
     with open(tmp_path / "all.csv", newline="") as file:
@@ -153,21 +126,37 @@ def test_streaming_times_every_pipeline():
     assert all(0 <= idle <= 1 and each > 0 for *_, idle, each, _ in rows)
 
 
-def test_weak_scaling_knows_every_stage_that_trains():
-    from experiments.benchmarks import scaling
-
-    assert set(scaling.PROBLEMS) == set(iclr22.trained())
+def test_weak_scaling_has_a_problem_for_every_stage_that_trains():
+    named = set()
+    for method in paper.there():
+        benchmark = importlib.import_module(f"experiments.{method}.benchmark")
+        assert {name.partition(".")[0] for name in benchmark.SCALING} == {method}
+        assert set(getattr(benchmark, "PAIRS", ())) <= set(benchmark.SCALING)
+        named |= set(benchmark.SCALING)
+    trained = iclr22.trained()
+    assert named == {x for x in trained if x.partition(".")[0] in paper.there()}
+    for name in named:
+        size, wider, _ = scaling.problem_of(name)
+        assert size >= 256 and set(wider) <= set(trained[name].Config._fields)
+    assert scaling.problem_of("toy.stage") == (256, {}, False)
 
 
 @pytest.mark.slow
 def test_weak_scaling_compares_one_process_with_two():
-    words = ("-m", "experiments.benchmarks.scaling", "--only=diva,grda.plus")
+    names = sorted(iclr22.trained())[:2]
+    words = ("-m", "experiments.benchmarks.scaling", f"--only={','.join(names)}")
     process = helpers.start(*words, "--size=16", "--calls=1")
     out, _ = helpers.finish(process, timeout=300)
     lines = [line.split() for line in out.splitlines()]
-    rows = [x for x in lines if x and x[0] in ("diva", "grda.plus")]
+    rows = [x for x in lines if x and x[0] in names]
     assert len(rows) == 2
     for row in rows:
         alone, apart, together, *ratios = map(float, row[1:])
         wanted = alone / together, apart / together
         np.testing.assert_allclose(ratios, wanted, rtol=0.2, atol=0.02)
+
+
+def test_weak_scaling_refuses_an_unknown_stage():
+    process = helpers.start("-m", "experiments.benchmarks.scaling", "--only=nothing")
+    _, err = helpers.finish(process, expect=1)
+    assert "error: Unknown stage 'nothing'" in err and "Traceback" not in err
