@@ -9,7 +9,6 @@ from experiments import run as runner
 from iclr22 import data, errors, progress, record
 from iclr22 import recurrent_intensity as rim
 from iclr22.data import events as event_lib
-from iclr22.data.events import own as own_events
 from iclr22.recurrent_intensity import (
     figures,
     hawkes,
@@ -67,7 +66,7 @@ def load(run: runner.Run) -> data.Events:
     """The log of this run."""
     settings = run.settings
     if run.own:
-        events = own_events.load_own_events(settings.events, unit=settings.unit)
+        events = data.load_own_events(settings.events, unit=settings.unit)
     elif run.quick:
         rng = np.random.default_rng(0)
         events = data.get(run.dataset).synthetic(rng, QUICK_EVENTS)

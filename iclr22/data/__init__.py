@@ -11,20 +11,24 @@
     fold = data.get("zara1").load(data_dir)          # data.Fold of data.Tracks
     found = data.load_own_tracks("tracks.csv")
 
-A new module of this folder joins the registry by defining `DATASETS`.
+Each kind of data is a package: its `__init__.py` says what such data are, `published.py`
+holds the published sets, `files.py` reads their files, `own.py` the user's own data
+(`load_own`), `simulated.py` draws some. A module joins the registry by defining `DATASETS`.
 """
 
-from iclr22.data.domains import DomainData, generate_domains
-from iclr22.data.domains.own import load_own_domains
+from iclr22.data.domains import DomainData
+from iclr22.data.domains.own import load_own as load_own_domains
+from iclr22.data.domains.simulated import generate_domains
 from iclr22.data.download import DownloadError, converted, data_root, fetch, find
 from iclr22.data.events import Events, second_half, select_events, sort_events
 from iclr22.data.events.files import read_ratings, read_yoochoose
-from iclr22.data.events.own import load_own_events
+from iclr22.data.events.own import load_own as load_own_events
 from iclr22.data.events.simulated import simulate_events
-from iclr22.data.graphs import degree_corrected_sbm
 from iclr22.data.graphs.own import load_own as load_own_graph
-from iclr22.data.images.own import from_file
-from iclr22.data.registry import Dataset, File, Info, Splits, datasets, get, names
+from iclr22.data.graphs.simulated import degree_corrected_sbm
+from iclr22.data.images import Splits
+from iclr22.data.images.own import load_own as from_file
+from iclr22.data.registry import Dataset, File, Info, datasets, get, names
 from iclr22.data.tracks import (
     Fold,
     Tracks,
@@ -33,7 +37,8 @@ from iclr22.data.tracks import (
     sort_tracks,
     split_tracks,
 )
-from iclr22.data.tracks.files import load_eth_ucy, read_eth_ucy
-from iclr22.data.tracks.own import load_own_tracks
+from iclr22.data.tracks.files import read_eth_ucy
+from iclr22.data.tracks.own import load_own as load_own_tracks
+from iclr22.data.tracks.published import load_eth_ucy
 from iclr22.data.tracks.simulated import simulate_tracks
 from iclr22.data.tracks.sportvu import load_sportvu, read_sportvu

@@ -3,7 +3,10 @@
 import csv
 import itertools
 import math
+import pathlib
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +15,20 @@ from iclr22 import errors
 
 ROWS = 4096  # in a block
 FEW = 5  # names in an error
+
+
+def existing(path, what: str = "a file") -> pathlib.Path:
+    """The path of a file that is there; `~` is the home folder.
+
+    Args:
+      what: is expected, for the error.
+    """
+    path = pathlib.Path(path).expanduser()
+    if not path.is_file():
+        raise errors.InputError(
+            f"{path}: expected {what}; found none there. Correct the path."
+        )
+    return path
 
 
 def read_table(path, required: tuple[str, ...]) -> Iterator[tuple[tuple, dict]]:
@@ -57,6 +74,24 @@ def _check_header(path, header, required):
         )
 
 
+def read_npz(path) -> dict[str, np.ndarray]:
+    """All arrays of an `.npz` (path or resource); pickled objects are refused."""
+    broken = (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+    key = None
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays = {}
+            for key in archive.files:
+                arrays[key] = np.asarray(archive[key])
+            return arrays
+    except broken as error:
+        where = path if key is None else f"{path}, array {key!r}"
+        raise errors.InputError(
+            f"{where}: expected an .npz file of plain arrays as np.savez writes it, "
+            f"without Python objects; found: {error}"
+        ) from error
+
+
 def strip(cells) -> list[str]:
     """Cells without white space around them."""
     return [cell.strip() for cell in cells]
@@ -82,10 +117,11 @@ def numbers(path, lines, columns: dict, least: float = -math.inf) -> np.ndarray:
             bad = np.array([not is_number(cell) for cell in cells])
         if bad.any():
             place = bad.argmax()
-            kind = "a finite number" + f" of at least {least}" * math.isfinite(least)
+            bound = f" of at least {least}" if math.isfinite(least) else ""
             raise errors.InputError(
-                f"{path}, line {lines[place]}, column {name}: expected {kind}; found "
-                f"{cells[place]!r}. Correct it, or remove the row or the column."
+                f"{path}, line {lines[place]}, column {name}: expected a finite "
+                f"number{bound}; found {cells[place]!r}. Correct it, or remove the row or "
+                "the column."
             )
     return block
 
@@ -116,10 +152,10 @@ def real(path, key: str, array, least: float = -math.inf) -> np.ndarray:
         array = array.astype(np.float32)
     bad = np.argwhere(~(np.isfinite(array) & (array >= least)))
     if len(bad):
-        kind = "finite numbers" + f" of at least {least}" * math.isfinite(least)
+        bound = f" of at least {least}" if math.isfinite(least) else ""
         place = tuple(map(int, bad[0]))
         raise errors.InputError(
-            f"{path}: expected {kind} in {key}; found {array[place]} in place "
+            f"{path}: expected finite numbers{bound} in {key}; found {array[place]} in place "
             f"{', '.join(map(str, place))}. Correct or remove it."
         )
     return array
@@ -128,7 +164,8 @@ def real(path, key: str, array, least: float = -math.inf) -> np.ndarray:
 def few(names) -> str:
     """The first names of many, as text."""
     names = list(names)
-    return ", ".join(names[:FEW]) + f" and {len(names) - FEW} more" * (len(names) > FEW)
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
 
 
 def classes(path, labels, class_names: tuple[str, ...] = ()) -> tuple:

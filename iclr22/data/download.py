@@ -261,6 +261,6 @@ def _report(name, done, end):
     """Progress: one line that is overwritten on a terminal, else a log entry."""
     text = f"{name}: {done / 1e6:.1f} of {(end or done) / 1e6:.1f} MB"
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r{text}" + "\n" * (done == end))
+        sys.stderr.write(f"\r{text}\n" if done == end else f"\r{text}")
     else:
         logging.info("%s", text)

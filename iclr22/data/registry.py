@@ -1,6 +1,6 @@
 """What a data set is, and how one is found by name.
 
-There is no central table: any module below `iclr22.data` may define
+There is no central table: any module below `iclr22.data`, in whatever package, may define
 `DATASETS: dict[str, Dataset]`, and `datasets()` merges them.
 """
 
@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from iclr22 import errors
-
-Splits = dict[str, dict[str, np.ndarray]]  # "train", "test" -> "x", "y" -> array
 
 
 class File(NamedTuple):
@@ -39,8 +37,8 @@ class Info(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Examples by split as `Splits`, a graph as `graph.NodeData`, `DomainData`, `Events`,
-    tracks by split as `Fold`.
+    """A data set of some kind: `images.Splits`, `graph.NodeData`, `domains.DomainData`,
+    `events.Events` or `tracks.Fold`.
 
     `load(data_dir)` gives the real one; `synthetic(rng, size)` gives a learnable one for
     tests and `--quick`: `Splits` of the same keys, dtypes and trailing shapes, a graph

@@ -46,7 +46,8 @@ class Prefetch:
         self._results = queue.Queue(maxsize=max(ahead, 1))
         self._left = threading.Event()
         # Settings of JAX that hold for a block of code hold for the caller's thread only.
-        self._wide = jax.config.jax_enable_x64
+        # (JAX adds them to its config when it starts, which no type checker sees.)
+        self._wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
         if ahead > 0:
             self._thread = threading.Thread(
                 target=self._work, name="batches", daemon=True
@@ -171,8 +172,9 @@ def open_folder(folder) -> dict[str, Shards]:
     """
     found: dict[str, list] = {}
     for path in pathlib.Path(folder).glob("*.npy"):
-        name, number = re.fullmatch(r"(.*?)(?:-(\d+))?", path.stem).groups()
-        found.setdefault(name, []).append((int(number or 0), path))
+        numbered = re.fullmatch(r"(.*)-(\d+)", path.stem)
+        name, number = numbered.groups() if numbered else (path.stem, 0)
+        found.setdefault(name, []).append((int(number), path))
     if not found:
         raise errors.InputError(
             f"{folder}: expected files <name>.npy or <name>-<number>.npy; found none"

@@ -6,7 +6,7 @@ which also works without class-aligned batches). `pipeline.train` trains any met
 target labels, `propagate` is a plain baseline.
 """
 
-from iclr22.data.domains import generate_domains
+from iclr22.data.domains.simulated import generate_domains
 from iclr22.grda.adversarial import (
     Config,
     State,

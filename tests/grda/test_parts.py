@@ -13,14 +13,14 @@ from scipy import special
 
 from iclr22 import errors, graph, metrics, parallel
 from iclr22.data import domains
-from iclr22.data.domains import climate
+from iclr22.data.domains import climate, published, simulated
 from iclr22.grda import adversarial as game
 from iclr22.grda import adversaries, batches, embedding, networks, pairs
 from iclr22.grda import selection as choice
 
-DG15 = domains.load_dg15()
+DG15 = published.load_dg15()
 TPT48 = climate.load_tpt48("tpt48_east_west")
-KNOWN = {10.397208: DG15, 33.271065: TPT48, 41.588831: domains.load_dg60_drawn()}
+KNOWN = {10.397208: DG15, 33.271065: TPT48, 41.588831: simulated.load_dg60_drawn()}
 LINKED = domains.adjacency(DG15.graph) > 0
 PLAYED = tuple(adversaries.ADVERSARIES)
 KEY = jax.random.key(0)
@@ -461,7 +461,7 @@ def test_choice_needs_good_sources_and_an_adversary_at_rest():
 
 
 def test_a_silent_discriminator_knows_half_of_the_edges():
-    adjacency = domains.adjacency(domains.load_dg15().graph)
+    adjacency = domains.adjacency(DG15.graph)
     np.testing.assert_allclose(AUC(np.ones((2, 15, 2)), adjacency), 0.5)
     drawn = pairs.sample_subgraph(jax.random.key(0), adjacency, 4)  # NumPy is fine, too
     assert len(set(np.asarray(drawn).tolist())) == 4

@@ -11,7 +11,9 @@ import importlib.resources
 import numpy as np
 
 from iclr22 import errors, graph
-from iclr22.data import checks, domains
+from iclr22.data import checks
+from iclr22.data.domains import DomainData
+from iclr22.data.domains.simulated import CITATION
 from iclr22.data.registry import Dataset, Info
 
 MONTHS = 6  # of input, and of output
@@ -22,14 +24,14 @@ CLASSES = ("cold", "normal", "warm")
 
 def load_tpt48(
     task: str, data_dir: str | None = None, *, classes: bool = False
-) -> domains.DomainData:
+) -> DomainData:
     """A task of TPT-48, `tpt48_east_west` or `tpt48_north_south`; see `read_tpt48`."""
     del data_dir
     folder = importlib.resources.files("iclr22.data") / "files"
     return read_tpt48(folder, TASKS[task], classes=classes)
 
 
-def read_tpt48(folder, task: str, *, classes: bool = False) -> domains.DomainData:
+def read_tpt48(folder, task: str, *, classes: bool = False) -> DomainData:
     """Windows of a year from the three tables of a folder, standardised.
 
     Source states give every window of 12 months, 133 of them, other states the 12
@@ -141,7 +143,7 @@ def _windows(series, stride):
 def _data(windows, links, sources, names):
     """`DomainData` from the windows `[windows, 12]` of every state."""
     whole = np.concatenate(windows)
-    return domains.DomainData(
+    return DomainData(
         x=whole[:, :MONTHS].copy(),
         y=whole[:, MONTHS:].copy(),
         domain=np.repeat(np.arange(len(windows)), list(map(len, windows))).astype(
@@ -161,7 +163,7 @@ def _as_classes(found, labels):
 
 def synthetic(
     rng: np.random.Generator, size: int, *, classes: bool = False
-) -> domains.DomainData:
+) -> DomainData:
     """`size` windows of made-up states along a line: colder, with more winter, northwards.
 
     Each is linked to the next two; the southern half has labels. As classes, thirds of the
@@ -198,7 +200,7 @@ def _dataset(task, where, classes=False):
             (),
             "MIT, (c) 2023 ML@Rutgers (as published in Wang-ML-Lab/VDI); measurements by "
             "NOAA, public domain",
-            f"{domains.CITATION} Z. Xu, G.-Y. Hao, H. He and H. Wang (2023). "
+            f"{CITATION} Z. Xu, G.-Y. Hao, H. He and H. Wang (2023). "
             "Domain-Indexing Variational Bayes. ICLR. R. S. Vose et al. (2014). NOAA "
             "Monthly U.S. Climate Divisional Database. doi:10.7289/V5M32STR.",
             CLASSES if classes else (),

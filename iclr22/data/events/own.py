@@ -2,7 +2,6 @@
 
 import datetime
 import os
-import pathlib
 
 import numpy as np
 from absl import logging
@@ -17,9 +16,7 @@ MILLISECONDS = 1e11  # as seconds that is in the year 5138
 EPOCH = datetime.datetime(1970, 1, 1)
 
 
-def load_own_events(
-    path: str | os.PathLike, *, seed: int = 0, unit: str = "s"
-) -> Events:
+def load_own(path: str | os.PathLike, *, seed: int = 0, unit: str = "s") -> Events:
     """The user's own log; rows may be in any order, duplicates are kept and counted.
 
     The file is read in blocks, so only numbers are held in memory.
@@ -38,12 +35,7 @@ def load_own_events(
       errors.InputError: a file or column that is missing, an empty cell, a time that
         cannot be read or is not finite; with the line.
     """
-    path = pathlib.Path(path).expanduser()
-    if not path.is_file():
-        raise errors.InputError(
-            f"{path}: expected a table with the columns {', '.join(COLUMNS)}; found no "
-            "such file. Correct the path."
-        )
+    path = checks.existing(path, f"a table with the columns {', '.join(COLUMNS)}")
     if unit not in UNITS:
         raise errors.nearest(unit, UNITS, "unit of timestamps")
     users, items, blocks, parse = {}, {}, [], None
@@ -132,7 +124,8 @@ def _check_unit(path, time, unit):
         logging.warning(
             "%s: timestamps such as %.0f are read as seconds but look like milliseconds; "
             "if they are, say so by unit='ms'",
-            *(path, np.median(time)),
+            path,
+            np.median(time),
         )
 
 
@@ -145,6 +138,12 @@ def _report(path, user, time, events):
         "%s: %d events of %d users and %d items; %d were not in order of time, %.1f %% "
         "share their time with another of their user, %.1f %% repeat an item, %d are "
         "duplicates",
-        *(path, found["events"], found["users"], found["items"], int(back.sum())),
-        *(100 * found["tie_rate"], 100 * found["repeat_rate"], found["duplicates"]),
+        path,
+        found["events"],
+        found["users"],
+        found["items"],
+        int(back.sum()),
+        100 * found["tie_rate"],
+        100 * found["repeat_rate"],
+        found["duplicates"],
     )

@@ -67,11 +67,14 @@ def simulate_events(
     bias = (skew * rng.standard_normal(items)).astype(np.float32)
     truth = Truth(base, weight, decay, taste.astype(np.float32), columns, bias)
     item = _draw_items(rng, truth, user)
-    names = [
-        np.array([f"{kind}{i:0{len(str(n - 1))}}" for i in range(n)])
-        for kind, n in (("u", users), ("i", items))
-    ]
-    return _present(order_events(user, item, time, *names, None), truth)
+    user_names, item_names = _numbered("u", users), _numbered("i", items)
+    events = order_events(user, item, time, user_names, item_names, seed=None)
+    return _present(events, truth)
+
+
+def _numbered(kind, n):
+    """Names `[n]` of equal length, which sort as numbers."""
+    return np.array([f"{kind}{i:0{len(str(n - 1))}}" for i in range(n)])
 
 
 def _check(users, items, span, mean_events, spread, weight, decay):
@@ -219,7 +222,7 @@ DATASETS = {
             "known intensities",
             (),
             "Apache-2.0, as the package",
-            "Drawn by iclr22.data.simulated_events: Hawkes processes (A. G. Hawkes, 1971, "
+            "Drawn by iclr22.data.events.simulated: Hawkes processes (A. G. Hawkes, 1971, "
             "Biometrika 58(1)) times softmax tastes.",
             notes="Repeated purchases occur; the truth comes with the log.",
         ),

@@ -1,309 +1,49 @@
-"""Published graphs whose nodes have classes, and one that is drawn at random.
+"""Graphs whose nodes have classes: what they are made of.
 
-Loaders return `graph.NodeData`. Cora comes with the package. Of the others the original
-files are read; where only the same arrays are below data_dir, as `graphs/<name>.npz`,
-those are.
+Loaders return `graph.NodeData`.
 """
 
-import functools
-import importlib.resources
-from collections.abc import Callable
-from typing import NamedTuple
-
 import numpy as np
-from absl import logging
 
-from iclr22 import graph
-from iclr22.data import download
-from iclr22.data.graphs import files as graph_files
-from iclr22.data.registry import Dataset, File, Info
+from iclr22 import graph, sparse
+from iclr22.graph import NodeData
 
-
-class Source(NamedTuple):
-    """Who published graphs, and how their files are read."""
-
-    folder: str  # of downloads, below data_dir
-    read: Callable  # paths to NodeData without class names
-    address: str
-    paths: tuple[str, ...]  # of files below the address; {} is the name of the graph
-    licence: str
-    citation: str
+SPLITS = ("train", "valid", "test")
+DENSE = 64  # at most this many features are kept as an ordinary array
 
 
-class Published(NamedTuple):
-    """A published graph."""
+def degree_features(links) -> np.ndarray:
+    """Features of nodes that have none, from a graph: `[n, buckets]`.
 
-    source: Source
-    stem: str  # its name in paths
-    description: str
-    class_names: tuple[str, ...]
-
-    @property
-    def files(self) -> tuple[File, ...]:
-        """The original files."""
-        paths = [path.format(self.stem) for path in self.source.paths]
-        known = [graph_files.ORIGINALS[path.rpartition("/")[2]] for path in paths]
-        return tuple(
-            File(self.source.address + path, int(size), sha256)
-            for path, (size, sha256) in zip(paths, known, strict=True)
-        )
-
-
-def load(name: str, data_dir: str | None = None) -> graph.NodeData:
-    """The published graph of that name, as its authors numbered nodes and classes."""
-    published = PUBLISHED[name]
-    folder, files = published.source.folder, published.files
-    whole = all(download.find(file, folder, data_dir) for file in files)
-    copy = f"graphs/{name}.npz", *graph_files.CONVERTED[name], data_dir
-    copy = None if whole else download.converted(*copy)
-    if copy:
-        logging.warning("%s: read from the converted copy %s", name, copy)
-        found = graph_files.read_converted(copy)
-    else:
-        paths = [download.fetch(file, folder, data_dir) for file in files]
-        found = published.source.read(paths)
-    return found._replace(class_names=published.class_names)
-
-
-def load_cora(data_dir: str | None = None) -> graph.NodeData:
-    """Cora as it comes with the package; needs no other file."""
-    del data_dir
-    resource = importlib.resources.files("iclr22.data") / "files" / "cora.npz"
-    found = graph_files.read_converted(resource)
-    return found._replace(class_names=PUBLISHED["cora"].class_names)
-
-
-def write_bundle(path, data_dir: str | None = None) -> None:
-    """Make the file that `load_cora` reads from the original ones."""
-    published = PUBLISHED["cora"]
-    folder = published.source.folder
-    fetched = [download.fetch(file, folder, data_dir) for file in published.files]
-    found = published.source.read(fetched)
-    edges = np.stack([found.graph.senders, found.graph.receivers])
-    np.savez_compressed(
-        path,
-        num_features=np.int64(found.graph.nodes.shape[1]),
-        feat_indptr=found.graph.nodes.plan.offsets,
-        feat_indices=found.graph.nodes.plan.columns.astype(np.int16),
-        feat_data=found.graph.nodes.values,
-        edge_index=edges[:, edges[0] < edges[1]].astype(np.int16),
-        labels=found.labels.astype(np.int8),
-        train_mask=found.masks["train"][0],
-        val_mask=found.masks["valid"][0],
-        test_mask=found.masks["test"][0],
-    )
-
-
-def degree_corrected_sbm(
-    rng: np.random.Generator,
-    size: int,
-    classes: int = 4,
-    mean_degree: float = 6.0,
-    homophily: float = 0.8,
-    noise: float = 1.0,
-    features: int = 16,
-    exponent: float = 2.5,
-) -> graph.NodeData:
-    """A random graph with classes and a power law of degrees; some nodes are isolated.
-
-    Ends of edges are drawn in proportion to the nodes' expected degrees, so the mean
-    degree is a little smaller for the duplicates (degree-corrected stochastic block
-    model, arXiv:1008.3926).
-
-    Args:
-      homophily: share of the edges that stay within a class.
-      noise: standard deviation of features `[size, features]` around the means of their
-        classes, which are random vectors of length 2.
-      exponent: of the density of expected degrees, above 2.
+    One-hot: no neighbour, one, 2 or 3, 4 to 7, and so on. They tell how a node is
+    linked, not who it is; a node whose edges are taken away should lose them too.
     """
-    labels = rng.permutation(np.arange(size) % classes)
-    expected = rng.pareto(exponent - 1, size) + 1
-    expected *= mean_degree / expected.mean()
-    expected = expected.clip(max=np.sqrt(size * mean_degree))  # else mostly duplicates
-    edges = _draw_edges(rng, labels, expected, round(size * mean_degree / 2), homophily)
-    means = rng.standard_normal((classes, features))
-    means *= 2 / np.linalg.norm(means, axis=1, keepdims=True)
-    x = means[labels] + noise * rng.standard_normal((size, features))
-    masks = graph_files.split_masks(rng.permutation(size))
-    found = graph_files.node_data(x.astype(np.float32), edges, labels, masks)
-    return found._replace(class_names=tuple(map(str, range(classes))))
+    bucket = np.frexp(graph.degrees(links))[1]
+    return np.eye(bucket.max() + 1, dtype=np.float32)[bucket]
 
 
-def _draw_edges(rng, labels, expected, count, homophily):
-    """Ends `[2, count]`: places on a line where nodes, by class, are intervals."""
-    order = np.argsort(labels, kind="stable")
-    ends = np.cumsum(expected[order])
-    borders = np.searchsorted(labels[order], np.arange(labels.max() + 2))
-    borders = np.concatenate([[0.0], ends])[borders]
-
-    def node_at(place):
-        return order[np.searchsorted(ends[:-1], place, side="right")]
-
-    senders = node_at(rng.uniform(0, ends[-1], count))
-    low, high = borders[labels[senders]], borders[labels[senders] + 1]
-    share, inside = rng.random(count), rng.random(count) < homophily
-    outside = (high + share * (ends[-1] - high + low)) % ends[-1]
-    place = np.where(inside, low + share * (high - low), outside)
-    return np.stack([senders, node_at(place)])
+def node_data(features, edges, labels, masks, names=None) -> NodeData:
+    """Without class names. Features: `[n, d]`, `Sparse`, or None to make them up."""
+    n = len(labels)
+    links = graph.build(np.zeros((n, 0)) if features is None else features, *edges)
+    if features is None:
+        links = links._replace(nodes=degree_features(links))
+    elif isinstance(features, sparse.Sparse) and features.shape[1] <= DENSE:
+        links = links._replace(nodes=sparse.to_dense(features))
+    names = np.arange(n).astype(str) if names is None else names
+    return NodeData(links, labels.astype(np.int32), (), names, masks)
 
 
-RAW = "https://raw.githubusercontent.com/"
-PLANETOID = Source(
-    "planetoid",
-    graph_files.read_planetoid,
-    RAW + "kimiyoung/planetoid/af6abf468a772cc055bec88c52e4d6f51b7c37e3/data/",
-    tuple(f"ind.{{}}.{x}" for x in "x y tx ty allx ally graph test.index".split()),
-    "MIT (repository, (c) 2016 Zhilin Yang); texts by LINQS, none stated",
-    "P. Sen, G. Namata, M. Bilgic, L. Getoor, B. Gallagher and T. Eliassi-Rad (2008). "
-    "Collective Classification in Network Data. AI Magazine 29(3). Splits: Z. Yang, "
-    "W. Cohen and R. Salakhutdinov (2016). Revisiting Semi-Supervised Learning with "
-    "Graph Embeddings. ICML.",
-)
-HETEROPHILOUS = Source(
-    "heterophilous",
-    graph_files.read_heterophilous,
-    RAW + "yandex-research/heterophilous-graphs/"
-    "a431395582e929d88271309716bea4fe24ce6318/data/",
-    ("{}.npz",),
-    "MIT",
-    "O. Platonov, D. Kuznedelev, M. Diskin, A. Babenko and L. Prokhorenkova (2023). A "
-    "critical look at the evaluation of GNNs under heterophily. ICLR. After H. Pei et "
-    "al. (2020), Geom-GCN, ICLR, and B. Rozemberczki et al. (2021).",
-)
-STRUC2VEC = Source(
-    "struc2vec",
-    graph_files.read_struc2vec,
-    RAW + "leoribeiro/struc2vec/77b4cc63e79a37b1496f340c7772d932038417ec/graph/",
-    ("{}-airports.edgelist", "labels-{}-airports.txt"),
-    "MIT, (c) 2016 Leonardo F. R. Ribeiro",
-    "L. F. R. Ribeiro, P. H. P. Saverese and D. R. Figueiredo (2017). struc2vec: "
-    "Learning Node Representations from Structural Identity. KDD.",
-)
-MUSAE = Source(
-    "musae",
-    graph_files.read_musae,
-    RAW + "benedekrozemberczki/MUSAE/5f901232957b6c9985d750aac48cda39a4b24285/input/",
-    ("features/{}.json", "target/{}_target.csv", "edges/{}_edges.csv"),
-    "GPL-3.0 (repository)",
-    "B. Rozemberczki, C. Allen and R. Sarkar (2021). Multi-Scale Attributed Node "
-    "Embedding. Journal of Complex Networks 9(2).",
-)
-FIVE = tuple("01234")
-PUBLISHED = {
-    "cora": Published(
-        PLANETOID,
-        "cora",
-        "2,708 papers on machine learning, their words, 5,278 citations",
-        (
-            *("Theory", "Reinforcement Learning", "Genetic Algorithms"),
-            *("Neural Networks", "Probabilistic Methods", "Case Based"),
-            "Rule Learning",
-        ),
-    ),
-    "citeseer": Published(
-        PLANETOID,
-        "citeseer",
-        "3,327 papers on computer science, their words, 4,552 citations",
-        ("AI", "ML", "IR", "DB", "Agents", "HCI"),
-    ),
-    "pubmed": Published(
-        PLANETOID,
-        "pubmed",
-        "19,717 papers on diabetes, their words, 44,324 citations",
-        ("experimental", "type 1", "type 2"),
-    ),
-    "chameleon": Published(
-        HETEROPHILOUS,
-        "chameleon",
-        "2,277 pages of Wikipedia, 31,371 links; class: traffic",
-        FIVE,
-    ),
-    "squirrel": Published(
-        HETEROPHILOUS,
-        "squirrel",
-        "5,201 pages of Wikipedia, 198,353 links; class: traffic",
-        FIVE,
-    ),
-    "chameleon_filtered": Published(
-        HETEROPHILOUS,
-        "chameleon_filtered",
-        "890 pages, 8,854 links; chameleon without its duplicates",
-        FIVE,
-    ),
-    "squirrel_filtered": Published(
-        HETEROPHILOUS,
-        "squirrel_filtered",
-        "2,223 pages, 46,998 links; squirrel without its duplicates",
-        FIVE,
-    ),
-    "actor": Published(
-        HETEROPHILOUS, "actor", "7,600 actors, 26,659 pairs named on one page", FIVE
-    ),
-    "cornell": Published(
-        HETEROPHILOUS,
-        "cornell",
-        "183 pages of a university, 277 links; class: kind of page",
-        FIVE,
-    ),
-    "texas": Published(
-        HETEROPHILOUS,
-        "texas",
-        "183 pages of a university, 279 links; class: kind of page",
-        FIVE,
-    ),
-    "wisconsin": Published(
-        HETEROPHILOUS,
-        "wisconsin",
-        "251 pages of a university, 450 links; class: kind of page",
-        FIVE,
-    ),
-    "tolokers": Published(
-        HETEROPHILOUS,
-        "tolokers",
-        "11,758 crowd workers, 519,000 pairs with a common task",
-        ("not banned", "banned"),
-    ),
-    "airport_brazil": Published(
-        STRUC2VEC, "brazil", "131 airports, 1,003 connections; class: traffic", FIVE[:4]
-    ),
-    "airport_europe": Published(
-        STRUC2VEC, "europe", "399 airports, 5,993 connections; class: traffic", FIVE[:4]
-    ),
-    "airport_usa": Published(
-        STRUC2VEC, "usa", "1,190 airports, 13,599 connections; class: traffic", FIVE[:4]
-    ),
-    "facebook": Published(
-        MUSAE,
-        "facebook",
-        "22,470 pages of Facebook, 170,823 mutual likes; class: kind of page",
-        ("company", "government", "politician", "tvshow"),
-    ),
-    "twitch_de": Published(
-        MUSAE,
-        "DE",
-        "9,498 German users of Twitch, 153,138 friendships; class: explicit language",
-        ("not mature", "mature"),
-    ),
-}
+def split_masks(order) -> dict[str, np.ndarray]:
+    """Masks `[1, n]` of 60, 20 and 20 percent of the nodes in this order."""
+    n = len(order)
+    return group_masks(n, *np.split(order, [int(0.6 * n), int(0.8 * n)]))
 
 
-def _dataset(name, published):
-    bundled, source = name == "cora", published.source
-    notes = "A random graph of another size stands in for it in quick runs."
-    if source is STRUC2VEC:
-        notes = f"Features are made from degrees, see degree_features. {notes}"
-    return Dataset(
-        load_cora if bundled else functools.partial(load, name),
-        degree_corrected_sbm,
-        Info(
-            published.description + "; comes with the package" * bundled,
-            () if bundled else published.files,
-            source.licence,
-            source.citation,
-            published.class_names,
-            notes,
-        ),
-    )
-
-
-DATASETS = {name: _dataset(name, published) for name, published in PUBLISHED.items()}
+def group_masks(n, *groups) -> dict[str, np.ndarray]:
+    """Masks `[1, n]` from the nodes of train, valid and test."""
+    nodes = np.arange(n)
+    return {
+        split: np.isin(nodes, group)[None]
+        for split, group in zip(SPLITS, groups, strict=True)
+    }

@@ -3,15 +3,15 @@
 import difflib
 import os
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 from absl import logging
 
 from iclr22 import errors, graph, sparse
-from iclr22.data import checks, images
-from iclr22.data.graphs import files as graph_files
+from iclr22.data import checks
+from iclr22.data.graphs import SPLITS, NodeData, degree_features
 
-SPLITS = ("train", "valid", "test")
 MASKS = tuple(f"{split}_mask" for split in SPLITS)
 ROWS = ("x_indptr", "x_indices", "x_data", "x_shape")
 ARRAYS = {"x", "y", "edge_index", "ids", "edge_weight", "class_names", *ROWS, *MASKS}
@@ -19,52 +19,56 @@ ARRAYS = {"x", "y", "edge_index", "ids", "edge_weight", "class_names", *ROWS, *M
 
 def load_own(
     nodes: str | os.PathLike, edges: str | os.PathLike = "", directed: bool = False
-) -> graph.NodeData:
-    """The user's own graph: `from_npz` of one file, or `from_csv` of two."""
+) -> NodeData:
+    """The user's own graph, of two tables or of one file of arrays.
+
+    Nodes without a label are in no mask. Classes are numbered as their names sort. No
+    pickle is ever executed.
+
+    Args:
+      nodes: a .csv with the columns `id`; `label`, empty where unknown; if wanted
+        `split`, one of train, valid, test or empty; every other column is a feature, a
+        number. Without any, features are made from degrees. Or a .npz, without `edges`:
+        `x [n, d]`, or its compressed rows `x_indptr`, `x_indices`, `x_data`, `x_shape`, or
+        neither: then features are made from degrees. `y [n]`: whole numbers, -1 where
+        unknown, or strings, empty where unknown. `edge_index [2, edges]`: senders and
+        receivers, as node numbers or as entries of `ids [n]`. If wanted `edge_weight
+        [edges]`, not negative; `class_names`; `train_mask`, `valid_mask`, `test_mask`,
+        bool `[n]` or `[splits, n]`.
+      edges: a .csv with the columns `source`, `target` and if wanted `weight`, not
+        negative.
+      directed: edges, and messages, go only from source to target.
+
+    Raises:
+      errors.InputError: what is missing or wrong, and where.
+    """
     if edges:
-        return from_csv(nodes, edges, directed)
+        return _from_tables(checks.existing(nodes), checks.existing(edges), directed)
     if pathlib.Path(nodes).suffix.lower() != ".npz":
         raise errors.InputError(
             f"{nodes}: expected one .npz file, or two .csv files, nodes and edges; "
             "found no file of edges. Name it, too."
         )
-    return from_npz(nodes, directed)
+    return _from_arrays(checks.existing(nodes), directed)
 
 
-def from_csv(
-    nodes: str | os.PathLike, edges: str | os.PathLike, directed: bool = False
-) -> graph.NodeData:
-    """A graph from two comma-separated tables, each with a header.
-
-    Args:
-      nodes: columns `id`; `label`, empty where unknown; if wanted `split`, one of train,
-        valid, test or empty; every other column is a feature, a number. Without any,
-        features are made from degrees.
-      edges: columns `source`, `target` and if wanted `weight`, not negative.
-      directed: edges, and messages, go only from source to target.
-
-    Nodes without a label are in no mask. Classes are numbered as their names sort.
-    """
-    names, labels, splits, features = _read_nodes(_file(nodes))
-    ends, weights = _read_edges(_file(edges), {name: i for i, name in enumerate(names)})
-    labels, class_names = checks.classes(nodes, labels)
-    masks = {split: splits[None] == split for split in SPLITS if len(splits)}
-    links = _link(edges, features, ends, weights, directed)
-    return _checked(nodes, links, labels, class_names, np.array(names), masks)
+def _from_tables(nodes, edges, directed):
+    found = _read_nodes(nodes)
+    number = {name: i for i, name in enumerate(found.names)}
+    ends, weights = _read_edges(edges, number)
+    labels, class_names = checks.classes(nodes, found.labels)
+    masks = {}
+    if found.splits:
+        splits = np.array(found.splits)
+        masks = {split: splits[None] == split for split in SPLITS}
+    links = _link(edges, found.features, ends, weights, directed)
+    names = np.array(found.names)
+    data = _checked(nodes, links, labels, class_names, names, masks)
+    return data._replace(feature_names=found.feature_names)
 
 
-def from_npz(path: str | os.PathLike, directed: bool = False) -> graph.NodeData:
-    """A graph from arrays; no pickle is ever executed.
-
-    `x [n, d]`, or its compressed rows `x_indptr`, `x_indices`, `x_data`, `x_shape`, or
-    neither: then features are made from degrees. `y [n]`: whole numbers, -1 where
-    unknown, or strings, empty where unknown. `edge_index [2, edges]`: senders and
-    receivers, as node numbers or as entries of `ids [n]`. If wanted `edge_weight
-    [edges]`, not negative; `class_names`; `train_mask`, `valid_mask`, `test_mask`, bool
-    `[n]` or `[splits, n]`. Nodes without a label are in no mask.
-    """
-    path = _file(path)
-    found = images.read_npz(path)
+def _from_arrays(path, directed):
+    found = checks.read_npz(path)
     missing = [key for key in ("y", "edge_index") if key not in found]
     if missing:
         raise errors.InputError(
@@ -96,28 +100,22 @@ def from_npz(path: str | os.PathLike, directed: bool = False) -> graph.NodeData:
 def read_features(path: str | os.PathLike):
     """Nodes without edges, to predict for: `(ids [n] str, features [n, d])`.
 
-    A table as `from_csv` takes it (label and split are passed over), or an npz with `x`
+    A table as `load_own` takes it (label and split are passed over), or an npz with `x`
     and if wanted `ids`. Columns in the order of the graph that was trained on.
     """
-    path = _file(path)
+    path = checks.existing(path)
     if path.suffix.lower() != ".npz":
-        names, _, _, features = _read_nodes(path)
-        return np.array(names), features
-    found = images.read_npz(path)
-    n = len(found.get("x_indptr", found.get("x", np.zeros((1, 0))))) - (
-        "x" not in found
-    )
+        nodes = _read_nodes(path)
+        return np.array(nodes.names), nodes.features
+    found = checks.read_npz(path)
+    if "x" in found:
+        n = len(found["x"])
+    else:
+        n = len(found["x_indptr"]) - 1 if "x_indptr" in found else 0
     features = _features(path, found, n)
     if features.shape[1] == 0:
         raise errors.InputError(f"{path}: expected features x [n, d]; found none.")
     return found.get("ids", np.arange(n)).astype(str), features
-
-
-def _file(path):
-    path = pathlib.Path(path).expanduser()
-    if not path.is_file():
-        raise errors.InputError(f"{path}: expected a file; found none there.")
-    return path
 
 
 def _duplicate(where, name):
@@ -135,7 +133,7 @@ def _link(path, features, ends, weights, directed):
         )
     if features.shape[1] == 0:
         logging.warning("%s: found no features; made some from degrees", path)
-        links = links._replace(nodes=graph_files.degree_features(links))
+        links = links._replace(nodes=degree_features(links))
     return links
 
 
@@ -150,20 +148,32 @@ def _checked(path, links, labels, class_names, names, masks):
                 f"{path}: expected labels of at least two classes"
                 f"{' in train' if masks else ''}; found {found}. Fill in more labels."
             )
-    if masks and (several := (sum(map(np.int8, masks.values())) > 1).any(0)).any():
+    several = np.zeros(len(labels), bool)
+    if masks:
+        several = (np.stack(list(masks.values())).sum(axis=0) > 1).any(axis=0)
+    if several.any():
         raise errors.InputError(
             f"{path}: expected every node in at most one of {', '.join(SPLITS)}; found "
             f"{str(names[several.argmax()])!r} in several."
         )
-    return graph.NodeData(links, labels, class_names, names, masks)
+    return NodeData(links, labels, class_names, names, masks)
 
 
 # Two tables
 
 
+class _Nodes(NamedTuple):
+    """A table of nodes."""
+
+    names: list[str]
+    labels: list[str]
+    splits: list[str]  # none without the column
+    features: np.ndarray  # [n, d]
+    feature_names: tuple[str, ...]
+
+
 def _read_nodes(path):
-    """Ids, labels and splits as text (none without the column), features `[n, d]`."""
-    names, labels, splits, features, where = [], [], [], [], []
+    names, labels, splits, features, where, columns = [], [], [], [], [], {}
     for lines, columns in checks.read_table(path, ("id",)):
         where += lines
         names += checks.strip(columns.pop("id"))
@@ -185,7 +195,7 @@ def _read_nodes(path):
                 f"{path}, line {line}: expected a split {', '.join(SPLITS)} or nothing; "
                 f"found {split!r}.{hint}"
             )
-    return names, labels, np.array(splits), np.concatenate(features)
+    return _Nodes(names, labels, splits, np.concatenate(features), tuple(columns))
 
 
 def _read_edges(path, number):

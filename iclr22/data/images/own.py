@@ -8,14 +8,15 @@ import numpy as np
 from absl import logging
 
 from iclr22 import errors
-from iclr22.data import images
-from iclr22.data.registry import Splits
+from iclr22.data import checks
+from iclr22.data.images import Splits
+from iclr22.data.images.files import pillow
 
 FIELDS = ("x", "z", "y", "names", "flipped")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
-def from_file(
+def load_own(
     path: str | os.PathLike, image_size: int = 32
 ) -> tuple[Splits, tuple[str, ...]]:
     """The user's own labelled data: `(splits, class names)`.
@@ -41,7 +42,7 @@ def from_file(
 
 
 def _from_npz(path):
-    found = images.read_npz(path)
+    found = checks.read_npz(path)
     splits = {"train": _pick(path, found, "")}
     if any(f"{field}_test" in found for field in FIELDS):
         splits["test"] = _pick(path, found, "_test")
@@ -219,7 +220,7 @@ def _list_images(root):
 
 def _decode(paths, size):
     """RGB images `[n, size, size, 3]`; stretched if not square."""
-    image, operations = images.pillow()
+    image, operations = pillow()
 
     def decode(path):
         try:

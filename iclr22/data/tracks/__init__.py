@@ -99,6 +99,15 @@ def select_tracks(tracks: Tracks, keep) -> Tracks:
     return tracks._replace(**columns)
 
 
+def fold_of(tracks: Tracks, *, valid, test) -> Fold:
+    """A fold by rows: `valid` and `test` are bool `[rows]`, the rest is for training."""
+    return Fold(
+        train=select_tracks(tracks, ~valid & ~test),
+        valid=select_tracks(tracks, valid),
+        test=select_tracks(tracks, test),
+    )
+
+
 def runs(tracks: Tracks) -> np.ndarray:
     """bool `[rows]`: whether a row begins a run of consecutive frames of an agent."""
     recording, agent, frame = tracks[:3]
@@ -156,7 +165,7 @@ def split_tracks(tracks: Tracks, valid: float = 0.15, test: float = 0.2) -> Fold
     rest = np.flatnonzero(part == 0)
     part[rest[((np.arange(sizes[0]) + 0.5) * len(rest) / sizes[0]).astype(int)]] = 1
     by_row = part[np.searchsorted(scenes, tracks.recording)]
-    return Fold(*(select_tracks(tracks, by_row == i) for i in range(3)))
+    return fold_of(tracks, valid=by_row == 1, test=by_row == 2)
 
 
 def _split_by_time(tracks, valid, test):
@@ -166,4 +175,4 @@ def _split_by_time(tracks, valid, test):
         frame = tracks.frame[rows]
         share = (frame - frame.min()) / (np.ptp(frame) + 1)
         part[rows] = np.digitize(share, [1 - valid - test, 1 - test])
-    return Fold(*(select_tracks(tracks, part == i) for i in range(3)))
+    return fold_of(tracks, valid=part == 1, test=part == 2)

@@ -1,14 +1,13 @@
 """The user's own tracks: a table of scene, frame, agent and position."""
 
 import os
-import pathlib
 from typing import NamedTuple
 
 import numpy as np
 from absl import logging
 
 from iclr22 import errors
-from iclr22.data import checks, images
+from iclr22.data import checks
 from iclr22.data.tracks import Tracks, sort_tracks
 
 COLUMNS = "scene", "frame", "agent", "x", "y"
@@ -25,10 +24,21 @@ class _Rows(NamedTuple):
     frame: np.ndarray  # [n] int64
     xy: np.ndarray  # [n, 2] float64
     where: np.ndarray  # [n], number of the line, or of the row in arrays
-    names: tuple  # of scenes, agents and kinds
+    names: tuple[tuple[str, ...], ...]  # of scenes, agents and kinds
+
+    def take(self, order):
+        """The rows in another order."""
+        return self._replace(
+            scene=self.scene[order],
+            agent=self.agent[order],
+            kind=self.kind[order],
+            frame=self.frame[order],
+            xy=self.xy[order],
+            where=self.where[order],
+        )
 
 
-def load_own_tracks(
+def load_own(
     path: str | os.PathLike,
     dt: float = 0.4,
     radius: float = 3.0,
@@ -53,12 +63,7 @@ def load_own_tracks(
       errors.InputError: a missing file, column or value, a coordinate that is not finite,
         two rows of an agent in a frame, time steps that are uneven; with the line.
     """
-    path = pathlib.Path(path).expanduser()
-    if not path.is_file():
-        raise errors.InputError(
-            f"{path}: expected a table with the columns {', '.join(COLUMNS)}; found no "
-            "such file. Correct the path."
-        )
+    path = checks.existing(path, f"a table with the columns {', '.join(COLUMNS)}")
     if not (0 < dt < np.inf and radius > 0):
         raise errors.InputError(
             f"expected dt and radius above 0; found dt {dt} and radius {radius}."
@@ -66,7 +71,7 @@ def load_own_tracks(
     arrays = path.suffix.lower() == ".npz"
     rows = _read_arrays(path) if arrays else _read_table(path)
     order = np.lexsort((rows.frame, rows.agent, rows.scene))
-    rows = _Rows(*(column[order] for column in rows[:6]), rows.names)
+    rows = rows.take(order)
     frame = _count(path, "row" if arrays else "line", rows)
     agent, agents = _number_agents(rows)
     kinds = rows.names[2]
@@ -74,9 +79,18 @@ def load_own_tracks(
         raise errors.nearest(name, kinds, "type of agents")
     return sort_tracks(
         Tracks(
-            *(rows.scene, agent, frame, _centred(path, rows), rows.kind),
-            *(rows.names[0], kinds, float(dt), float(radius), unit),
-            *(tuple(targets), agents),
+            recording=rows.scene,
+            agent=agent,
+            frame=frame,
+            xy=_centred(path, rows),
+            kind=rows.kind,
+            names=rows.names[0],
+            kinds=kinds,
+            dt=float(dt),
+            radius=float(radius),
+            unit=unit,
+            targets=tuple(targets),
+            agents=agents,
         )
     )
 
@@ -85,31 +99,39 @@ def load_own_tracks(
 
 
 def _read_table(path):
-    known, blocks = ({}, {}, {}), []
+    scenes, agents, kinds, blocks = {}, {}, {}, []
     for lines, columns in checks.read_table(path, COLUMNS):
-        kinds = columns.get("type", ("agent",) * len(lines))
-        labels = columns["scene"], columns["agent"], kinds
-        ids = [
-            checks.number_names(path, lines, *given)
-            for given in zip(("scene", "agent", "type"), labels, known, strict=True)
-        ]
-        cells = [_floats(path, lines, name, columns[name]) for name in COLUMNS[1::2]]
-        cells.append(_floats(path, lines, "y", columns["y"]))
-        frame = _whole(path, "line", lines, cells[0])
-        blocks.append((*ids, frame, np.stack(cells[1:], axis=1), np.array(lines)))
+        types = columns.get("type", ("agent",) * len(lines))
+        frame, x, y = (
+            _floats(path, lines, name, columns[name]) for name in ("frame", "x", "y")
+        )
+        blocks.append(
+            (
+                checks.number_names(path, lines, "scene", columns["scene"], scenes),
+                checks.number_names(path, lines, "agent", columns["agent"], agents),
+                checks.number_names(path, lines, "type", types, kinds),
+                _whole(path, "line", lines, frame),
+                np.stack([x, y], axis=1),
+                np.array(lines),
+            )
+        )
     if not blocks:
         raise errors.InputError(
             f"{path}: expected a row for every agent and frame; found none. Add rows."
         )
-    *ids, frame, xy, where = map(np.concatenate, zip(*blocks, strict=True))
-    found = [checks.in_order(i, names) for i, names in zip(ids, known, strict=True)]
-    numbers, names = zip(*found, strict=True)
+    scene, agent, kind, frame, xy, where = map(
+        np.concatenate, zip(*blocks, strict=True)
+    )
+    scene, scene_names = checks.in_order(scene, scenes)
+    agent, agent_names = checks.in_order(agent, agents)
+    kind, kind_names = checks.in_order(kind, kinds)
+    names = scene_names, agent_names, kind_names
     names = tuple(tuple(x.tolist()) for x in names)
-    return _Rows(*numbers, frame, xy, where, names)
+    return _Rows(scene, agent, kind, frame, xy, where, names)
 
 
 def _read_arrays(path):
-    found = images.read_npz(path)
+    found = checks.read_npz(path)
     for name in COLUMNS:
         if name not in found:
             raise errors.InputError(
@@ -122,18 +144,22 @@ def _read_arrays(path):
     found.setdefault("type", np.full(n, "agent"))
     found = {key: checks.shaped(path, found, key, "n", n=n) for key in found}
     where = np.arange(n)
-    cells = []
     for key in ("frame", "x", "y"):
         checks.real(path, key, found[key])
-        cells.append(found[key].astype(np.float64))
-    numbers, names = [], []
-    for key in ("scene", "agent", "type"):
-        known, number = np.unique(found[key].astype(str), return_inverse=True)
-        number, known = checks.in_order(number, known)
-        numbers.append(number)
-        names.append(tuple(known.tolist()))
-    frame = _whole(path, "row", where, cells[0])
-    return _Rows(*numbers, frame, np.stack(cells[1:], axis=1), where, tuple(names))
+    frame, x, y = (found[key].astype(np.float64) for key in ("frame", "x", "y"))
+    (scene, scenes), (agent, agents), (kind, kinds) = (
+        _number(found[key]) for key in ("scene", "agent", "type")
+    )
+    frame = _whole(path, "row", where, frame)
+    names = scenes, agents, kinds
+    return _Rows(scene, agent, kind, frame, np.stack([x, y], axis=1), where, names)
+
+
+def _number(array):
+    """Numbers of labels, and the labels in order."""
+    known, number = np.unique(array.astype(str), return_inverse=True)
+    number, known = checks.in_order(number, known)
+    return number, tuple(known.tolist())
 
 
 def _floats(path, lines, name, cells):

@@ -46,7 +46,7 @@ def simulate_tracks(
     scenes: int = 400,
     agents: tuple[int, int] = (3, 4),
     frames: int = 26,
-    seed=0,
+    seed: int | np.random.Generator = 0,
 ) -> tuple[Tracks, Influence]:
     """Tracks of scenes of agents, and who influences whom.
 
@@ -58,7 +58,7 @@ def simulate_tracks(
         of agents that changes, so that what neighbours tell grows in proportion.
       agents: fewest and most in a scene.
       frames: of a scene, 0.4 s apart.
-      seed: number or `numpy.random.Generator`.
+      seed: a number, or a generator to draw from.
 
     Raises:
       errors.InputError: a dial outside [0, 1], no scene or agent, a scene of no frames.
@@ -127,12 +127,19 @@ def _tracks(xy, there):
     """Tracks of positions `[scenes, agents, frames, 2]` of the agents that are there."""
     scene, agent = np.nonzero(there)
     frames = xy.shape[2]
-    columns = np.repeat(scene, frames), np.repeat(agent, frames)
     time = np.tile(np.arange(frames), len(scene))
-    names = tuple(f"scene {number}" for number in range(len(xy)))
-    xy = xy[there].reshape(-1, 2)
     return sort_tracks(
-        Tracks(*columns, time, xy, 0 * time, names, ("agent",), DT, RADIUS)
+        Tracks(
+            recording=np.repeat(scene, frames),
+            agent=np.repeat(agent, frames),
+            frame=time,
+            xy=xy[there].reshape(-1, 2),
+            kind=np.zeros(len(time), np.int32),
+            names=tuple(f"scene {number}" for number in range(len(xy))),
+            kinds=("agent",),
+            dt=DT,
+            radius=RADIUS,
+        )
     )
 
 
@@ -158,7 +165,7 @@ DATASETS = {
             "400 generated scenes of 3 or 4 agents who follow, avoid or ignore each other",
             (),
             "Apache-2.0, as the package",
-            "Drawn by iclr22.data.simulated_tracks.",
+            "Drawn by iclr22.data.tracks.simulated.",
             notes="`simulate_tracks` says who influences whom, at any strength.",
         ),
     )

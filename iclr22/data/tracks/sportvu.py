@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from iclr22 import errors
-from iclr22.data.tracks import Fold, Tracks, select_tracks, sort_tracks
+from iclr22.data.tracks import Fold, Tracks, fold_of, sort_tracks
 from iclr22.data.tracks.files import FEET
 
 KINDS = "ball", "home", "guest"
@@ -40,7 +40,7 @@ def load_sportvu(paths: Iterable[str | os.PathLike]) -> Fold:
     first = min(max(round(SHARES[0] * n), 1), n - 2)
     second = min(max(round((SHARES[0] + SHARES[1]) * n), first + 1), n - 1)
     part = np.digitize(tracks.recording, [first, second])
-    return Fold(*(select_tracks(tracks, part == i) for i in range(3)))
+    return fold_of(tracks, valid=part == 1, test=part == 2)
 
 
 def read_sportvu(paths: Iterable[str | os.PathLike]) -> Tracks:
@@ -70,12 +70,17 @@ def read_sportvu(paths: Iterable[str | os.PathLike]) -> Tracks:
     kind = np.repeat(np.arange(len(KINDS)), AGENTS)
     return sort_tracks(
         Tracks(
-            np.repeat(np.repeat(np.arange(len(sizes)), sizes), players),
-            np.tile(np.arange(players), len(rows)),
-            np.repeat(frames, players),
-            rows[..., 1:].reshape(-1, 2),
-            np.tile(kind, len(rows)),
-            *(tuple(names), KINDS, EVERY * MOMENT, FEET, "ft", KINDS[1:]),
+            recording=np.repeat(np.repeat(np.arange(len(sizes)), sizes), players),
+            agent=np.tile(np.arange(players), len(rows)),
+            frame=np.repeat(frames, players),
+            xy=rows[..., 1:].reshape(-1, 2),
+            kind=np.tile(kind, len(rows)),
+            names=tuple(names),
+            kinds=KINDS,
+            dt=EVERY * MOMENT,
+            radius=FEET,
+            unit="ft",
+            targets=KINDS[1:],
             agents=tuple(
                 tuple(str(int(i)) for i in scene[0, :, 0]) for scene in scenes
             ),
@@ -101,10 +106,8 @@ def _events(path):
                 f"has them; found {type(error).__name__}: {error}. Get the file anew."
             ) from error
         for i, piece in enumerate(found):
-            yield (
-                f"{path.stem}/{event.get('eventId', number)}" + f".{i}" * (i > 0),
-                piece,
-            )
+            name = f"{path.stem}/{event.get('eventId', number)}"
+            yield f"{name}.{i}" if i else name, piece
 
 
 def _read(path):

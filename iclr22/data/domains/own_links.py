@@ -1,0 +1,188 @@
+"""The graph of the user's own domains: edges, coordinates or a matrix; their names."""
+
+import difflib
+import pathlib
+import re
+
+import numpy as np
+from absl import logging
+from jraph import GraphsTuple
+
+from iclr22 import errors, graph
+from iclr22.data import checks
+
+
+def read_links(path: pathlib.Path, of, neighbors: int) -> tuple[list[str], GraphsTuple]:
+    """Names of domains and their graph, from a file of any of the three kinds.
+
+    Args:
+      of: names of the domains of samples.
+      neighbors: that a domain is linked to by coordinates.
+    """
+    if path.suffix.lower() in (".npy", ".npz"):
+        return _read_matrix(path, of)
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as stream:
+        header = checks.strip(stream.readline().replace('"', "").split(","))
+    if {"source", "target"} <= set(header):
+        return read_edges(path)
+    if "domain" in header:
+        return _read_coordinates(path, neighbors, set(of))
+    raise errors.InputError(
+        f"{path}, line 1: expected a header with source and target (edges), or with domain "
+        f"and coordinates, separated by commas; found {', '.join(header) or 'nothing'}. "
+        "Name the columns, or give a matrix as .npy."
+    )
+
+
+def read_edges(path) -> tuple[list[str], GraphsTuple]:
+    """Names of domains and their graph, from a table of edges."""
+    ends, weights, columns = [[], []], [], {}
+    for lines, columns in checks.read_table(path, ("source", "target")):
+        for names, side in zip(ends, ("source", "target"), strict=True):
+            names += checks.strip(columns.pop(side))
+        cells = columns.pop("weight", ["1"] * len(lines))
+        weight = checks.numbers(path, lines, {"weight": cells})[:, 0]
+        bad = ~((weight > 0) & (weight <= 1))
+        if bad.any():
+            raise errors.InputError(
+                f"{path}, line {lines[bad.argmax()]}, column weight: expected a number "
+                f"above 0 and at most 1; found {cells[bad.argmax()]!r}. Correct it, divide "
+                "all by the largest, or remove the edge."
+            )
+        weights.append(weight)
+    if columns:
+        logging.warning("%s: not read: %s", path, ", ".join(columns))
+    if not weights:
+        raise errors.InputError(
+            f"{path}: expected a row for every edge; found none. List a domain without "
+            "neighbours with itself as target."
+        )
+    names = sort_names(ends[0] + ends[1])
+    number = {name: i for i, name in enumerate(names)}
+    ends = [[number[name] for name in side] for side in ends]
+    none = np.zeros((len(names), 0), np.float32)
+    return names, graph.build(none, *ends, weights=np.concatenate(weights))
+
+
+def _read_coordinates(path, neighbors, known):
+    """From a table of places: every domain is linked to its nearest ones."""
+    found, features = {}, []
+    for lines, columns in checks.read_table(path, ("domain",)):
+        for line, name in zip(lines, checks.strip(columns.pop("domain")), strict=True):
+            if name in found:
+                raise errors.InputError(
+                    f"{path}, line {line}: expected one row for a domain; found {name!r} "
+                    "again. Remove the row or correct it."
+                )
+            if name not in known:
+                near = nearest(name, sort_names(known))
+                raise errors.InputError(
+                    f"{path}, line {line}: expected domains that have samples; found "
+                    f"{name!r}. Remove the row or correct it. {near}"
+                )
+            found[name] = len(found)
+        features.append(checks.numbers(path, lines, columns))
+    if not found or not features[0].shape[1]:
+        raise errors.InputError(
+            f"{path}: expected rows with coordinates, columns of numbers besides domain; "
+            "found none. Add them."
+        )
+    if neighbors < 1:
+        raise errors.InputError(
+            f"expected neighbors of 1 or more; found {neighbors}. Each domain is linked to "
+            "that many."
+        )
+    names = sort_names(found)
+    places = np.concatenate(features)[[found[name] for name in names]]
+    drawn = places if places.shape[1] == 2 else places[:, :0]
+    return names, graph.build(drawn, *_nearest(places, neighbors))
+
+
+def _nearest(places, neighbors):
+    """Edges `[2, N * neighbors]` from every row to the rows nearest to it."""
+    count = min(neighbors, len(places) - 1)
+    places = places.astype(np.float64)
+    nearest = np.empty((len(places), count), np.int64)
+    for i, place in enumerate(places):
+        distance = ((places - place) ** 2).sum(axis=1)
+        distance[i] = np.inf
+        nearest[i] = np.argsort(distance, kind="stable")[:count]
+    return np.repeat(np.arange(len(places)), count), nearest.ravel()
+
+
+def _read_matrix(path, of):
+    """From a matrix of weights."""
+    found = _matrix_arrays(path)
+    if "adjacency" not in found:
+        raise errors.InputError(
+            f"{path}: expected the array adjacency [N, N]; found "
+            f"{', '.join(found) or 'nothing'}. Rename the matrix."
+        )
+    names = sort_names(of)
+    if "names" in found:
+        names = as_names(path, "names", checks.shaped(path, found, "names", "N"))
+    n = len(names)
+    if found["adjacency"].shape != (n, n) or len(set(names)) < n:
+        raise errors.InputError(
+            f"{path}: expected a matrix [{n}, {n}] for the domains {checks.few(names)}, all "
+            f"different; found {list(found['adjacency'].shape)}. Leave out domains without "
+            "samples, or name the rows: names [N] in an .npz file."
+        )
+    weights = checks.real(path, "adjacency", found["adjacency"])
+    bad = (weights < 0) | (weights > 1)
+    uneven = ~np.isclose(weights, weights.T, rtol=0, atol=1e-6)
+    for wrong, wanted in ((bad, "weights from 0 to 1"), (uneven, "a symmetric matrix")):
+        if wrong.any():
+            i, j = np.argwhere(wrong)[0]
+            raise errors.InputError(
+                f"{path}: expected {wanted}; found {weights[i, j]} from {names[i]} to "
+                f"{names[j]} and {weights[j, i]} back. Correct it, or scale or symmetrise "
+                "the matrix."
+            )
+    ends = weights.nonzero()
+    none = np.zeros((n, 0), np.float32)
+    return names, graph.build(none, *ends, weights=weights[ends])
+
+
+def _matrix_arrays(path):
+    """Arrays by name; that of an .npy is called adjacency."""
+    if path.suffix.lower() == ".npz":
+        return checks.read_npz(path)
+    try:
+        with path.open("rb") as stream:
+            return {"adjacency": np.lib.format.read_array(stream, allow_pickle=False)}
+    except (ValueError, TypeError, OSError, EOFError) as error:
+        raise errors.InputError(
+            f"{path}: expected an .npy file as np.save writes it, without Python objects; "
+            f"found: {error}"
+        ) from error
+
+
+# Names
+
+
+def sort_names(names) -> list[str]:
+    """Different names in order; as numbers if all are whole numbers."""
+    names = set(names)
+    if all(re.fullmatch(r"[+-]?\d+", name) for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)
+
+
+def nearest(name: str, known) -> str:
+    """The names nearest to an unknown one, or the first of all that are known."""
+    close = difflib.get_close_matches(name, known, checks.FEW, 0.4)
+    return f"Nearest: {', '.join(close)}." if close else f"Known: {checks.few(known)}."
+
+
+def as_names(path, key: str, array) -> list[str]:
+    """Strings or whole numbers as a list of strings."""
+    whole = array.dtype.kind == "f" and np.isfinite(array).all()
+    if whole and (array == array.round()).all():
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iuU":
+        raise errors.InputError(
+            f"{path}: expected strings or whole numbers in {key}; found type "
+            f"{array.dtype}. Convert it."
+        )
+    return checks.strip(array.astype(str).tolist())
