@@ -1,7 +1,7 @@
 """Shared types and the shape that every method has."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import jax
 
@@ -33,30 +33,44 @@ class Method(Protocol):
         where that is not rows at the end of every array.
     """
 
-    Config: type[NamedTuple]
-    """Hyper-parameters: hashable, every field with a default and a comment (its help)."""
+    @property
+    def Config(self) -> Callable[..., Any]:
+        """Hyper-parameters, a NamedTuple: hashable, every field with a default and a
+        comment (its help)."""
+        ...
 
-    State: type[NamedTuple]
-    """`State(step, params, ..., key)`, arrays only; the key never changes."""
+    @property
+    def State(self) -> Callable[..., Any]:
+        """`State(step, params, ..., key)`, arrays only; the key never changes."""
+        ...
 
     def init(self, config, key: Key, batch: Batch) -> Any:
         """A fresh `State`; shapes come from an example batch."""
+        ...
 
-    def apply(self, config, params: Params, inputs, *, key: Key | None = None):
+    def apply(self, config, params: Params, inputs, *, key: Key | None = None) -> Any:
         """Outputs of the model; `key=None` means evaluation, without dropout."""
+        ...
 
-    def loss(self, config, params, batch, *, key=None) -> tuple[Array, Sums]:
+    def loss(
+        self, config, params, batch, *, key: Key | None = None
+    ) -> tuple[Array, Sums]:
         """`(total, sums)`: sums over examples weighted by `batch["weight"]`, no means."""
+        ...
 
-    def train_step(self, config, state, batch, *, axis_name=None):
+    def train_step(
+        self, config, state, batch, *, axis_name: str | None = None
+    ) -> tuple[Any, Metrics]:
         """`(State, Metrics)` after one update; the only place that divides sums.
 
         `axis_name` is None under jit (arrays are global) and the device axis under pmap.
         Metrics hold at least `loss`.
         """
+        ...
 
-    def evaluate(self, config, params, batch, *, axis_name=None) -> Sums:
+    def evaluate(self, config, params, batch, *, axis_name: str | None = None) -> Sums:
         """Sums again; the caller adds them over batches and divides once."""
+        ...
 
 
 def parts(method) -> tuple[str, ...]:
