@@ -7,29 +7,27 @@ does the search.
 """
 
 import functools
-import json
-import pathlib
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import checkpoint, errors, graph, sparse
+from iclr22 import bundle, errors, graph, sparse
 from iclr22.cold_brew import perceptron, teacher
 from iclr22.cold_brew.discovery import discover_neighbors
 
-VERSION = 1  # of the file that `save` writes
+KIND, VERSION = "cold_brew student", 2
 
 
 class Lookup(NamedTuple):
     """How virtual neighbours are found (equation 4)."""
 
-    similarity: str = "cosine"  # or dot, the paper's
-    neighbors: int = 16  # K
-    temperature: float = 0.1  # similarities are divided by it; 1 in the paper
-    guess: bool = True  # MLP2 also gets MLP1's guess, as in the released code
-    approximate: bool = False  # lax.approx_max_k, for accelerators
+    similarity: Literal["cosine", "dot"] = "cosine"  # of rows; paper: dot
+    neighbors: int = 16  # K, virtual neighbours; paper: 3
+    temperature: float = 0.1  # similarities are divided by it; paper: 1
+    guess: bool = True  # MLP2 also gets the guesses, as in the released code
+    approximate: bool = False  # lax.approx_max_k instead of an exact top K, for TPU
 
 
 class Chain(NamedTuple):
@@ -45,7 +43,7 @@ class Chain(NamedTuple):
 
     mlp1: tuple
     bare: tuple | None
-    handover: str
+    handover: teacher.Handover
     lookup: Lookup
     dictionary: np.ndarray
 
@@ -58,13 +56,15 @@ class Student(NamedTuple):
       mlp2: `(perceptron.Config, params)`.
       class_names: by output.
       normalised: rows of features are scaled to sum 1 first.
+      feature_names: of the columns of features, if they have any.
     """
 
     chain: Chain
     mlp2: tuple
     names: np.ndarray
-    class_names: tuple
+    class_names: tuple[str, ...]
     normalised: bool = True
+    feature_names: tuple[str, ...] = ()
 
 
 class Prediction(NamedTuple):
@@ -104,12 +104,11 @@ def guess(chain: Chain, x) -> list[np.ndarray]:
     return guesses
 
 
-def look_up(chain: Chain, guesses, *, exclude=None, allowed=None):
-    """`(neighbours, extra input of MLP2 [q, parts, e])` from `guess`."""
-    lookup = chain.lookup
+def look_up(lookup: Lookup, dictionary, guesses, *, exclude=None, allowed=None):
+    """`(neighbours, extra input of MLP2 [q, parts, e])` from `guess`; see `discovery`."""
     found = discover_neighbors(
         guesses[-1],
-        chain.dictionary,
+        dictionary,
         lookup.neighbors,
         lookup.similarity,
         temperature=lookup.temperature,
@@ -127,28 +126,38 @@ def predict(student: Student, x, *, chunk: int = 65536) -> Prediction:
     Raises:
       errors.InputError: wrong width, or values that are not finite.
     """
+    x = _checked(student, x)
+    n = x.shape[0]
+    parts = [
+        _predict(student, _rows(x, low, min(low + chunk, n)))
+        for low in range(0, max(n, 1), chunk)
+    ]
+    return Prediction(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _checked(student, x) -> np.ndarray | sparse.Sparse:
     width = student.chain.mlp1[1]["weights"]["input"]["kernel"].shape[0]
-    dense = not isinstance(x, sparse.Sparse)
-    x = np.asarray(x, np.float32) if dense else x
+    x = x if isinstance(x, sparse.Sparse) else np.asarray(x, np.float32)
     if len(x.shape) != 2 or x.shape[1] != width:
         raise errors.InputError(
             f"expected features [nodes, {width}], as the student was trained on; found "
             f"{list(x.shape)}"
         )
-    if not np.isfinite(x if dense else x.values).all():
+    if not np.isfinite(x.values if isinstance(x, sparse.Sparse) else x).all():
         raise errors.InputError("expected finite features; found NaN or infinity")
-    parts = [
-        _predict(student, x[low : low + chunk] if dense else sparse.take(x, rows))
-        for low in range(0, max(x.shape[0], 1), chunk)
-        for rows in [np.arange(low, min(low + chunk, x.shape[0]))]
-    ]
-    return Prediction(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return x
+
+
+def _rows(x: np.ndarray | sparse.Sparse, low: int, high: int):
+    if isinstance(x, sparse.Sparse):
+        return sparse.take(x, np.arange(low, high))
+    return x[low:high]
 
 
 def _predict(student, x):
     x = graph.normalise_rows(x) if student.normalised else x
     guesses = guess(student.chain, x)
-    found, extra = look_up(student.chain, guesses)
+    found, extra = look_up(student.chain.lookup, student.chain.dictionary, guesses)
     probabilities = np.asarray(jax.nn.softmax(outputs(student.mlp2, x, extra), axis=1))
     neighbors = np.asarray(found.indices), np.asarray(found.weights)
     return probabilities, *neighbors, guesses[0]
@@ -157,23 +166,26 @@ def _predict(student, x):
 def save(path, student: Student) -> None:
     """Write a student as one `.npz` of plain arrays."""
     chain = student.chain
-    models = {"mlp1": chain.mlp1, "mlp2": student.mlp2, "bare": chain.bare}
-    arrays, described = {}, {"version": VERSION}
-    for name, (config, params) in ((k, v) for k, v in models.items() if v):
-        described[name] = config._asdict()
-        arrays |= checkpoint.flatten(params, name)
-    described |= {
-        "handover": chain.handover,
-        "lookup": chain.lookup._asdict(),
-        "class_names": list(student.class_names),
-        "normalised": student.normalised,
-    }
-    checkpoint.write_npz(
+    models = {"mlp1": chain.mlp1, "mlp2": student.mlp2}
+    if chain.bare:
+        models["bare"] = chain.bare
+    bundle.save(
         path,
-        dictionary=np.asarray(chain.dictionary),
-        names=np.asarray(student.names).astype(str),
-        description=np.asarray(json.dumps(described)),
-        **arrays,
+        KIND,
+        VERSION,
+        about={
+            "configs": {name: config._asdict() for name, (config, _) in models.items()},
+            "handover": chain.handover,
+            "lookup": chain.lookup._asdict(),
+            "class_names": list(student.class_names),
+            "normalised": bool(student.normalised),
+        },
+        trees={
+            **{name: params for name, (_, params) in models.items()},
+            "dictionary": np.asarray(chain.dictionary),
+            "names": np.asarray(student.names).astype(str),
+        },
+        inputs=student.feature_names,
     )
 
 
@@ -183,35 +195,28 @@ def load(path) -> Student:
     Raises:
       errors.InputError: not such a file, or of another version.
     """
-    from iclr22.data.images import read_npz
-
-    arrays = read_npz(pathlib.Path(path))
-    try:
-        described = json.loads(str(arrays["description"]))
-        if described["version"] != VERSION:
-            raise KeyError(f"version {described['version']}, this is {VERSION}")
-        bare = described.get("bare")
-        chain = Chain(
-            _model(perceptron, arrays, described["mlp1"], "mlp1"),
-            _model(teacher, arrays, bare, "bare") if bare else None,
-            described["handover"],
-            Lookup(**described["lookup"]),
-            arrays["dictionary"],
-        )
-        return Student(
-            chain,
-            _model(perceptron, arrays, described["mlp2"], "mlp2"),
-            arrays["names"],
-            tuple(described["class_names"]),
-            described["normalised"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise errors.InputError(
-            f"{path}: expected a student.npz as experiments.cold_brew writes it; found "
-            f"{error}"
-        ) from error
+    return bundle.load(path, KIND, VERSION, _build)
 
 
-def _model(stage, arrays, config, name):
-    params = {"weights": {}, "stats": {}} | checkpoint.unflatten(arrays, name)
-    return stage.Config(**config), params
+def _build(found: bundle.Bundle) -> Student:
+    about, trees = found.about, found.trees
+
+    def model(stage, name):
+        params = {"weights": {}, "stats": {}} | trees[name]
+        return stage.Config(**about["configs"][name]), params
+
+    chain = Chain(
+        mlp1=model(perceptron, "mlp1"),
+        bare=model(teacher, "bare") if "bare" in trees else None,
+        handover=about["handover"],
+        lookup=Lookup(**about["lookup"]),
+        dictionary=trees["dictionary"],
+    )
+    return Student(
+        chain=chain,
+        mlp2=model(perceptron, "mlp2"),
+        names=trees["names"],
+        class_names=tuple(about["class_names"]),
+        normalised=about["normalised"],
+        feature_names=found.inputs,
+    )

@@ -68,7 +68,7 @@ def accuracy_by_degree(path, degrees, correct: dict, judged) -> dict:
     bucket = np.digitize(degrees, edges) - 1
     kept = [i for i in range(len(edges)) if np.any(judged & (bucket == i))]
     masks = [judged & (bucket == i) for i in kept]
-    table = {
+    table: dict[str, list] = {
         "degree_from": [edges[i] for i in kept],
         "nodes": [int(mask.sum()) for mask in masks],
     }

@@ -6,22 +6,21 @@ features only.
 
 from typing import Literal, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import graph, parallel
-from iclr22.cold_brew import losses as train
-from iclr22.cold_brew.losses import State
-from iclr22.cold_brew.networks import Linear
-from iclr22.nn.dropout import dropout
+from iclr22 import gradients, graph, parallel
+from iclr22.cold_brew import losses, networks, training
+from iclr22.gradients import State
 
 
 class Config(NamedTuple):
     """Hyper-parameters; the defaults are the sheet's unified setting."""
 
-    outputs: int = 7  # classes; set from the data
+    RESOLVED = ("outputs",)  # by the data
+
+    outputs: int = 7  # classes
     width: int = 256  # of both hidden layers
     dropout: float = 0.6  # after the first hidden layer
     contrast: float = 10.0  # weight of the contrastive loss
@@ -32,20 +31,6 @@ class Config(NamedTuple):
     learning_rate: float = 5e-3  # constant
     weight_decay: float = 5e-4  # L2 on all weights
     steps: int = 300  # updates; validation chooses how many are used
-
-
-class Network(nn.Module):
-    """`(logits [n, outputs], hidden z [n, width])` from features `[n, d]`."""
-
-    config: Config
-
-    @nn.compact
-    def __call__(self, x, key=None):
-        config = self.config
-        h = nn.gelu(Linear(config.width, name="input")(x))
-        h = dropout(key, nn.LayerNorm(name="norm")(h), config.dropout)
-        z = Linear(config.width, name="hidden")(h)
-        return Linear(config.outputs, name="output")(z), z
 
 
 def contrast(z, closeness, counted, temperature, others=None):
@@ -77,19 +62,21 @@ def _unit(x):
 
 def init(config: Config, key: jax.Array, batch) -> State:
     """Fresh state; `x` of the batch gives the width."""
-    return train.start(config, key, Network(config).init(key, batch["x"]))
+    network = networks.GraphMLP(config)
+    return training.start(config, key, network.init(key, batch["x"]))
 
 
 def apply(config: Config, params, inputs, *, key=None):
     """Logits `[n, outputs]` for a batch with `x`."""
-    return Network(config).apply({"params": params["weights"]}, inputs["x"], key)[0]
+    network = networks.GraphMLP(config)
+    return network.apply({"params": params["weights"]}, inputs["x"], key)[0]
 
 
 def loss(config: Config, params, batch, *, key=None, axis_name=None):
     """Cross-entropy plus contrast, summed; closeness `[n, all n of the batch]`."""
     variables = {"params": params["weights"]}
-    logits, z = Network(config).apply(variables, batch["x"], key)
-    total, sums = train.losses("cross_entropy", logits, batch)
+    logits, z = networks.GraphMLP(config).apply(variables, batch["x"], key)
+    total, sums = losses.summed("cross_entropy", logits, batch)
     if key is None:
         return total, sums
     others, counted = (
@@ -103,13 +90,13 @@ def loss(config: Config, params, batch, *, key=None, axis_name=None):
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """One update; `(State, {"loss", "accuracy"})`."""
 
-    def objective(weights, key):
-        key = parallel.fold_axis(key, axis_name)
+    def objective(weights, batch, key):
         params = {"weights": weights, "stats": {}}
         total, sums = loss(config, params, batch, key=key, axis_name=axis_name)
         return total, (sums, {})
 
-    return train.update(config, state, objective, axis_name)
+    key = gradients.step_key(state, axis_name)
+    return training.update(config, state, objective, batch, key, axis_name=axis_name)
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):

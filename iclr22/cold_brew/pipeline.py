@@ -1,357 +1,243 @@
-"""Training in two rounds, and the chain from teacher to student.
-
-First every model trains on a part of the training nodes while the rest of them choose how
-many updates are used; then it trains on all training nodes for that long. Test labels
-are in neither. In the first round the validation nodes are to the student what isolated
-nodes will be: it never saw their teacher embedding.
-"""
+"""From a graph to a student: all options, and the chain from teacher to student."""
 
 from typing import Literal, NamedTuple
 
-import jax
-import jraph
 import numpy as np
 
-from iclr22 import loop, record, sparse
-from iclr22.cold_brew import artifact as student
-from iclr22.cold_brew import graph_mlp, perceptron, teacher
-from iclr22.data import batching
-
-EVERY = 10  # updates between two looks at the validation nodes
-SMOOTH = 3  # looks averaged, because validation parts are small
-ROUNDS = ("choose", "final")
-
-
-class Task(NamedTuple):
-    """One seed of node classification; masks are bool `[n]` on the host."""
-
-    seed: int
-    graph: jraph.GraphsTuple  # of training: no edge touches an isolated node
-    x: object  # features `[n, d]`, dense or Sparse, rows scaled
-    labels: np.ndarray
-    classes: int
-    connected: np.ndarray  # nodes that the teacher may pass on
-    fit: np.ndarray  # labelled in the first round
-    valid: np.ndarray  # chosen on in the first round
-    train: np.ndarray  # labelled in the second round
-
-    def labelled(self, round_: str) -> np.ndarray:
-        """Whose labels a round may use."""
-        return self.fit if round_ == "choose" else self.train
-
-    def known(self, round_: str) -> np.ndarray:
-        """Whose teacher embedding a round may use."""
-        return self.connected & ~self.valid if round_ == "choose" else self.connected
+from iclr22.cold_brew import artifact, batches, perceptron
+from iclr22.cold_brew import teacher as teachers
+from iclr22.cold_brew.artifact import Lookup
+from iclr22.cold_brew.graph_mlp import Config as GraphMLP
+from iclr22.cold_brew.models import Taught, train_teacher
+from iclr22.cold_brew.perceptron import Config as Perceptron
+from iclr22.cold_brew.rounds import Task, Trainer
+from iclr22.cold_brew.teacher import Config as Teacher
+from iclr22.cold_brew.teacher import Handover
 
 
-class Recipe(NamedTuple):
-    """Choices that make a student; the paper's in comments."""
+class Options(NamedTuple):
+    """Hyper-parameters of all models, and the choices that make a student."""
 
-    # see teacher.handover
-    handover: Literal["logits", "embeddings", "layers"] = "logits"
-    imitation: Literal["soft_labels", "mse"] = "soft_labels"  # paper: mse
-    nodes: Literal["connected", "train"] = "connected"  # whom MLP1 imitates
+    MAIN = "teacher"
+
+    teacher: Teacher = Teacher()  # also of the baselines that are graph networks
+    student: Perceptron = Perceptron(input_dropout=0.5)  # MLP1 and MLP2
+    mlp: Perceptron = Perceptron()  # the simple MLP, a baseline
+    graph_mlp: GraphMLP = GraphMLP()  # a baseline
+    lookup: Lookup = Lookup()
+    # what the teacher hands over; embeddings: the paper's other choice; layers: the
+    # released code's
+    handover: Handover = "logits"
+    # how MLP1 learns from it; the paper has mse
+    imitation: Literal["soft_labels", "mse"] = "soft_labels"
+    # whom MLP1 imitates: all that are not isolated, or training nodes
+    student_nodes: Literal["connected", "train"] = "connected"
     soft: float = 1.0  # weight of the teacher's soft labels in MLP2; paper: 0
-    # the teacher without edges makes a second guess; not in the paper
-    bare: bool = True
-    lookup: student.Lookup = student.Lookup()
-    mlp1: perceptron.Config = perceptron.Config()
-    mlp2: perceptron.Config = perceptron.Config()
+    soft_temperature: float = 1.0  # of soft labels
+    scale_extra: bool = False  # MLP2 scales its extra inputs, as in the released code
+    bare: bool = True  # the teacher without edges makes a second guess and searches
+    # how long models train: as validation nodes choose, or to the last update; test_max
+    # is last, and who measures may look for maxima on test nodes, only to compare with
+    # published numbers
+    selection: Literal["validation", "last", "test_max"] = "validation"
 
 
-PAPER_LOOKUP = student.Lookup("dot", 3, 1.0, guess=False)
+class Configs(NamedTuple):
+    """What is trained, with everything that the data decide."""
+
+    teacher: Teacher
+    mlp1: Perceptron
+    mlp2: Perceptron
+    mlp: Perceptron
+    graph_mlp: GraphMLP
 
 
-class Trained(NamedTuple):
-    """A student, and what it says about the nodes of its graph."""
-
-    chain: student.Chain  # its dictionary is the whole table
-    mlp2: tuple  # (perceptron.Config, params)
-    guesses: list  # [n, e] each: MLP1's, the bare teacher's
-    logits: np.ndarray  # [n, classes]
-
-
-class Trainer:
-    """Trains models in both rounds; remembers how many updates the first one chose."""
-
-    def __init__(self, directory, *, seed: int, mode: str = "jit", choose: bool = True):
-        self._directory, self.seed, self._mode = directory, seed, mode
-        self.rounds = ROUNDS if choose else ROUNDS[1:]
-        self.steps: dict[str, int] = {}
-
-    def train(
-        self, round_, name, stage, config, steps, batches, valid=None, watch=None
-    ):
-        """Parameters after one round.
-
-        Args:
-          round_: `choose` or `final`.
-          name: of the model; unique in the work directory.
-          steps: updates at most.
-          batches: for `loop.fit`.
-          valid: `Whole` batch to choose on, in the first round.
-          watch: dict of `Whole` batches, looked at in the final round (only to compare
-            with numbers that were chosen on test nodes).
-        """
-        looks = {"valid": valid} if round_ == "choose" else watch
-        steps = self.steps.get(name, steps) if round_ == "final" else steps
-        folder = self._directory / f"{name}-{round_}-{self.seed}"
-        plan = loop.Schedule(
-            steps,
-            log_every=EVERY * 5,
-            save_every=max(steps, 1),
-            evaluate_every=EVERY if looks else 0,
-            scan=EVERY,
-        )
-        state = loop.fit(
-            stage,
-            config,
-            batches,
-            plan,
-            seed=self.seed,
-            mode=self._mode,
-            directory=folder,
-            valid=looks,
-            name=name,
-        )
-        if round_ == "choose":
-            marks = valid.batch
-            count = np.count_nonzero(marks.get("pair_weight", marks["weight"]))
-            metrics = record.read_metrics(folder / "metrics.jsonl")
-            self.steps[name] = best_step(metrics, count)
-        return jax.device_get(state.params)
-
-    def chosen(self, name) -> float:
-        """Validation accuracy at the step that the first round chose."""
-        folder = self._directory / f"{name}-choose-{self.seed}"
-        lines = record.read_metrics(folder / "metrics.jsonl")
-        return next(
-            x["valid/accuracy"]
-            for x in lines
-            if x["step"] == self.steps[name] and "valid/accuracy" in x
-        )
-
-    def watched(self, name) -> dict[str, float]:
-        """Largest value of everything that `watch` looked at."""
-        folder = self._directory / f"{name}-final-{self.seed}"
-        found: dict[str, float] = {}
-        for line in record.read_metrics(folder / "metrics.jsonl"):
-            for key, value in line.items():
-                found[key] = max(value, found.get(key, value))
-        return found
-
-
-def best_step(metrics: list[dict], count: int) -> int:
-    """The last step whose validation accuracy is the best but for chance.
-
-    Smoothed accuracy may be one standard error (of `count` nodes) below its maximum: on
-    small validation parts the maximum itself is often an accident of the first steps.
-    Without accuracy, the step of the smallest smoothed loss.
-    """
-    lines = [x for x in metrics if "valid/loss" in x]
-    values = np.array([x.get("valid/accuracy", -x["valid/loss"]) for x in lines])
-    smooth = np.convolve(
-        np.pad(values, SMOOTH // 2, mode="edge"), np.ones(SMOOTH), "valid"
+def configs_of(options: Options, classes: int) -> Configs:
+    """The configurations that are trained for so many classes."""
+    taught = options.teacher._replace(classes=classes)
+    soft = options.student._replace(temperature=options.soft_temperature)
+    return Configs(
+        teacher=taught,
+        mlp1=soft._replace(
+            outputs=teachers.handover_width(taught, options.handover),
+            objective="mse" if options.imitation == "mse" else "cross_entropy",
+        ),
+        mlp2=soft._replace(outputs=classes, scale_extra=options.scale_extra),
+        mlp=options.mlp._replace(outputs=classes),
+        graph_mlp=options.graph_mlp._replace(outputs=classes),
     )
-    smooth, slack = smooth / SMOOTH, 0.0
-    if "valid/accuracy" in lines[0]:
-        best = smooth.max()
-        slack = np.sqrt(max(best * (100 - best), 0) / max(count, 1))
-    return int(lines[np.flatnonzero(smooth >= smooth.max() - slack - 1e-6)[-1]]["step"])
 
 
-# Batches.
-
-
-def graph_batch(config, prepared: dict, task: Task, weight) -> batching.Whole:
-    """The whole graph with `weight` `[n]` on the nodes that count."""
-    batch = prepared | teacher.labels(task.labels, weight)
-    return batching.Whole(batch, teacher.axes(batch))
-
-
-def row_batch(x, labels: dict, extra=None) -> batching.Whole:
-    """Rows of features that count, as one batch for a perceptron.
-
-    Few rows become dense and divide over devices; of many sparse ones all stay, so that
-    shapes do not depend on which are used.
-    """
-    n = len(labels["y"])
-    extra = np.zeros((n, 0, 0), np.float32) if extra is None else extra
-    batch = labels | {"extra": extra}
-    rows = np.flatnonzero(labels["weight"])
-    if isinstance(x, sparse.Sparse):
-        if 4 * len(rows) > n:
-            return batching.Whole(batch | {"x": x})
-        x = sparse.to_dense(sparse.take(x, rows))
-    else:
-        x = x[rows]
-    batch = {name: value[rows] for name, value in batch.items()} | {"x": x}
-    missing = -len(rows) % jax.device_count()
-    batch = {k: np.concatenate([v, v[:1].repeat(missing, 0)]) for k, v in batch.items()}
-    batch["weight"][len(rows) :] = 0
-    return batching.Whole(batch, 0)
-
-
-# Models.
-
-
-def train_teacher(trainer: Trainer, task: Task, config, name, *, watch=None):
-    """`(params by round, prepared batch)` of a graph network."""
-    prepared = teacher.prepare(
-        config,
-        task.graph._replace(nodes=task.x),
-        devices=jax.device_count(),
-        normalise=False,
+def as_published(options: Options) -> Options:
+    """The paper's student: squared error, dot product, K = 3, labels only."""
+    return options._replace(
+        student=Perceptron(
+            width=256,
+            layers=1,
+            layer_norm=True,
+            activation="gelu",
+            steps=options.student.steps,
+        ),
+        lookup=Lookup(similarity="dot", neighbors=3, temperature=1.0, guess=False),
+        handover="logits",
+        imitation="mse",
+        student_nodes="connected",
+        soft=0.0,
+        soft_temperature=1.0,
+        scale_extra=False,
+        bare=False,
     )
-    found = {}
-    for round_ in trainer.rounds:
-        found[round_] = trainer.train(
-            round_,
-            name,
-            teacher,
-            config,
-            config.epochs,
-            graph_batch(config, prepared, task, task.labelled(round_)),
-            graph_batch(config, prepared, task, task.valid),
-            {
-                k: graph_batch(config, prepared, task, m)
-                for k, m in (watch or {}).items()
-            },
-        )
-    return found, prepared
 
 
-def train_mlp(trainer: Trainer, task: Task, config, name, *, watch=None):
-    """`(config, params)` of the simple MLP after the last round."""
-    mark = lambda mask: row_batch(task.x, teacher.labels(task.labels, mask))  # noqa: E731
-    for round_ in trainer.rounds:
-        params = trainer.train(
-            round_,
-            name,
-            perceptron,
-            config,
-            config.steps,
-            mark(task.labelled(round_)),
-            mark(task.valid),
-            {k: mark(m) for k, m in (watch or {}).items()},
-        )
-    return config, params
+def as_released(options: Options) -> Options:
+    """The released code's: MLP1 on training nodes, all layers, scaled extra inputs."""
+    found = as_published(options)
+    return found._replace(
+        lookup=found.lookup._replace(guess=True),
+        handover="layers",
+        student_nodes="train",
+        scale_extra=True,
+    )
 
 
-def train_graph_mlp(trainer: Trainer, task: Task, config, name, *, watch=None):
-    """`(config, params)` of GraphMLP after the last round."""
-    close = graph_mlp.Closeness(task.graph, config.hops)
+class Fitted(NamedTuple):
+    """A trained student, and what is known of the nodes of its graph.
 
-    def sampled(labelled, pool):
-        size = min(config.batch_size, int(pool.sum()))
-        size -= size % jax.device_count()
+    Attributes:
+      student: complete, for `artifact.predict` and `artifact.save`.
+      taught: its teacher.
+      table: `[n, e]`, the teacher's row of every node.
+      guesses: `[n, e]` each: MLP1's guess of it, the bare teacher's.
+      logits: `[n, classes]`, what the student says.
+    """
 
-        def batch(step):
-            rng = np.random.default_rng((trainer.seed, step))
-            rows = rng.choice(np.flatnonzero(pool), size, replace=False)
-            marks = teacher.labels(task.labels[rows], np.ones(size))
-            marks["hard"] *= labelled[rows] * size / max(labelled[rows].sum(), 1)
-            drawn = {"x": _dense(task.x, rows), "closeness": close(rows)}
-            return batching.Whole(marks | drawn, 0)(step)  # this process's rows
-
-        return batch
-
-    mark = lambda mask: row_batch(task.x, teacher.labels(task.labels, mask))  # noqa: E731
-    for round_ in trainer.rounds:
-        labelled = task.labelled(round_)
-        params = trainer.train(
-            round_,
-            name,
-            graph_mlp,
-            config,
-            config.steps,
-            sampled(labelled, task.known(round_) | labelled),
-            mark(task.valid),
-            {k: mark(m) for k, m in (watch or {}).items()},
-        )
-    return config, params
+    student: artifact.Student
+    taught: Taught
+    table: np.ndarray
+    guesses: list[np.ndarray]
+    logits: np.ndarray
 
 
-def _dense(x, rows):
-    sparse_x = isinstance(x, sparse.Sparse)
-    return sparse.to_dense(sparse.take(x, rows)) if sparse_x else x[rows]
+def train(
+    data: Task,
+    options: Options | None = None,
+    *,
+    directory,
+    seed: int = 0,
+    mode: str = "jit",
+) -> Fitted:
+    """Train a teacher and its student; labels outside of `data.train` are never used.
+
+    Args:
+      data: see `task_of`.
+      directory: for checkpoints and curves; a run that is started again continues there.
+    """
+    options = Options() if options is None else options
+    choose = options.selection == "validation"
+    trainer = Trainer(directory, seed=seed, mode=mode, choose=choose)
+    config = configs_of(options, data.classes).teacher
+    taught = train_teacher(trainer, data, config, "teacher")
+    return train_student(trainer, data, options, taught, "student")
 
 
 def train_student(
-    trainer: Trainer, task: Task, recipe: Recipe, taught, name, *, watch=None
-) -> Trained:
-    """A student after both rounds.
+    trainer: Trainer, task: Task, options: Options, taught: Taught, name: str
+) -> Fitted:
+    """A student after both rounds of `<name>_mlp1` and `<name>_mlp2`."""
+    student = _Student(trainer, task, options, name)
+    return [student.round(round_, taught) for round_ in trainer.rounds][-1]
 
-    Args:
-      taught: `(teacher's config, its params by round, prepared batch)`.
-    """
-    config, params, prepared = taught
-    for round_ in trainer.rounds:
-        known = task.known(round_)
-        table = teacher.handover(config, params[round_], prepared, recipe.handover)
+
+class _Student(NamedTuple):
+    """The training of one student."""
+
+    trainer: Trainer
+    task: Task
+    options: Options
+    name: str
+
+    def round(self, round_: str, taught: Taught) -> Fitted:
+        """Both of its MLPs after a round."""
+        task, options = self.task, self.options
+        config, params = taught.config, taught.params[round_]
+        table = teachers.handover(config, params, taught.batch, options.handover)
         table = np.asarray(table)
-        chain = student.Chain(
-            _imitate(trainer, task, recipe, round_, table, name),
-            (config, teacher.without_embeddings(params[round_]))
-            if recipe.bare
+        chain = artifact.Chain(
+            mlp1=self._imitate(round_, table),
+            bare=(config, teachers.without_embeddings(params))
+            if options.bare
             else None,
-            recipe.handover,
-            recipe.lookup,
-            table,
+            handover=options.handover,
+            lookup=options.lookup,
+            dictionary=table,
         )
-        guesses = student.guess(chain, task.x)
+        guesses = artifact.guess(chain, task.x)
+        known = task.known(round_)
         rows = np.where(known, np.arange(len(known)), -1)
-        _, extra = student.look_up(chain, guesses, exclude=rows, allowed=known)
-        mlp2 = _classify(trainer, task, recipe, round_, table, extra, name, watch)
-    return Trained(chain, mlp2, guesses, student.outputs(mlp2, task.x, extra))
+        _, extra = artifact.look_up(
+            options.lookup, table, guesses, exclude=rows, allowed=known
+        )
+        mlp2 = self._classify(round_, table, extra)
+        kept = np.flatnonzero(task.connected)
+        student = artifact.Student(
+            chain=chain._replace(dictionary=table[kept]),
+            mlp2=mlp2,
+            names=task.node_names[kept],
+            class_names=task.class_names,
+            normalised=task.normalised,
+            feature_names=task.feature_names,
+        )
+        logits = artifact.outputs(mlp2, task.x, extra)
+        return Fitted(student, taught, table, guesses, logits)
 
+    def _imitate(self, round_, table):
+        """MLP1: guess the teacher's row of a node from its features."""
+        task, options = self.task, self.options
+        config = configs_of(options, task.classes).mlp1
+        imitated = task.known(round_)
+        if options.student_nodes == "train":
+            imitated = task.labelled(round_)
+        marks = teachers.labels(task.labels, imitated, target=table, soft=1.0)
+        valid = teachers.labels(task.labels, task.valid, target=table)
+        if options.imitation == "soft_labels":
+            marks["hard"] *= 0  # this step sees no labels
+        params = self.trainer.train(
+            round_,
+            f"{self.name}_mlp1",
+            perceptron,
+            config,
+            config.steps,
+            batches.row_batch(task.x, marks),
+            batches.row_batch(task.x, valid),
+        )
+        return config, params
 
-def _imitate(trainer, task, recipe, round_, table, name):
-    """MLP1: guess the teacher's row of a node from its features."""
-    config = recipe.mlp1._replace(outputs=table.shape[1])
-    if recipe.imitation == "mse":
-        config = config._replace(objective="mse")
-    imitated = task.known(round_)
-    if recipe.nodes == "train":
-        imitated = task.labelled(round_)
-    marks = teacher.labels(task.labels, imitated, target=table, soft=1.0)
-    valid = teacher.labels(task.labels, task.valid, target=table)
-    if recipe.imitation == "soft_labels":
-        marks["hard"] *= 0  # this step sees no labels
-    params = trainer.train(
-        round_,
-        f"{name}_mlp1",
-        perceptron,
-        config,
-        config.steps,
-        row_batch(task.x, marks),
-        row_batch(task.x, valid),
-    )
-    return config, params
+    def _classify(self, round_, table, extra):
+        """MLP2: class from features, virtual neighbours and guess."""
+        task, options = self.task, self.options
+        config = configs_of(options, task.classes).mlp2
+        labelled = task.labelled(round_)
+        if options.soft and options.handover == "logits":
+            known = task.known(round_)
+            used = labelled | known
+            marks = teachers.labels(task.labels, used, target=table, soft=options.soft)
+            marks["soft"] *= known
+            marks["hard"] *= labelled
+        else:
+            marks = teachers.labels(task.labels, labelled)
 
+        def plain(mask):
+            labels = teachers.labels(task.labels, mask, target=marks["target"])
+            return batches.row_batch(task.x, labels, extra)
 
-def _classify(trainer, task, recipe, round_, table, extra, name, watch):
-    """MLP2: class from features, virtual neighbours and guess."""
-    config = recipe.mlp2._replace(outputs=task.classes)
-    labelled = task.labelled(round_)
-    if recipe.soft and recipe.handover == "logits":
-        used = labelled | task.known(round_)
-        marks = teacher.labels(task.labels, used, target=table, soft=recipe.soft)
-        marks["soft"] *= task.known(round_)
-        marks["hard"] *= labelled
-    else:
-        marks = teacher.labels(task.labels, labelled)
-    plain = lambda mask: row_batch(  # noqa: E731
-        task.x, teacher.labels(task.labels, mask, target=marks["target"]), extra
-    )
-    params = trainer.train(
-        round_,
-        f"{name}_mlp2",
-        perceptron,
-        config,
-        config.steps,
-        row_batch(task.x, marks, extra),
-        plain(task.valid),
-        {k: plain(m) for k, m in (watch or {}).items()},
-    )
-    return config, params
+        params = self.trainer.train(
+            round_,
+            f"{self.name}_mlp2",
+            perceptron,
+            config,
+            config.steps,
+            batches.row_batch(task.x, marks, extra),
+            plain(task.valid),
+            {k: plain(m) for k, m in self.trainer.watch.items()},
+        )
+        return config, params

@@ -5,7 +5,6 @@ and graph, and both. Label propagation, the second family, is here.
 """
 
 import functools
-import itertools
 import math
 from typing import NamedTuple
 
@@ -238,8 +237,9 @@ def _check(labels, mask, whole, steps, alphas, matrices):
         )
     if not np.any(np.asarray(mask, bool) & (np.asarray(labels) >= 0)):
         raise errors.InputError("expected a labelled training node; found none")
-    for name in itertools.filterfalse(MATRICES.__contains__, matrices):
-        raise errors.nearest(name, MATRICES, "matrix")
+    for name in matrices:
+        if name not in MATRICES:
+            raise errors.nearest(name, MATRICES, "matrix")
     if min(steps) < 0 or not all(0 <= alpha <= 1 for alpha in alphas):
         raise errors.InputError(
             f"expected steps >= 0 and alpha in 0..1; found {steps} and {alphas}"

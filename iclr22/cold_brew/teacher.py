@@ -5,19 +5,19 @@ trained whole; edges are divided over devices, nodes are on each.
 """
 
 import functools
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import jraph
 import numpy as np
 
-from iclr22 import graph, parallel
-from iclr22.cold_brew import losses as train
-from iclr22.cold_brew.losses import State
-from iclr22.cold_brew.networks import Convolution, Edges, Linear, Norm, drop
-from iclr22.nn.dropout import keep_mask
+from iclr22 import gradients, graph, parallel
+from iclr22.cold_brew import losses, training
+from iclr22.cold_brew.networks import GraphNetwork, drop
+from iclr22.gradients import State
+
+Handover = Literal["logits", "embeddings", "layers"]  # see `handover`
 
 
 class Config(NamedTuple):
@@ -27,7 +27,9 @@ class Config(NamedTuple):
     embeddings start small, logits are not dropped, evaluation is without dropout.
     """
 
-    classes: int = 7  # outputs; set from the data
+    RESOLVED = ("classes", "objective")  # by the data and the task
+
+    classes: int = 7  # outputs
     convolution: Literal["gcn", "sage"] = "gcn"  # sage: mean of neighbours, own weights
     layers: int = 2  # convolutions
     hidden: int = 64  # width of hidden layers
@@ -48,105 +50,28 @@ class Config(NamedTuple):
     drop_node: float = 0.0  # share of nodes cut off from their neighbours per update
     drop_logits: bool = False  # the released code drops outputs too
     objective: Literal["cross_entropy", "link"] = "cross_entropy"  # what is learned
-    optimizer: Literal["adam", "sgd"] = "adam"  # of all stages
+    optimizer: Literal["adam", "sgd"] = "adam"  # update rule
     learning_rate: float = 5e-3  # constant
     weight_decay: float = 5e-4  # L2 on all weights but embeddings
     # updates on the whole graph; validation chooses how many are used
     epochs: int = 300
 
 
-_EDGES = jraph.GraphsTuple(None, 0, 0, 0, None, None, None)
+_EACH: Any = None  # on every device
+_DIVIDED: Any = 0
 BATCH_AXES = {
-    "graph": _EDGES,
-    "plan": 0,
+    "graph": jraph.GraphsTuple(
+        nodes=_EACH,
+        edges=_DIVIDED,
+        senders=_DIVIDED,
+        receivers=_DIVIDED,
+        n_node=_EACH,
+        n_edge=_EACH,
+        globals=_EACH,
+    ),
+    "plan": _DIVIDED,
     **dict.fromkeys(("y", "target", "hard", "soft", "weight")),
 }
-
-
-class Network(nn.Module):
-    """`(logits [n, classes], outputs of layers, their x W + E)`."""
-
-    config: Config
-    axis_name: str | None = None
-
-    @nn.compact
-    def __call__(self, batch, key=None):
-        config = self.config
-        keys = [None] * (config.layers + 3)
-        if key is not None:
-            keys = list(jax.random.split(key, len(keys)))
-        kept = drop_edges(config, batch, keys.pop(), self.axis_name)
-        edges = Edges(batch, kept, self.axis_name)
-        x, outputs, inner = batch["graph"].nodes, [], []
-        framed = config.residual != "none"  # by linear maps, all layers equally wide
-        if framed:
-            x = drop(keys.pop(), x, config.dropout)
-            x = nn.relu(Linear(config.hidden, name="input")(x))
-        earlier = [x]
-        for i in range(config.layers):
-            last = not framed and i == config.layers - 1
-            width = config.classes if last else config.hidden
-            x = drop(keys.pop(), x, config.dropout)
-            x, before = self._convolve(x, edges, width, i)
-            outputs.append(x)
-            inner.append(before)
-            if last:
-                return x, outputs, inner
-            x = self._normalise(x, i, training=key is not None)
-            x = self._residual(nn.relu(x), earlier, i)
-            earlier.append(x)
-        x = drop(keys.pop(), self._join(x, earlier), config.dropout)
-        outputs.append(Linear(config.classes, name="output")(x))
-        return outputs[-1], outputs, inner
-
-    def _convolve(self, x, edges, width, i):
-        config = self.config
-        embedding = has_embedding(config, i)
-        kind, std = config.convolution, config.embedding_std
-        return Convolution(kind, width, embedding, std, name=f"layer{i}")(x, edges)
-
-    def _normalise(self, x, i, *, training):
-        config = self.config
-        norm = Norm(config.norm, config.groups, config.group_weight, name=f"norm{i}")
-        return norm(x, training)
-
-    def _residual(self, x, earlier, i):
-        config = self.config
-        if config.residual in ("residual", "initial"):
-            other = earlier[-1 if config.residual == "residual" else 0]
-            return (1 - config.alpha) * x + config.alpha * other
-        if config.residual == "dense":
-            return Linear(config.hidden, name=f"dense{i}")(
-                jnp.concatenate([*earlier, x], 1)
-            )
-        return x
-
-    def _join(self, x, earlier):
-        if self.config.residual != "jumping":
-            return x
-        return Linear(self.config.hidden, name="jump")(jnp.concatenate(earlier, axis=1))
-
-
-def has_embedding(config: Config, layer: int) -> bool:
-    """Whether a layer has structural embeddings, by place: first, middle, last."""
-    place = 0 if layer == 0 else 2 if layer == config.layers - 1 else 1
-    return config.embeddings[place] == "1"
-
-
-def drop_edges(config: Config, batch, key, axis_name):
-    """Edge weights `[edges]` with DropEdge and DropNode; self loops always stay."""
-    g = batch["graph"]
-    if key is None or not (config.drop_edge or config.drop_node):
-        return g.edges
-    kept = jnp.ones(len(g.edges), bool)
-    edge_key, node_key = jax.random.split(key)
-    if config.drop_edge:
-        edge_key = parallel.fold_axis(edge_key, axis_name)  # edges differ by device
-        kept &= keep_mask(edge_key, kept.shape, config.drop_edge)[0]
-    if config.drop_node:
-        nodes, _ = keep_mask(node_key, (graph.size(g.nodes),), config.drop_node)
-        kept &= nodes[g.senders] & nodes[g.receivers]
-    return jnp.where(kept | (g.senders == g.receivers), g.edges, 0.0)
 
 
 def prepare(config: Config, data, *, devices: int = 1, normalise: bool = True) -> dict:
@@ -172,13 +97,13 @@ def axes(batch) -> dict:
 
 def init(config: Config, key: jax.Array, batch) -> State:
     """Fresh state; the batch gives the number of nodes and features."""
-    return train.start(config, key, Network(config).init(key, batch))
+    return training.start(config, key, GraphNetwork(config).init(key, batch))
 
 
 def forward(config: Config, params, batch, key=None, *, axis_name=None):
     """`((logits, outputs, inner), new stats)`."""
     variables = {"params": params["weights"], "stats": params["stats"]}
-    network = Network(config, axis_name)
+    network = GraphNetwork(config, axis_name)
     found, changed = network.apply(variables, batch, key, mutable=["stats"])
     if key is not None and config.drop_logits:
         logits = drop(jax.random.fold_in(key, 1), found[0], config.dropout)
@@ -191,7 +116,7 @@ def apply(config: Config, params, inputs, *, key=None):
     return forward(config, params, inputs, key)[0][0]
 
 
-def handover(config: Config, params, batch, kind: str = "logits"):
+def handover(config: Config, params, batch, kind: Handover = "logits"):
     """What the student learns from, `[n, e]`, without dropout (section 2.3).
 
     Args:
@@ -203,7 +128,20 @@ def handover(config: Config, params, batch, kind: str = "logits"):
     return jnp.concatenate(parts[kind], axis=1)
 
 
-def from_features(config: Config, params, x, kind: str = "logits") -> np.ndarray:
+def handover_width(config: Config, kind: Handover = "logits") -> int:
+    """The e of `handover`."""
+    framed = config.residual != "none"
+    inner = config.hidden * (config.layers - (not framed))
+    inner += 0 if framed else config.classes
+    after = config.classes if framed else 0
+    return {
+        "logits": config.classes,
+        "embeddings": inner + config.classes,
+        "layers": inner + after,
+    }[kind]
+
+
+def from_features(config: Config, params, x, kind: Handover = "logits") -> np.ndarray:
     """`handover` for nodes nobody has seen, `[q, e]`: no edges, no embeddings.
 
     Only for networks whose normalization looks at one node at a time in evaluation
@@ -244,13 +182,13 @@ def without_embeddings(params) -> dict:
 
 
 def loss(config: Config, params, batch, *, key=None, axis_name=None):
-    """Summed loss of equation 3 and sums of what is reported; see `train`."""
+    """Summed loss of equation 3 and sums of what is reported; see `losses`."""
     (logits, *_), _ = forward(config, params, batch, key, axis_name=axis_name)
     return _with_penalty(config, params["weights"], logits, batch)
 
 
 def _with_penalty(config, weights, logits, batch):
-    total, sums = train.losses(config.objective, logits, batch)
+    total, sums = losses.summed(config.objective, logits, batch)
     penalty = sum(
         jnp.sum(layer["embedding"] ** 2)
         for layer in weights.values()
@@ -262,13 +200,14 @@ def _with_penalty(config, weights, logits, batch):
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """One update on the whole graph; `(State, {"loss", "accuracy"})`."""
 
-    def objective(weights, key):
+    def objective(weights, batch, key):
         params = {"weights": weights, "stats": state.params["stats"]}
         (logits, *_), stats = forward(config, params, batch, key, axis_name=axis_name)
         total, sums = _with_penalty(config, weights, logits, batch)
         return total, (sums, stats)
 
-    return train.update(config, state, objective, axis_name)
+    key = gradients.step_key(state)  # the same on all devices, which see all nodes
+    return training.update(config, state, objective, batch, key, axis_name=axis_name)
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):
@@ -295,7 +234,7 @@ def example(size: int = 32, seed: int = 0):
 
 
 def labels(y, weight, *, target=None, soft=0.0) -> dict:
-    """The entries of a batch that say what is wanted of its nodes (see `train`)."""
+    """The entries of a batch that say what is wanted of its nodes (see `losses`)."""
     n = len(y)
     weight = np.asarray(weight, np.float32)
     return {
