@@ -27,15 +27,26 @@ from absl import app, flags
 from experiments import run as runner
 from experiments.benchmarks import numbers
 from iclr22 import cold_brew, data, graph, parallel
-from iclr22.cold_brew import perceptron, pipeline, teacher
+from iclr22.cold_brew import batches, perceptron, teacher
 from iclr22.data import batching
 
 STEPS = 10
 TORCH = {  # ms on Cora, from and to
-    **{"gcn": (40, 85), "teacher": (43, 76), "mlp1": (70, 240), "mlp2": (70, 240)},
+    "gcn": (40, 85),
+    "teacher": (43, 76),
+    "mlp1": (70, 240),
+    "mlp2": (70, 240),
     "top_k": (100, 100),  # less than this
 }
 SIZES = ["20000", "80000", "320000"]  # nodes of drawn graphs
+CALLS = ((), ("--scale",))
+QUICK = ("--repeat=1",)
+SCALING = {  # stage: nodes or rows of one process, and what is wider than in an example
+    "cold_brew.teacher": (16384, {"hidden": 64}),
+    "cold_brew.perceptron": (16384, {"width": 512}),
+    "cold_brew.graph_mlp": (4096, {"width": 256}),
+}
+PAIRS = ("cold_brew.graph_mlp",)  # work grows with the square of the batch
 FLAGS = flags.FLAGS
 
 
@@ -99,12 +110,12 @@ def measure(found: graph.NodeData, name: str, repeat: int) -> dict[str, float]:
     soft = teacher.labels(found.labels, ~groups.isolation, target=table, soft=1.0)
     extra = np.stack([table] * 3, axis=1)
     mlp = perceptron.Config(outputs=classes)
-    batches = {
-        "mlp": (mlp, pipeline.row_batch(x, marks)),
-        "mlp1": (own := mlp._replace(input_dropout=0.5), pipeline.row_batch(x, soft)),
-        "mlp2": (own, pipeline.row_batch(x, soft, extra)),
+    rows = {
+        "mlp": (mlp, batches.row_batch(x, marks)),
+        "mlp1": (own := mlp._replace(input_dropout=0.5), batches.row_batch(x, soft)),
+        "mlp2": (own, batches.row_batch(x, soft, extra)),
     }
-    for variant, (network, whole) in batches.items():
+    for variant, (network, whole) in rows.items():
         times[variant] = update_time(perceptron, network, whole, repeat)
     times["top_k"] = milliseconds(
         lambda: cold_brew.discover_neighbors(table, table, 16, "cosine"), repeat
@@ -124,7 +135,7 @@ def one(name: str, repeat: int) -> dict:
     marks = teacher.labels(found.labels, found.labels >= 0)
     return {
         "nodes": len(found.labels),
-        "edges": len(found.graph.senders),
+        "edges": int(np.sum(found.graph.n_edge)),
         "ms": epoch_time(config, training, marks, repeat),
         "gib": peak(),
     }
