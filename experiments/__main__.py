@@ -1,4 +1,4 @@
-"""The ten methods: what each is for, what came of it, and its command.
+"""The methods: what came of each, its command, who needs it.
 
 python -m experiments
 """
@@ -9,19 +9,21 @@ from experiments import paper, verdicts
 
 def lines() -> list[str]:
     """One per method."""
-    there = paper.there()
+    cells = [_cells(name, about) for name, about in iclr22.index().items()]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
-        _line(name) if name in there else f"{name}: {about} (to come)"
-        for name, about in iclr22.METHODS.items()
+        "  ".join(
+            f"{x:{width}s}" for x, width in zip(line, widths, strict=True)
+        ).rstrip()
+        for line in cells
     ]
 
 
-def _line(name: str) -> str:
+def _cells(name: str, about: str) -> tuple[str, ...]:
+    if name not in paper.there():
+        return name, "to come", "", about
     found = verdicts.verdict(name, paper.results(name))
-    return (
-        f"{name}: {paper.of(name).NEED} {found.text.capitalize()}: {found.reason}. "
-        f"{paper.command(name)}"
-    )
+    return name, found.text, paper.command(name), paper.of(name).NEED
 
 
 if __name__ == "__main__":

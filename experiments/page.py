@@ -5,9 +5,9 @@ import pathlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from experiments import paper as papers
-from experiments import verdicts
-from iclr22 import METHODS, checkpoint, record, report
+import iclr22
+from experiments import paper, verdicts
+from iclr22 import checkpoint, record, report
 
 STYLE = (
     report.STYLE
@@ -54,9 +54,9 @@ class Section(NamedTuple):
     """What the page says about one method."""
 
     method: str
-    rows: list  # record.Result
-    figures: dict  # path to caption
-    runs: list  # Done
+    rows: list[record.Result]
+    figures: dict[pathlib.Path, str]  # captions
+    runs: list[Done]
     judged: bool = True  # False where the data are synthetic
 
 
@@ -117,8 +117,10 @@ def _overview(sections, judged) -> str:
         found = judged[s.method]
         seconds = sum(run.seconds for run in s.runs)
         failed = sum(run.state == "failed" for run in s.runs)
-        reason = found.reason + (f"; {failed} commands failed" if failed else "")
-        name = html.escape(METHODS.get(s.method, s.method).split(":")[0])
+        reason = found.reason
+        if failed:
+            reason += f"; {failed} commands failed"
+        name = html.escape(_title(s.method).partition(":")[0])
         lines.append(
             (
                 f'<td><a href="#{s.method}">{name}</a></td>',
@@ -129,19 +131,17 @@ def _overview(sections, judged) -> str:
     return _table(("method", "verdict", "time"), lines)
 
 
+def _title(method: str) -> str:
+    return iclr22.index().get(method, method)
+
+
 def _section(s: Section, found: verdicts.Verdict) -> str:
-    title = html.escape(METHODS.get(s.method, s.method))
+    title = html.escape(_title(s.method))
     parts = [f'<section id="{s.method}"><h2>{title}{_badge(found.text)}</h2>']
     parts.append(f"<p>{html.escape(found.reason)}.</p>")
     parts += [_figure(path, caption) for path, caption in s.figures.items()]
     if found.judgements:
-        lines = [
-            (
-                f"<td>{_badge(WORDS.get(x.state, x.state), BADGES.get(x.state, ''))}</td>",
-                _pair(x.claim.what + (" (ours)" if x.claim.ours else ""), x.numbers),
-            )
-            for x in found.judgements
-        ]
+        lines = [_claim(x) for x in found.judgements]
         table = _table(("", "claim, and what was measured"), lines)
         parts.append(f'<h3>Claims</h3><div class="wide">{table}</div>')
     if s.judged:
@@ -155,30 +155,31 @@ def _section(s: Section, found: verdicts.Verdict) -> str:
     return "".join(parts) + "</section>"
 
 
+def _claim(x: verdicts.Judgement) -> tuple[str, str]:
+    what = f"{x.claim.what} (ours)" if x.claim.ours else x.claim.what
+    badge = _badge(WORDS.get(x.state, x.state), BADGES.get(x.state, ""))
+    return f"<td>{badge}</td>", _pair(what, x.numbers)
+
+
 def _numbers(s: Section) -> str:
     """The published table beside ours."""
-    means = {
-        (x.dataset, x.setting, x.variant, x.metric): x for x in record.summarise(s.rows)
-    }
-    lines, absent = [], 0
-    for what, key, paper, _ in papers.of(s.method).HEADLINES:
-        if key not in means:
-            absent += 1
-            continue
-        x = means[key]
-        seeds = f"{x.seeds} seed{'s' * (x.seeds > 1)}"
-        lines.append(
-            (
-                _pair(what.replace("`", ""), f"{x.dataset}, {x.setting}, {seeds}"),
-                _cell(report.number(x.mean, x.interval), "n"),
-                _cell(paper, "n"),
-            )
-        )
-    rest = f"<p><small>{absent} rows of the table were not measured.</small></p>"
+    means, headlines = paper.means(s.rows), paper.of(s.method).HEADLINES
+    measured = [line for line in headlines if line.key in means]
+    lines = [_line(line, means[line.key]) for line in measured]
     table = _table(("what", "ours", "paper"), lines) if lines else ""
+    text = f'<h3>Ours beside the paper</h3><div class="wide">{table}</div>'
+    if absent := len(headlines) - len(measured):
+        text += f"<p><small>{absent} rows of the table were not measured.</small></p>"
+    return text
+
+
+def _line(line: paper.Headline, found: record.Summary) -> tuple[str, str, str]:
+    seeds = f"{found.seeds} seeds" if found.seeds > 1 else "1 seed"
+    where = f"{found.dataset}, {found.setting}, {seeds}"
     return (
-        f'<h3>Ours beside the paper</h3><div class="wide">{table}</div>'
-        f"{rest if absent else ''}"
+        _pair(line.what.replace("`", ""), where),
+        _cell(report.number(found.mean, found.interval), "n"),
+        _cell(line.published, "n"),
     )
 
 

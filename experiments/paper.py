@@ -10,6 +10,7 @@ Each such module has, besides the published numbers, typed once:
 import importlib
 import pathlib
 import shlex
+from collections.abc import Iterable
 from types import ModuleType
 from typing import NamedTuple
 
@@ -81,7 +82,21 @@ def results(method: str) -> list[record.Result]:
     return record.read_results(path) if path.exists() else []
 
 
+def means(rows: Iterable[record.Result]) -> dict[Key, record.Summary]:
+    """Mean and interval over seeds, by what was measured."""
+    return {
+        (x.dataset, x.setting, x.variant, x.metric): x for x in record.summarise(rows)
+    }
+
+
+def words(
+    method: str, arguments: tuple[str, ...] = (), data: str = "DATA"
+) -> list[str]:
+    """What a user types after `python`, `{data}` filled in."""
+    filled = (word.replace("{data}", data) for word in arguments)
+    return ["-m", f"experiments.{method}", *filled]
+
+
 def command(method: str, arguments: tuple[str, ...] = (), data: str = "DATA") -> str:
-    """What a user types, `{data}` filled in."""
-    words = (word.replace("{data}", data) for word in arguments)
-    return shlex.join(["python", "-m", f"experiments.{method}", *words])
+    """The whole command, as one line of a shell."""
+    return shlex.join(["python", *words(method, arguments, data)])
