@@ -8,6 +8,20 @@ import numpy as np
 TURNS = 24  # directions, 15 degrees apart
 
 
+def augment(batch, key, *, rotate: bool, coalition: float, past: float):
+    """Examples turned, if wanted, and without some of their players.
+
+    Args:
+      coalition, past: see `drop_players`.
+    """
+    keys = jax.random.split(key)
+    if rotate:
+        batch = turn(batch, keys[0])
+    if coalition or past:
+        batch = drop_players(batch, keys[1], coalition=coalition, past=past)
+    return batch
+
+
 def drop_players(batch, key, *, coalition: float, past: float):
     """Leave out neighbours and pasts as attribution will.
 

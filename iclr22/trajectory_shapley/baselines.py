@@ -5,14 +5,12 @@ path, with the covariance that its errors have on training windows; whose past i
 stands still.
 """
 
-import functools
-
 import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors
 from iclr22.trajectory_shapley.metrics import Mixture
-from iclr22.trajectory_shapley.predictor import Predictor
+from iclr22.trajectory_shapley.predictor import Predictor, bind, pick
 
 SMALLEST = 1e-4  # variance below which no step is believed to be known
 
@@ -46,33 +44,25 @@ def fit(history, future, dt: float) -> dict:
 
 def predictor(params, dt: float) -> Predictor:
     """Constant velocity as attribution needs it, with `params` from `fit`."""
-    return Predictor(*_functions(len(params["cov"]), dt), params)
+    ahead = len(params["cov"]), dt
+    return bind(ahead, params, encode=_encode, decode=_decode, samples=_samples)
 
 
-@functools.lru_cache(maxsize=32)
-def _functions(horizon, dt):
-    return functools.partial(_encode, horizon, dt), _decode, _samples
-
-
-def _encode(horizon, dt, params, inputs):
+def _encode(ahead, params, inputs):
     """Paths without and with the past, `[windows, 2, horizon, 2]`."""
+    horizon, dt = ahead
     del params
     return {"path": constant_velocity(inputs["history"], horizon, dt)}
 
 
-def _path(codes, past):
-    pair = codes["path"]
-    return jnp.where(past[:, None, None], pair[:, 1], pair[:, 0])
-
-
-def _decode(params, codes, past, mask) -> Mixture:
-    del mask
-    mean = _path(codes, past)[:, None]
+def _decode(ahead, params, codes, past, mask) -> Mixture:
+    del ahead, mask
+    mean = pick(past, codes["path"])[:, None]
     cov = jnp.broadcast_to(params["cov"], (*mean.shape[:-1], 3))
     return Mixture(jnp.zeros(mean.shape[:2]), mean, cov)
 
 
-def _samples(params, codes, past, mask):
+def _samples(ahead, params, codes, past, mask):
     """The path itself, `[windows, 1, horizon, 2]`: draws around it are no better."""
-    del params, mask
-    return _path(codes, past)[:, None]
+    del ahead, params, mask
+    return pick(past, codes["path"])[:, None]

@@ -1,7 +1,8 @@
-"""The game of a window: what a predictor's error is when only some inputs are shown.
+"""What coalitions are worth: a predictor's error when only some inputs are shown.
 
-Players are the target's own past and its neighbours (section 2.2). The worth of a
-coalition is minus the error. What stands for a past that is not shown is the baseline:
+Every window is a game. Players are the target's own past and its neighbours (section 2.2).
+The worth of a coalition is minus the error. What stands for a past that is not shown is the
+baseline:
 
   zero      zeros: the target has stood still where it is now, as released
   constant  the present velocity, extrapolated backwards
@@ -22,33 +23,31 @@ import numpy as np
 from iclr22 import errors, parallel
 from iclr22.trajectory_shapley import metrics as measures
 from iclr22.trajectory_shapley import predictor as predictors
-from iclr22.trajectory_shapley import windows as window_lib
 from iclr22.trajectory_shapley.predictor import Foreign, Predictor
-from iclr22.trajectory_shapley.windows import Windows
+from iclr22.trajectory_shapley.random_agents import with_random_neighbours
+from iclr22.trajectory_shapley.windows import AWAY, Windows
 
 BASELINES = ("zero", "random", "constant", "mean")
 METRICS = ("nll", "min_ade", "min_fde")
 KERNEL = 3  # samples that a kernel estimate of the likelihood needs
-CHUNK = {
-    "cpu": 1024
-}  # rows that a device decodes at a time; on a CPU they fit its cache
-LARGE = 16384  # the same on an accelerator
-WIDE = {
-    "xla_cpu_prefer_vector_width": 512
-}  # a tenth faster where a CPU has such vectors
+# Rows that a device decodes at a time: on a CPU they fit its cache.
+CHUNK, LARGE = {"cpu": 1024}, 16384
+# A tenth faster where a CPU has such vectors.
+WIDE = {"xla_cpu_prefer_vector_width": 512}
+SUBSTITUTED = {"neighbours": "substitutes", "neighbour_kind": "substitute_kind"}
 
 
 class Rules(NamedTuple):
     """How coalitions are worth what they are; hashable."""
 
-    metrics: tuple[str, ...] = ("nll",)  # of METRICS, with nll per step, too
-    baseline: str = "zero"  # one of BASELINES
+    metrics: tuple[str, ...] = ("nll",)  # of METRICS; nll comes per step, too
+    baseline: str = "zero"  # of BASELINES, what stands for who is left out
     cap: float = measures.CAP  # nats per step above which a likelihood does not count
     floor: float | None = -20.0  # nats below which it does not
 
 
-def check_rules(rules: Rules) -> Rules:
-    """The same rules; InputError for unknown names."""
+def check(rules: Rules) -> None:
+    """InputError for unknown names."""
     for metric in rules.metrics:
         if metric not in METRICS:
             raise errors.nearest(metric, METRICS, "metric")
@@ -56,7 +55,6 @@ def check_rules(rules: Rules) -> Rules:
         raise errors.InputError(f"no metric to attribute; known: {', '.join(METRICS)}")
     if rules.baseline not in BASELINES:
         raise errors.nearest(rules.baseline, BASELINES, "baseline")
-    return rules
 
 
 def outputs(rules: Rules, horizon: int) -> tuple[str, ...]:
@@ -92,7 +90,7 @@ def inputs(rules: Rules, windows: Windows, pool: Windows, seed: int) -> dict:
         "seed": numbers.astype(np.int32),
     }
     if rules.baseline == "random":
-        other = window_lib.with_random_neighbours(windows, pool, rng)
+        other = with_random_neighbours(windows, pool, rng)
         given["substitutes"] = np.asarray(other.neighbours, np.float32)
         given["substitute_kind"] = np.asarray(other.neighbour_kind, np.int32)
     return given
@@ -129,7 +127,7 @@ def _others(windows, pool, rng):
         drawn = start[left] + (rng.random(len(left)) * count[left]).astype(int)
         chosen[left] = order[drawn]
         same = pool.recording[chosen] == windows.recording
-        near = np.abs(pool.frame[chosen] - windows.frame) < window_lib.AWAY
+        near = np.abs(pool.frame[chosen] - windows.frame) < AWAY
         left = np.flatnonzero(same & (near | several))
         if not len(left):
             break
@@ -172,7 +170,7 @@ def _on_devices(functions, params, rules, chunk, on, given):
     encode, rows = _compiled(*functions, rules, on)
     seen = {k: given[k] for k in ("history", "neighbours", "kind", "neighbour_kind")}
     if rules.baseline == "random":
-        for name, other in (("neighbours", "substitutes"),) + _KINDS:
+        for name, other in SUBSTITUTED.items():
             seen[name] = np.concatenate([given[name], given[other]], 1)
     codes = encode(params, seen | {"seed": given["seed"]})
     rest = parallel.replicate(on, {k: given[k] for k in ("future", "present")})
@@ -184,9 +182,6 @@ def _on_devices(functions, params, rules, chunk, on, given):
         return np.concatenate([np.asarray(x) for x in found])[: len(index)]
 
     return worth
-
-
-_KINDS = (("neighbour_kind", "substitute_kind"),)
 
 
 @functools.lru_cache(maxsize=32)

@@ -1,4 +1,4 @@
-"""Figures of the attribution: who counts, when, at which horizon, and one scene drawn."""
+"""Figures of the attribution: who counts, when, at which horizon."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,8 @@ PLAYERS = {  # metric of a bar: what it is called, colour
     "shapley/random_agent": ("random agent", "#3b6fb6"),
 }
 RANDOM = "_random_baseline"  # what metrics of the other baseline end in
-GAIN, LOSS, TARGET = "#c8443a", "#3b6fb6", "0.15"
+GAIN, LOSS = "#c8443a", "#3b6fb6"
+POINTS = {"textcoords": "offset points", "fontsize": 7}
 NAMES = {"edge": "an edge per neighbour", "sum": "sum over neighbours"}
 TRAINED = {"plain": "plain training", "coalition_dropout": "coalition dropout"}
 
@@ -37,16 +38,10 @@ def headline(path, summaries: Iterable[record.Summary]) -> None:
         panels = np.reshape(np.asarray(axes, object), (len(rows), len(columns)))
         for i, variant in enumerate(rows):
             for j, (setting, ending) in enumerate(columns):
-                chosen = {
-                    (dataset, metric): found.get(
-                        (variant, setting, dataset, metric + ending)
-                    )
-                    for dataset in datasets
-                    for metric in PLAYERS
-                }
-                _bars(panels[i, j], chosen, datasets)
-                replaced = "replaced by random" if ending else "left out"
+                key = variant, setting, ending
+                _bars(panels[i, j], _chosen(found, *key, datasets), datasets)
                 if i == 0:
+                    replaced = "replaced by random" if ending else "left out"
                     title = f"{TRAINED.get(setting, setting)}, {replaced}"
                     panels[i, j].set_title(title)
             panels[i, 0].set_ylabel(f"{NAMES.get(variant, variant)}\nvalue [nats]")
@@ -55,6 +50,15 @@ def headline(path, summaries: Iterable[record.Summary]) -> None:
         for axis in panels.flat:
             axis.set_ylim(low, high)
         _legend_above(panels[0, 0], wide=width * len(columns) > 7)
+
+
+def _chosen(found, variant, setting, ending, datasets):
+    """What a panel shows: summary, or None, by data set and metric."""
+    return {
+        (dataset, metric): found.get((variant, setting, dataset, metric + ending))
+        for dataset in datasets
+        for metric in PLAYERS
+    }
 
 
 def _legend_above(axis, wide):
@@ -94,8 +98,8 @@ def _bars(axis, chosen, datasets):
         for dataset in datasets:
             s = chosen[dataset, metric]
             heights.append(math.nan if s is None else s.mean)
-            none = s is None or math.isnan(s.interval)
-            spreads.append(0 if none else s.interval)
+            spread = math.nan if s is None else s.interval
+            spreads.append(0 if math.isnan(spread) else spread)
         where = np.arange(len(datasets)) + 0.2 * (k - 1.5)
         options = {"color": colour, "label": name, "ecolor": "0.2"}
         options |= {"error_kw": {"lw": 0.8}}
@@ -126,92 +130,12 @@ def contributions(
             colour = {"past": "0.55", "random agent": LOSS}.get(name, GAIN)
             spread = [[max(mean - low, 0)], [max(high - mean, 0)]]
             axis.barh(y, mean, color=colour, xerr=spread, ecolor="0.3")
-            axis.annotate(f"{mean:.3g}", (max(high, 0), y), (4, -3), **_POINTS)
+            axis.annotate(f"{mean:.3g}", (max(high, 0), y), (4, -3), **POINTS)
         axis.set_yticks(range(len(values)), values)
         axis.invert_yaxis()
         axis.margins(x=0.15)
         axis.axvline(0, color="0.3", lw=0.6)
         axis.set_xlabel(f"contribution to the prediction [{unit}]")
-
-
-_POINTS = {"textcoords": "offset points", "fontsize": 7}
-NAMED = 0.1  # share of the largest contribution above which the plan names a neighbour
-
-
-def scene(path, drawn: Mapping, *, title="", unit="m", valued="nats") -> None:
-    """One scene: histories, the future, the predicted mixture, and who contributed.
-
-    Args:
-      drawn: `history [time, 2]`, `future [horizon, 2]`, `neighbours [n, time, 2]` (nan
-        where not seen), `values [1 + n]` (the past first), `names [1 + n]`, and if there
-        `weight [modes]`, `mean [modes, horizon, 2]`, `cov [modes, horizon, 3]`; positions
-        relative to the target's current one.
-    """
-    values = np.asarray(drawn["values"])
-    with plots.figure(path, 1, 2, width=4.6, height=4.2) as axes:
-        plan, bars = axes[0]
-        if drawn.get("mean") is not None:
-            _ellipses(plan, drawn)
-        _tracks(plan, drawn, values)
-        plan.set_aspect("equal", adjustable="datalim")
-        plan.set_xlabel(f"x [{unit}]")
-        plan.set_ylabel(f"y [{unit}]")
-        plan.set_title(title)
-        plan.legend(fontsize=7, loc="best")
-        colours = ["0.55", *(GAIN if v > 0 else LOSS for v in values[1:])]
-        bars.barh(range(len(values)), values, color=colours)
-        bars.set_yticks(range(len(values)), drawn["names"], fontsize=7)
-        bars.invert_yaxis()
-        bars.axvline(0, color="0.3", lw=0.6)
-        bars.set_xlabel(f"contribution [{valued}]")
-        bars.set_title("who improves the prediction")
-
-
-def _tracks(axis, drawn, values):
-    """Histories, the true future, and arrows from neighbours, as wide as they count."""
-    history, future = (np.asarray(drawn[k]) for k in ("history", "future"))
-    axis.plot(*history.T, color=TARGET, lw=1.8, label="past")
-    ahead = np.concatenate([history[-1:], future])
-    axis.plot(*ahead.T, color=TARGET, lw=1.4, ls=":", label="what came")
-    axis.plot(*history[-1], "o", color=TARGET, ms=6)
-    most = np.abs(values[1:]).max(initial=1e-9)
-    for track, value, name in zip(
-        drawn["neighbours"], values[1:], drawn["names"][1:], strict=True
-    ):
-        colour = GAIN if value > 0 else LOSS
-        axis.plot(*np.asarray(track).T, color="0.6", lw=1)
-        place = np.asarray(track)[-1]
-        axis.plot(*place, "o", color="0.6", ms=4)
-        if abs(value) > NAMED * most:
-            axis.annotate(name, place, (4, 4), **_POINTS, color="0.35")
-        arrow = {"arrowstyle": "-|>", "shrinkB": 5, "alpha": 0.75, "color": colour}
-        arrow |= {"lw": 0.4 + 4 * abs(value) / most, "mutation_scale": 12}
-        axis.annotate("", history[-1], place, arrowprops=arrow)
-
-
-def _ellipses(axis, drawn):
-    """Two standard deviations of every mode, at three steps, darker the likelier."""
-    from matplotlib import patches
-
-    mean, cov = np.asarray(drawn["mean"]), np.asarray(drawn["cov"])
-    steps = sorted({mean.shape[1] // 3 - 1, 2 * mean.shape[1] // 3 - 1, -1})
-    shown = False
-    for weight, path, spread in zip(drawn["weight"], mean, cov, strict=True):
-        if weight < 0.02:
-            continue
-        label = None if shown else "predicted (2 s.d.)"
-        shown = True
-        ahead = np.concatenate([np.zeros((1, 2)), path])
-        axis.plot(*ahead.T, color="#3f9a5b", lw=1, alpha=min(1, 0.25 + weight))
-        for step in steps:
-            xx, xy, yy = spread[step]
-            sizes, axes = np.linalg.eigh([[xx, xy], [xy, yy]])
-            angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
-            width, height = 4 * np.sqrt(np.maximum(sizes[::-1], 0))
-            options = {"angle": angle, "color": "#3f9a5b", "lw": 0, "label": label}
-            options |= {"alpha": 0.08 + 0.25 * float(weight)}
-            axis.add_patch(patches.Ellipse(path[step], width, height, **options))
-            label = None
 
 
 def over_time(path, curves: Mapping[str, tuple], *, dt: float, valued="nats") -> None:

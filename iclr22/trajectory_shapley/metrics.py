@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+Array = jax.Array | np.ndarray
 CAP = 6.0  # nats at which a step's log-likelihood is cut, as released
 KDE_FLOOR = -20.0  # nats below which a kernel estimate is cut, as released
 
@@ -17,9 +18,9 @@ KDE_FLOOR = -20.0  # nats below which a kernel estimate is cut, as released
 class Mixture(NamedTuple):
     """A Gaussian mixture over positions at every step, one weight for the whole path."""
 
-    logits: jax.Array  # [..., modes], log weights up to a constant
-    mean: jax.Array  # [..., modes, horizon, 2]
-    cov: jax.Array  # [..., modes, horizon, 3]: xx, xy, yy
+    logits: Array  # [..., modes], log weights up to a constant
+    mean: Array  # [..., modes, horizon, 2]
+    cov: Array  # [..., modes, horizon, 3]: xx, xy, yy
 
 
 def normal_log_prob(mean, cov, y):

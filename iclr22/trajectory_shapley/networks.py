@@ -1,5 +1,8 @@
 """Trajectron++ and its variant with one edge per neighbour, as one Linen module.
 
+That of PECNet, which shares nothing with it, is in `pecnet_networks`: both in one file
+would be longer than one reads at a time.
+
 Section 2.5 of the sheet: an LSTM reads the target's history, an LSTM reads edges, additive
 attention over edges gives the influence of neighbours; a categorical latent is enumerated;
 a GRU turns every mode into Gaussians over velocity, which a single integrator adds up to
@@ -14,7 +17,6 @@ import jax
 import jax.numpy as jnp
 
 from iclr22.nn.dropout import dropout
-from iclr22.trajectory_shapley.metrics import Mixture
 
 LOG_SIGMA = 6.0  # bound of log standard deviations
 RHO = 0.999  # correlations stay below
@@ -173,9 +175,12 @@ class Trajectron(nn.Module):
 
         Returns also the velocities that were fed, `[batch, draws, horizon, 2]`.
         """
-        pick = (lambda t: t) if modes is None else (lambda t: t[modes])  # noqa: E731
-        h = self.start(c)[:, None] + pick(self.start_mode)
-        gates = self.gates(c)[:, None] + pick(self.gates_mode)
+
+        def of_mode(table):
+            return table if modes is None else table[modes]
+
+        h = self.start(c)[:, None] + of_mode(self.start_mode)
+        gates = self.gates(c)[:, None] + of_mode(self.gates_mode)
         action = jnp.broadcast_to(
             self.first_action(current)[:, None], (*h.shape[:2], 2)
         )
@@ -212,22 +217,3 @@ def correlated(noise, spread):
     sigma, rho = jnp.exp(spread[..., :2]), spread[..., 2]
     second = rho * noise[..., 0] + jnp.sqrt(1 - rho**2) * noise[..., 1]
     return sigma * jnp.stack([noise[..., 0], second], -1)
-
-
-def integrate(velocity, dt: float):
-    """Positions after each step of velocities `[..., horizon, 2]` held for `dt` seconds."""
-    return dt * jnp.cumsum(velocity, -2)
-
-
-def integrated_mixture(logits, mean, spread, dt: float, scale: float) -> Mixture:
-    """Single-integrator dynamics: covariances of velocities add up times dt squared.
-
-    Args:
-      logits: of modes `[..., modes]`.
-      mean, spread: of standardised velocities, as from `Trajectron.decode`.
-      scale: of velocities.
-    """
-    sigma, rho = scale * jnp.exp(spread[..., :2]), spread[..., 2]
-    xx, yy = sigma[..., 0] ** 2, sigma[..., 1] ** 2
-    cov = jnp.stack([xx, rho * sigma[..., 0] * sigma[..., 1], yy], -1)
-    return Mixture(logits, integrate(scale * mean, dt), dt**2 * jnp.cumsum(cov, -2))

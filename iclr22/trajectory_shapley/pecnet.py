@@ -19,18 +19,18 @@ that have just appeared stood still before.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from iclr22 import parallel
-from iclr22.trajectory_shapley import augment, metrics
-from iclr22.trajectory_shapley.pecnet_network import Network
-from iclr22.trajectory_shapley.predictor import Predictor, bound, pick
-from iclr22.trajectory_shapley.training import State, start, update
+from iclr22 import gradients, parallel
+from iclr22.trajectory_shapley import losses, metrics
+from iclr22.trajectory_shapley.augment import augment
+from iclr22.trajectory_shapley.pecnet_networks import Network
+from iclr22.trajectory_shapley.predictor import Predictor, bind, pick
 from iclr22.trajectory_shapley.windows import random_batch
 
 FAR = 6.3  # root mean square of scaled endpoints: pedestrians in metres at 1.86
@@ -39,19 +39,27 @@ FAR = 6.3  # root mean square of scaled endpoints: pedestrians in metres at 1.86
 class Config(NamedTuple):
     """The compact preset for pedestrians in metres; `PAPER` holds what the paper changes."""
 
+    RESOLVED = (
+        "horizon",
+        "scale",
+        "rotate",
+    )  # as for trajectron; the unit of the tracks
+
     shrink: int = 4  # hidden layers of past, decoders and pooling are divided by this
     code: int = 16  # width of the codes of past and endpoint
     latent: int = 16  # width of the latent
     pooling: int = 128  # width in which pooling compares agents, before shrink
     rounds: int = 3  # of social pooling
     horizon: int = 12  # future steps
-    scale: float = 1.86  # positions are multiplied by this; `scale_for` other units
+    # positions are multiplied by this: `scale_for` where they are not in metres
+    scale: float = 1.86
     sigma: float = 1.3  # standard deviation of the latent in evaluation
     latent_noise: float = 1.0  # scale of the noise on the latent, in training
     kl_weight: float = 1.0  # of the divergence
     path_weight: float = 1.0  # of the error of the path
-    coalition_dropout: float = 0.5  # share of examples that lose some neighbours
-    past_dropout: float = 0.1  # share of examples that lose their past
+    # share of examples that lose some neighbours, in training with coalition dropout
+    coalition_dropout: float = 0.5
+    past_dropout: float = 0.1  # share of those that lose their past, likewise
     rotate: bool = True  # turn examples by multiples of 15 degrees, in training
     learning_rate: float = 1e-3  # of Adam, constant
     batch: int = 256  # windows per update
@@ -61,14 +69,14 @@ class Config(NamedTuple):
 
 PAPER = {
     "shrink": 1,
-    "coalition_dropout": 0.0,
-    "past_dropout": 0.0,
     "learning_rate": 3e-4,
     "batch": 512,
     "steps": 39000,
 }
-"""What the publication has where it is not the compact preset; its 650 epochs of 30,000
-windows are 39,000 updates."""
+"""What the publication has where it is not the compact preset; it trains plainly. Its 650
+epochs of 30,000 windows are 39,000 updates."""
+
+State = gradients.State  # with the best parameters
 
 
 def scale_for(future) -> float:
@@ -83,8 +91,19 @@ def optimizer(config: Config):
     return optax.adam(config.learning_rate)
 
 
-def _run(config, params, method, *args):
-    return Network(config).apply({"params": params}, *args, method=method)
+def _run(config, params, method: str, *args) -> Any:
+    return _network(config).apply({"params": params}, *args, method=method)
+
+
+def _network(config):
+    return Network(
+        shrink=config.shrink,
+        code=config.code,
+        latent=config.latent,
+        pooling=config.pooling,
+        rounds=config.rounds,
+        horizon=config.horizon,
+    )
 
 
 def _scaled(config, batch):
@@ -96,8 +115,8 @@ def init(config: Config, key: jax.Array, batch) -> State:
     """Fresh state; shapes come from an example batch."""
     batch = {name: jnp.asarray(x[:1]) for name, x in batch.items()}
     noise = jnp.zeros((1, config.latent))
-    params = Network(config).init(key, batch, noise, method="training")["params"]
-    return start(optimizer(config), key, params)
+    params = _network(config).init(key, batch, noise, method="training")["params"]
+    return gradients.start(optimizer(config), key, params, keep_best=True)
 
 
 def apply(config: Config, params, inputs, *, key=None):
@@ -112,30 +131,25 @@ def apply(config: Config, params, inputs, *, key=None):
     return draw(config, params, codes, past, inputs["mask"])
 
 
-def _augment(config, batch, key):
-    keys = jax.random.split(key)
-    if config.rotate:
-        batch = augment.turn(batch, keys[0])
-    if config.coalition_dropout or config.past_dropout:
-        dropped = {"coalition": config.coalition_dropout, "past": config.past_dropout}
-        batch = augment.drop_players(batch, keys[1], **dropped)
-    return batch
-
-
 def loss(config: Config, params, batch, *, key=None):
     """`(total, sums)` over examples; `key=None` decodes the posterior's mean."""
     noise = jnp.zeros((len(batch["mask"]), config.latent))
     if key is not None:
         keys = jax.random.split(key)
-        batch = _augment(config, batch, keys[0])
+        batch = augment(
+            batch,
+            keys[0],
+            rotate=config.rotate,
+            coalition=config.coalition_dropout,
+            past=config.past_dropout,
+        )
         noise = config.latent_noise * jax.random.normal(keys[1], noise.shape)
     batch = _scaled(config, batch)
     found = _run(config, params, "training", batch, noise)
     endpoint, path, mean, log_variance = found
     at_end = jnp.mean((endpoint - batch["future"][:, -1]) ** 2, -1)
     on_way = jnp.mean((path - batch["future"]) ** 2, (-1, -2))
-    spread = mean**2 + jnp.exp(log_variance) - log_variance - 1
-    divergence = 0.5 * jnp.sum(spread, -1)
+    divergence = losses.normal_divergence(mean, log_variance)
     weight = batch["weight"]
     each = at_end + config.path_weight * on_way + config.kl_weight * divergence
     sums = {
@@ -151,10 +165,12 @@ def loss(config: Config, params, batch, *, key=None):
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """One update on the mean of the loss."""
 
-    def objective(params, key):
+    def objective(params, batch, key):
         return loss(config, params, batch, key=key)
 
-    return update(optimizer(config), state, objective, axis_name)
+    return gradients.update(
+        optimizer(config), state, objective, batch, axis_name=axis_name
+    )
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):
@@ -222,7 +238,7 @@ def decode(config: Config, params, codes, past, mask):
 
 def predictor(config: Config, params) -> Predictor:
     """The model as attribution needs it; the same functions for every `params`."""
-    return Predictor(*bound((encode, decode, draw), config), params)
+    return bind(config, params, encode=encode, decode=decode, samples=draw)
 
 
 def example(size: int = 16, seed: int = 0):
@@ -233,7 +249,17 @@ def example(size: int = 16, seed: int = 0):
     steps = np.arange(1, horizon + 1, dtype=np.float32)[:, None]
     aside = 0.2 * np.sign(batch["neighbours"][:, :1, -1, :2])
     batch["future"] = steps * (history[:, -1:, :2] - history[:, :1, :2] - aside)
-    off = {"latent_noise": 0.0, "coalition_dropout": 0.0, "past_dropout": 0.0}
-    small = {"shrink": 32, "code": 4, "latent": 2, "rounds": 1, "samples": 3}
-    options = off | small | {"rotate": False, "learning_rate": 0.01}
-    return Config(horizon=horizon, **options), batch
+    config = Config(
+        horizon=horizon,
+        learning_rate=0.01,
+        shrink=32,
+        code=4,
+        latent=2,
+        rounds=1,
+        samples=3,
+        latent_noise=0.0,
+        rotate=False,
+        coalition_dropout=0.0,
+        past_dropout=0.0,
+    )
+    return config, batch

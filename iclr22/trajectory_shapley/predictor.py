@@ -2,7 +2,7 @@
 
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -55,11 +55,25 @@ SAMPLES = {"samples": ("B", "S", "T", 2)}
 FORMS = (SAMPLES, MIXTURE)
 
 
+def bind(
+    config: Hashable, params, *, encode: Callable, decode: Callable, samples: Callable
+) -> Predictor:
+    """Functions that take a configuration first as a predictor of `params`."""
+    encode, decode, samples = _bound(config, encode, decode, samples)
+    return Predictor(encode=encode, decode=decode, samples=samples, params=params)
+
+
 @functools.lru_cache(maxsize=64)
-def bound(functions: tuple, config) -> tuple:
-    """The functions with `config` as first argument; the same ones for every call, so that
-    other parameters do not compile again."""
-    return tuple(functools.partial(f, config) for f in functions)
+def _bound(config, *functions):
+    """The same functions for every call: other parameters do not compile again."""
+    return tuple(functools.partial(function, config) for function in functions)
+
+
+def with_baseline(batch):
+    """Inputs of `encode` where nothing is going to be left out: a batch with seeds."""
+    history = jnp.stack([jnp.zeros_like(batch["history"]), batch["history"]], 1)
+    names = ("neighbours", "kind", "neighbour_kind", "seed")
+    return {name: batch[name] for name in names} | {"history": history}
 
 
 def pick(past, pair):

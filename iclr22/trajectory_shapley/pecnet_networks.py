@@ -1,7 +1,5 @@
 """The network of PECNet; `pecnet` says what it is for."""
 
-from typing import NamedTuple
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -27,19 +25,25 @@ class Perceptron(nn.Module):
 class Network(nn.Module):
     """All parts; positions are scaled."""
 
-    config: NamedTuple  # `pecnet.Config`
+    shrink: int
+    code: int
+    latent: int
+    pooling: int
+    rounds: int
+    horizon: int
 
     def setup(self):
-        c = self.config
-        thin = lambda widths: tuple(max(1, w // c.shrink) for w in widths)  # noqa: E731
-        self.read_past = Perceptron((*thin(PAST), c.code))
-        self.read_endpoint = Perceptron((*DESTINATION, c.code))
-        self.read_both = Perceptron((*LATENT, 2 * c.latent))
-        self.write_endpoint = Perceptron((*thin(ENDPOINT), 2))
-        self.write_path = Perceptron((*thin(PATH), 2 * (c.horizon - 1)))
-        compared = (*thin(POOLING), *thin((c.pooling,)))
+        self.read_past = Perceptron((*self._thin(PAST), self.code))
+        self.read_endpoint = Perceptron((*DESTINATION, self.code))
+        self.read_both = Perceptron((*LATENT, 2 * self.latent))
+        self.write_endpoint = Perceptron((*self._thin(ENDPOINT), 2))
+        self.write_path = Perceptron((*self._thin(PATH), 2 * (self.horizon - 1)))
+        compared = self._thin((*POOLING, self.pooling))
         self.query, self.key = Perceptron(compared), Perceptron(compared)
-        self.value = Perceptron((*thin(POOLING), 2 * c.code + 2))
+        self.value = Perceptron((*self._thin(POOLING), 2 * self.code + 2))
+
+    def _thin(self, widths):
+        return tuple(max(1, width // self.shrink) for width in widths)
 
     def past(self, positions):
         """Positions relative to the last one `[..., time, 2]` to `[..., code]`."""
@@ -67,7 +71,7 @@ class Network(nn.Module):
           features: `[..., agents, 2 code + 2]`.
           mask: `[..., agents]` bool, who is heard; the target always is.
         """
-        for left in reversed(range(self.config.rounds)):
+        for left in reversed(range(self.rounds)):
             hearing = features if left else features[..., :1, :]
             score = self.query(hearing) @ self.key(features).swapaxes(-1, -2)
             share = jax.nn.softmax(jnp.where(mask[..., None, :], score, -jnp.inf), -1)
@@ -94,7 +98,7 @@ class Network(nn.Module):
         seen = jnp.any(states != 0, -1, keepdims=True)
         positions, current = states[..., :2], states[..., -1, :2]
         past = self.past(jnp.where(seen, positions - current[..., None, :], 0))
-        at_mean = jnp.zeros((*past.shape[:-1], self.config.latent))
+        at_mean = jnp.zeros((*past.shape[:-1], self.latent))
         return self.features(past, self.endpoint(past, at_mean), current)
 
     def training(self, batch, noise):
