@@ -1,8 +1,35 @@
-"""Input of the closed forms: one clear error for what has no answer."""
+"""Input of the closed forms: targets, and one clear error for what has no answer."""
 
+import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors, precision
+
+
+def ones(weights):
+    """Validation weights `[n]` where none are given."""
+    return jnp.ones(np.shape(weights), jnp.float32)
+
+
+def one_hot(labels, classes: int | None = None, scale: float = 1.0) -> np.ndarray:
+    """Targets `[n, classes]` from integer labels `[n]`, `scale` at the label.
+
+    Raises:
+      errors.InputError: labels that are not whole numbers in `0 .. classes - 1`.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not np.array_equal(labels, labels.astype(np.int64)):
+        raise errors.InputError(
+            f"expected whole-number labels [n]; found {labels.dtype} {labels.shape}"
+        )
+    labels = labels.astype(np.int64)
+    classes = int(labels.max()) + 1 if classes is None else classes
+    if labels.min() < 0 or labels.max() >= classes:
+        raise errors.InputError(
+            f"labels must lie in 0 .. {classes - 1}; found "
+            f"{labels.min()} .. {labels.max()}"
+        )
+    return scale * np.eye(classes)[labels]
 
 
 def check(kind, matrix, targets, weights, l2, validation_weights):

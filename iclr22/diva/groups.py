@@ -6,11 +6,15 @@ network whose k outputs share a parameter vector (arXiv:2111.09785, section 3.1;
 form derived here, checked against retraining in the tests).
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import errors
+from iclr22 import errors, precision
+from iclr22.diva import checks, ridge
+from iclr22.diva.losses import get_loss
 
 
 def member_table(ids, n: int) -> np.ndarray:
@@ -100,3 +104,78 @@ def _leave_blocks_out(smoother, targets, weights, members, gradient_of):
 
     start = (jnp.zeros((n, c), targets.dtype), jnp.zeros(n, targets.dtype))
     return jax.lax.scan(step, start, members)[0]
+
+
+def group_derivative_from_gram(
+    gram, targets, weights, l2, groups, *, loss="mse", validation_weights=None
+):
+    """`derivative_from_gram` for the loss of leaving whole groups out, `[n]`.
+
+    Args:
+      groups: `[n]` group ids, any integers; the rest as in `derivative`.
+    """
+    checks.check("gram", gram, targets, weights, l2, validation_weights)
+    return _grouped(gram, targets, weights, l2, groups, loss, validation_weights)[1]
+
+
+def leave_group_out_from_gram(gram, targets, weights, l2, groups):
+    """Predictions `[n, k]` for each example by the model without its whole group."""
+    checks.check("gram", gram, targets, weights, l2, None)
+    return _grouped(gram, targets, weights, l2, groups, "mse", None)[0]
+
+
+def _grouped(gram, targets, weights, l2, ids, loss, validation_weights):
+    if validation_weights is None:
+        validation_weights = checks.ones(weights)
+    members = member_table(ids, np.shape(gram)[0])
+    data = (gram, targets, weights, l2, validation_weights, members)
+    return _differentiate_groups(*data, loss=get_loss(loss))
+
+
+@precision.double
+@functools.partial(jax.jit, static_argnames="loss")
+def _differentiate_groups(
+    gram, targets, weights, l2, validation_weights, members, *, loss
+):
+    smoother = ridge.dual(gram, weights, l2)
+    return leave_group_out(
+        smoother, targets, weights, validation_weights, members, loss
+    )
+
+
+def coupled_leave_one_out(jacobian, targets, weights, l2):
+    """Leave-one-out predictions `[n, k]` of a linearized network, outputs coupled.
+
+    Args:
+      jacobian: `[n, k, p]`, one parameter vector for all k outputs.
+      targets: `[n, k]`; subtract the network's own outputs to train an increment.
+      weights: `[n]`.
+      l2: positive penalty.
+    """
+    return _coupled(jacobian, targets, weights, l2, "mse", None)[0]
+
+
+def coupled_derivative(
+    jacobian, targets, weights, l2, *, loss="mse", validation_weights=None
+):
+    """Dataset derivative `[n]` of a linearized network; see `coupled_leave_one_out`."""
+    return _coupled(jacobian, targets, weights, l2, loss, validation_weights)[1]
+
+
+def _coupled(jacobian, targets, weights, l2, loss, validation_weights):
+    n, k, p = np.shape(jacobian)
+    checks.check("features", np.zeros((n, 1)), targets, weights, l2, validation_weights)
+    if validation_weights is None:
+        validation_weights = checks.ones(weights)
+    data = (jacobian, targets, weights, l2, validation_weights)
+    return _differentiate_coupled(*data, loss=get_loss(loss))
+
+
+@precision.double
+@functools.partial(jax.jit, static_argnames="loss")
+def _differentiate_coupled(jacobian, targets, weights, l2, validation_weights, *, loss):
+    n, k, p = jacobian.shape
+    rows = jacobian.reshape(n * k, p)
+    row_weights = jnp.repeat(weights, k)
+    smoother = ridge.dual(rows @ rows.T, row_weights, l2)
+    return leave_coupled_out(smoother, targets, row_weights, validation_weights, loss)

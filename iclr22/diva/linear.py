@@ -170,8 +170,11 @@ def sketch(
     def features(inputs):
         def along(index):
             tangent = jax.random.normal(jax.random.fold_in(key, index), flat.shape)
-            outputs = lambda p: apply(merge(unravel(p)), inputs)  # noqa: E731
-            return jax.jvp(outputs, (flat,), (tangent.astype(flat.dtype),))[1]
+            return jax.jvp(
+                lambda p: apply(merge(unravel(p)), inputs),
+                (flat,),
+                (tangent.astype(flat.dtype),),
+            )[1]
 
         columns = jax.lax.map(along, jnp.arange(size))
         n, k = columns.shape[1:]

@@ -6,6 +6,7 @@ makes penalties comparable.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -45,17 +46,30 @@ def random_fourier(train, seed: int = 0, size: int = 512) -> Callable:
 MAPS = {"pixels": pixels, "random_relu": random_relu, "random_fourier": random_fourier}
 
 
+class Finish(NamedTuple):
+    """The last step of every map: a constant column, and one scale for all."""
+
+    constant: float
+    scale: float
+
+    def __call__(self, rows) -> np.ndarray:
+        """Features `[n, p + 1]`, float32, of rows `[n, p]`."""
+        rows = np.asarray(rows, np.float32)
+        column = np.full((len(rows), 1), self.constant, np.float32)
+        return self.scale * np.append(rows, column, axis=1)
+
+
+def finish_of(rows) -> Finish:
+    """The step that gives rows `[n, p]` of the training inputs mean squared norm 1."""
+    norm = np.mean(np.sum(np.square(rows), axis=1))
+    constant = np.sqrt(norm / rows.shape[1])
+    return Finish(float(constant), float(1 / np.sqrt(norm + constant**2)))
+
+
 def finish(features: Callable, train) -> Callable:
     """Append a constant and scale to mean squared norm 1 on `train`; NumPy float32."""
-    rows = np.asarray(features(train))
-    constant = np.sqrt(np.mean(np.sum(np.square(rows), axis=1)) / rows.shape[1])
-    scale = 1 / np.sqrt(np.mean(np.sum(np.square(rows), axis=1)) + constant**2)
-
-    def finished(x):
-        rows = np.asarray(features(x), np.float32)
-        return scale * np.append(rows, np.full((len(rows), 1), constant, "f"), axis=1)
-
-    return finished
+    last = finish_of(np.asarray(features(train)))
+    return lambda x: last(features(x))
 
 
 def flatten(x):

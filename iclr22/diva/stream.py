@@ -15,7 +15,7 @@ import numpy as np
 
 from iclr22 import precision
 from iclr22.diva import ridge
-from iclr22.diva.closed_form import get_loss
+from iclr22.diva.losses import get_loss
 
 
 class Rows(NamedTuple):
@@ -24,10 +24,10 @@ class Rows(NamedTuple):
     Padding rows have weight and validation weight 0.
     """
 
-    features: jax.Array
-    targets: jax.Array
-    weights: jax.Array
-    validation_weights: jax.Array
+    features: jax.Array | np.ndarray
+    targets: jax.Array | np.ndarray
+    weights: jax.Array | np.ndarray
+    validation_weights: jax.Array | np.ndarray
 
 
 def derivative(
@@ -46,8 +46,11 @@ def derivative(
     Cost: 4 n m^2 flops, memory `m^2` and one chunk. Source: as `ridge`; the passes are
     section 3 of the method's scaling notes: covariance, then residuals, then gradient.
     """
-    loss, place = get_loss(loss), place or (lambda x: x)
-    stream = lambda: map(place, chunks())  # noqa: E731
+    loss = get_loss(loss)
+
+    def stream():
+        return chunks() if place is None else map(place, chunks())
+
     covariance, moment = functools.reduce(_plus, map(_covariance, stream()))
     inverse, coefficients = _solve(covariance, moment, l2)
     parts = (_pull(rows, inverse, coefficients, loss=loss) for rows in stream())
@@ -69,8 +72,13 @@ def in_chunks(
 
     def read():
         for low in range(0, n, chunk):
-            part = (a[low : low + chunk] for a in (features, targets, weights, valid))
-            yield Rows(*(_pad(np.asarray(a), chunk) for a in part))
+            rows = slice(low, low + chunk)
+            yield Rows(
+                features=_pad(features[rows], chunk),
+                targets=_pad(targets[rows], chunk),
+                weights=_pad(weights[rows], chunk),
+                validation_weights=_pad(valid[rows], chunk),
+            )
 
     return read
 
@@ -151,4 +159,5 @@ def _plus(a, b):
 
 
 def _pad(x, size):
+    x = np.asarray(x)
     return np.pad(x, [(0, size - len(x))] + [(0, 0)] * (x.ndim - 1))

@@ -1,40 +1,112 @@
-"""Training of the small network: the seven names of `types.Method`."""
+"""The small network whose features DIVA works on, and its training: the seven names."""
 
 import functools
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from iclr22 import parallel
-from iclr22.diva import ridge
-from iclr22.diva.model import Config, Network, forward
+from iclr22 import gradients, parallel
+from iclr22.diva import losses
+from iclr22.diva.networks import Network
+from iclr22.nn.norm import BatchNorm
 
 
-class State(NamedTuple):
-    """Training state; arrays only."""
+class Config(NamedTuple):
+    """Hyper-parameters of the network and its training.
 
-    step: jax.Array  # int32, updates done
-    params: dict  # {"weights": ..., "stats": moments of batch norm}
-    opt_state: optax.OptState
-    key: jax.Array  # of the run; never changes
+    The defaults follow LQF (Achille et al., CVPR 2021), which DIVA builds on: leaky
+    ReLU, squared error, batch norm that is fused before linearization.
+    """
+
+    RESOLVED = ("classes",)  # by the data
+
+    classes: int = 10  # number of outputs
+    # channels of the first layer; later ones have 2 and 4 times as many
+    width: int = 16
+    activation: Literal["leaky_relu", "relu"] = "leaky_relu"  # LQF: leaky, slope 0.2
+    batch_norm: bool = True  # normalise batches in training; fused for linearization
+    objective: Literal["mse", "cross_entropy"] = "mse"  # training loss
+    target_scale: float = 1.0  # one-hot targets are multiplied by this (LQF: about 10)
+    learning_rate: float = 3e-3  # peak of a cosine schedule for AdamW
+    weight_decay: float = 1e-4  # decoupled, on kernels only
+    batch_size: int = 100  # examples per update over all devices
+    steps: int = 200  # updates
+
+
+State = gradients.State  # params: {"weights": ..., "stats": moments of batch norm}
+
+
+def network(config: Config, axis_name: str | None = None) -> Network:
+    """The module that a configuration describes."""
+    return Network(
+        classes=config.classes,
+        width=config.width,
+        slope=0.2 if config.activation == "leaky_relu" else 0.0,
+        batch_norm=config.batch_norm,
+        axis_name=axis_name,
+    )
 
 
 def optimizer(config: Config) -> optax.GradientTransformation:
     """AdamW with a cosine schedule over `config.steps`; decay on kernels only."""
+
+    def kernels(weights):
+        return jax.tree.map(lambda w: w.ndim > 1, weights)
+
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.steps)
-    kernels = lambda weights: jax.tree.map(lambda w: w.ndim > 1, weights)  # noqa: E731
     return optax.adamw(schedule, weight_decay=config.weight_decay, mask=kernels)
 
 
 def init(config: Config, key: jax.Array, batch) -> State:
     """Fresh state; `batch["x"]` gives the shape of the input."""
-    variables = Network(config).init(key, jnp.asarray(batch["x"][:1]))
+    variables = network(config).init(key, jnp.asarray(batch["x"][:1]))
     params = {"weights": variables["params"], "stats": variables.get("stats", {})}
-    opt_state = optimizer(config).init(params["weights"])
-    return State(jnp.zeros((), jnp.int32), params, opt_state, key)
+    return gradients.start(optimizer(config), key, params, trained="weights")
+
+
+def forward(
+    config: Config, params, x, weight=None, *, axis_name=None, features_only=False
+):
+    """`(outputs, new stats)`; `params` is `{"weights": ..., "stats": ...}`."""
+    variables = {"params": params["weights"], "stats": params["stats"]}
+    outputs, changed = network(config, axis_name).apply(
+        variables, x, weight, features_only=features_only, mutable=["stats"]
+    )
+    return outputs, changed.get("stats", {})
+
+
+def apply(config: Config, params, inputs, *, key: jax.Array | None = None):
+    """Outputs `[batch, classes]` in evaluation mode; nothing here is random."""
+    del key
+    return forward(config, params, inputs)[0]
+
+
+def features(config: Config, params, inputs):
+    """Penultimate activations `[batch, 4 width]`, what last-layer DIVA works on."""
+    return forward(config, params, inputs, features_only=True)[0]
+
+
+def fuse(config: Config, params):
+    """The same function without batch norm: `(config, params)`.
+
+    Folds the remembered moments, scale and shift into the layer before, as LQF does
+    before taking Jacobians. The result has no `stats`.
+    """
+    if not config.batch_norm:
+        return config, params
+    weights, fused = params["weights"], {}
+    for name, leaf in weights.items():
+        if name.startswith("layer"):
+            norm = name.replace("layer", "norm")
+            stats, affine = params["stats"][norm], weights[norm]
+            scale = affine["scale"] / jnp.sqrt(stats["var"] + BatchNorm.epsilon)
+            bias = affine["bias"] - stats["mean"] * scale
+            fused[name] = {"kernel": leaf["kernel"] * scale, "bias": bias}
+    fused["head"] = weights["head"]
+    return config._replace(batch_norm=False), {"weights": fused, "stats": {}}
 
 
 def loss(config: Config, params, batch, *, key=None, axis_name=None):
@@ -54,7 +126,7 @@ def loss(config: Config, params, batch, *, key=None, axis_name=None):
 
 def _sums(config, outputs, batch):
     target = config.target_scale * jax.nn.one_hot(batch["y"], config.classes)
-    values = jax.vmap(ridge.LOSSES[config.objective])(outputs, target)
+    values = jax.vmap(losses.LOSSES[config.objective])(outputs, target)
     weight = batch["weight"]
     correct = jnp.argmax(outputs, axis=1) == batch["y"]
     total = jnp.sum(weight * values)
@@ -65,7 +137,8 @@ def _sums(config, outputs, batch):
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """One update on a batch (see `loss`); `(State, {"loss", "accuracy"})`."""
 
-    def objective(weights):
+    def objective(weights, batch, key):
+        del key
         params = {"weights": weights, "stats": state.params["stats"]}
         outputs, stats = forward(
             config, params, batch["x"], batch["weight"], axis_name=axis_name
@@ -74,15 +147,13 @@ def train_step(config: Config, state: State, batch, *, axis_name=None):
         return total, (sums, stats)
 
     weights = state.params["weights"]
-    grads, (sums, stats) = jax.grad(objective, has_aux=True)(weights)
-    grads, sums = parallel.reduce((grads, sums), axis_name)
-    count = jnp.maximum(sums.pop("weight"), 1)
-    grads = jax.tree.map(lambda g: g / count, grads)
-    update = optimizer(config).update
-    updates, opt_state = update(grads, state.opt_state, weights)
+    grads, metrics, stats = gradients.mean_gradient(
+        objective, weights, batch, None, axis_name=axis_name
+    )
+    updates, opt_state = optimizer(config).update(grads, state.opt_state, weights)
     params = {"weights": optax.apply_updates(weights, updates), "stats": stats}
-    metrics = {name: value / count for name, value in sums.items()}
-    return State(state.step + 1, params, opt_state, state.key), metrics
+    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
+    return state, metrics
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):
