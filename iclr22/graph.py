@@ -3,6 +3,21 @@
 A graph here is one GraphsTuple: `nodes` are features (`[n, d]` or `sparse.Sparse`),
 `edges` are weights `[edges]`, both directions of an undirected edge are present, and
 edges are sorted by receiver, then sender.
+
+Messages go through `aggregate`, a product with a sparse matrix, and not through
+`jraph.segment_sum`: the product keeps the order of its entries and that of its gradient in
+a plan, made once, and is three to five times as fast on a CPU, forward and backward
+(`experiments/benchmarks/message_passing.py` measures it).
+
+Edges that are to be divided over devices are padded, by `pad_edges`, as jraph has it: the
+graph is followed by a second one, of one node without features to which all padding edges
+belong. Only the GraphsTuple knows of that node; whatever else a batch or a model has per
+node (labels, weights, embeddings, hidden layers) stays `[n]`. A stage therefore
+
+  takes its input from `features(graph)`, not from `graph.nodes`, and n from it;
+  sums over neighbours by `normalise` and `aggregate`, which take and return `[n, k]`;
+  pads by `padding(graph)` what else it indexes by senders or receivers: the padding node
+    is number n, one beyond the last.
 """
 
 from typing import NamedTuple
@@ -13,6 +28,7 @@ import jraph
 import numpy as np
 
 from iclr22 import parallel, sparse
+from iclr22.sparse import Array, Sparse
 
 
 class NodeData(NamedTuple):
@@ -24,6 +40,7 @@ class NodeData(NamedTuple):
       class_names: by label.
       node_names: `[n]` strings.
       masks: published splits, `train`, `valid`, `test`: bool `[splits, n]`; may be empty.
+      feature_names: of the columns of the features, if they have any.
     """
 
     graph: jraph.GraphsTuple
@@ -31,6 +48,44 @@ class NodeData(NamedTuple):
     class_names: tuple[str, ...]
     node_names: np.ndarray
     masks: dict[str, np.ndarray]
+    feature_names: tuple[str, ...] = ()
+
+
+class Links(NamedTuple):
+    """Edges of a graph."""
+
+    senders: Array  # [edges]
+    receivers: Array  # [edges]
+    weights: Array  # [edges]
+
+
+def links(graph: jraph.GraphsTuple) -> Links:
+    """The edges of a graph that has some; by its type a GraphsTuple may lack them."""
+    senders, receivers, weights = graph.senders, graph.receivers, graph.edges
+    assert senders is not None and receivers is not None
+    assert isinstance(weights, Array)
+    return Links(senders, receivers, weights)
+
+
+def make(
+    nodes: Array | Sparse, senders: Array, receivers: Array, weights: Array
+) -> jraph.GraphsTuple:
+    """One graph of these very edges, as int32 and float32; see `build`."""
+    n_node, n_edge = [size(nodes)], [len(senders)]
+    return _tuple(nodes, senders, receivers, weights, n_node=n_node, n_edge=n_edge)
+
+
+def _tuple(nodes, senders, receivers, weights, *, n_node, n_edge):
+    # jraph's annotations say JAX's arrays; NumPy's serve as well and stay on the host.
+    return jraph.GraphsTuple(
+        nodes=nodes,
+        edges=np.asarray(weights, np.float32),
+        senders=np.asarray(senders, np.int32),  # pyright: ignore[reportArgumentType]
+        receivers=np.asarray(receivers, np.int32),  # pyright: ignore[reportArgumentType]
+        n_node=np.asarray(n_node, np.int32),  # pyright: ignore[reportArgumentType]
+        n_edge=np.asarray(n_edge, np.int32),  # pyright: ignore[reportArgumentType]
+        globals=None,
+    )
 
 
 def build(
@@ -59,19 +114,7 @@ def build(
     first = np.ones(len(order), bool)
     first[1:] = np.diff(code[order]) > 0
     chosen = keep[order[first]]
-    return _tuple(features, senders[chosen], receivers[chosen], weights[chosen])
-
-
-def _tuple(nodes, senders, receivers, weights):
-    return jraph.GraphsTuple(
-        nodes=nodes,
-        edges=np.asarray(weights, np.float32),
-        senders=np.asarray(senders, np.int32),
-        receivers=np.asarray(receivers, np.int32),
-        n_node=np.asarray([size(nodes)], np.int32),
-        n_edge=np.asarray([len(senders)], np.int32),
-        globals=None,
-    )
+    return make(features, senders[chosen], receivers[chosen], weights[chosen])
 
 
 def size(nodes) -> int:
@@ -79,10 +122,25 @@ def size(nodes) -> int:
     return nodes.shape[0]
 
 
+def padding(graph) -> int:
+    """Number of padding nodes, 0 or 1; see `pad_edges`."""
+    return len(graph.n_node) - 1
+
+
+def features(graph):
+    """Features of the graph's own nodes, `[n, d]` or `sparse.Sparse`; no padding."""
+    if not padding(graph):
+        return graph.nodes
+    n = size(graph.nodes) - padding(graph)
+    if isinstance(graph.nodes, Sparse):
+        return sparse.resize(graph.nodes, n)
+    return graph.nodes[:n]
+
+
 def normalise_rows(nodes):
     """Features with rows that sum to 1 in absolute value; empty rows stay."""
-    if isinstance(nodes, sparse.Sparse):
-        rows = nodes.plan.rows
+    if isinstance(nodes, Sparse):
+        rows = np.asarray(nodes.plan.rows)
         sums = np.bincount(rows, np.abs(nodes.values), minlength=size(nodes))
         scale = 1 / np.where(sums > 0, sums, 1)
         return nodes._replace(values=(nodes.values * scale[rows]).astype(np.float32))
@@ -92,7 +150,7 @@ def normalise_rows(nodes):
 
 def select_edges(graph, keep) -> jraph.GraphsTuple:
     """The graph with only the edges of a mask `[edges]`."""
-    return _tuple(
+    return make(
         graph.nodes, graph.senders[keep], graph.receivers[keep], graph.edges[keep]
     )
 
@@ -110,7 +168,7 @@ def add_loops(graph) -> jraph.GraphsTuple:
     receivers = np.concatenate([graph.receivers, loops])
     weights = np.concatenate([graph.edges, np.ones(len(loops), np.float32)])
     order = np.lexsort((senders, receivers))
-    return _tuple(graph.nodes, senders[order], receivers[order], weights[order])
+    return make(graph.nodes, senders[order], receivers[order], weights[order])
 
 
 def degrees(graph) -> np.ndarray:
@@ -132,35 +190,59 @@ def plan(graph, blocks: int = 1) -> sparse.Plan:
 
 
 def pad_edges(graph, multiple: int) -> jraph.GraphsTuple:
-    """The graph with edges of weight 0 until their number divides by `multiple`."""
+    """The graph with edges of weight 0 until their number divides by `multiple`.
+
+    A graph whose edges divide stays as it is. Otherwise a padding graph of one node, whose
+    features are 0, and of the missing edges, from that node to itself, comes after it:
+    `n_node` is `[n, 1]`, `n_edge` `[edges, missing]`. A padded graph gets more edges of its
+    padding node. This is the last thing that is done to a graph on the host: the
+    functions above take one that is not padded.
+
+    `jraph.unpad_with_graphs` gives the graph back, apart from sparse features, which it
+    does not know: those are `features(graph)`.
+    """
     missing = -len(graph.senders) % multiple
-    last = np.full(missing, size(graph.nodes) - 1)
+    if not missing:
+        return graph
+    n, own = size(graph.nodes) - padding(graph), int(graph.n_edge[0])
     return _tuple(
-        graph.nodes,
-        np.concatenate([graph.senders, last]),
-        np.concatenate([graph.receivers, last]),
+        _with_rows(graph.nodes, n + 1),
+        np.concatenate([graph.senders, np.full(missing, n)]),
+        np.concatenate([graph.receivers, np.full(missing, n)]),
         np.concatenate([graph.edges, np.zeros(missing)]),
-    )._replace(n_edge=graph.n_edge)
+        n_node=[n, 1],
+        n_edge=[own, len(graph.senders) - own + missing],
+    )
+
+
+def _with_rows(nodes, rows: int):
+    """Features `[n, d]` followed by zeros, `[rows, d]`."""
+    if isinstance(nodes, Sparse):
+        return sparse.resize(nodes, rows)
+    return np.pad(nodes, ((0, rows - len(nodes)), (0, 0)))
 
 
 def aggregate(graph, weights, x, *, plan: sparse.Plan | None = None, axis_name=None):
     """Weighted sum of the senders' rows at each receiver: `[n, k]` to `[n, k]`.
 
     Args:
-      graph: its senders and receivers are used.
+      graph: its senders and receivers are used; it may be padded.
       weights: `[edges]`.
-      x: `[n, k]`, one row per node.
+      x: `[n, k]`, one row per node, without padding.
       plan: of these very edges: all, or under pmap those of this device. Without one, or
         with one of several blocks, edges may be divided by their sharding under jit.
       axis_name: under pmap, what the sum goes over.
     """
+    n = len(x)
+    if padding(graph):
+        x = jnp.pad(x, ((0, padding(graph)), (0, 0)))
     if plan is not None and len(plan.offsets) == len(x) + 1:
         summed = sparse.product(weights, plan, x)
     else:
         summed = sparse.segment_product(
             weights, graph.receivers, graph.senders, x, len(x), ascending=False
         )
-    return parallel.reduce(summed, axis_name)
+    return parallel.reduce(summed[:n], axis_name)
 
 
 def normalise(graph, weights, *, axis_name=None):

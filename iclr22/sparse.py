@@ -12,23 +12,25 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import sparse
 
+Array = jax.Array | np.ndarray  # on devices, or on the host
+
 
 class Plan(NamedTuple):
     """Where the entries of a matrix `[n, m]` lie, by row and by column; int32 arrays."""
 
-    rows: jax.Array  # [entries], ascending
-    columns: jax.Array  # [entries]
-    offsets: jax.Array  # [n + 1], where each row starts
-    order: jax.Array  # [entries], permutation that sorts by column, then row
-    transposed_rows: jax.Array  # [entries], columns[order]
-    transposed_columns: jax.Array  # [entries], rows[order]
-    transposed_offsets: jax.Array  # [m + 1]
+    rows: Array  # [entries], ascending
+    columns: Array  # [entries]
+    offsets: Array  # [n + 1], where each row starts
+    order: Array  # [entries], permutation that sorts by column, then row
+    transposed_rows: Array  # [entries], columns[order]
+    transposed_columns: Array  # [entries], rows[order]
+    transposed_offsets: Array  # [m + 1]
 
 
 class Sparse(NamedTuple):
     """A sparse matrix: its entries in the order of its plan."""
 
-    values: jax.Array  # [entries]
+    values: Array  # [entries]
     plan: Plan
 
     @property
@@ -75,6 +77,14 @@ def take(matrix: Sparse, index) -> Sparse:
     where = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], counts)
     columns = matrix.plan.columns[where]
     return from_rows(offsets, columns, matrix.values[where], matrix.shape[1])
+
+
+def resize(matrix: Sparse, rows: int) -> Sparse:
+    """The matrix with empty rows added at its end, or taken away there."""
+    offsets = matrix.plan.offsets[: rows + 1]
+    if len(offsets) <= rows:
+        offsets = np.pad(offsets, (0, rows + 1 - len(offsets)), mode="edge")
+    return matrix._replace(plan=matrix.plan._replace(offsets=offsets))
 
 
 def to_dense(matrix: Sparse) -> np.ndarray:

@@ -154,7 +154,7 @@ class GraphNetwork(nn.Module):
             keys = list(jax.random.split(key, len(keys)))
         kept = drop_edges(config, batch, keys.pop(), self.axis_name)
         edges = Edges(batch, kept, self.axis_name)
-        x, outputs, inner = batch["graph"].nodes, [], []
+        x, outputs, inner = graph.features(batch["graph"]), [], []
         framed = config.residual != "none"  # by linear maps, all layers equally wide
         if framed:
             x = drop(keys.pop(), x, config.dropout)
@@ -221,7 +221,9 @@ def drop_edges(config: "teacher.Config", batch, key, axis_name):
         edge_key = parallel.fold_axis(edge_key, axis_name)  # edges differ by device
         kept &= keep_mask(edge_key, kept.shape, config.drop_edge)[0]
     if config.drop_node:
-        nodes, _ = keep_mask(node_key, (graph.size(g.nodes),), config.drop_node)
+        n = graph.size(g.nodes) - graph.padding(g)
+        nodes, _ = keep_mask(node_key, (n,), config.drop_node)
+        nodes = jnp.pad(nodes, (0, graph.padding(g)))
         kept &= nodes[g.senders] & nodes[g.receivers]
     return jnp.where(kept | (g.senders == g.receivers), g.edges, 0.0)
 

@@ -7,11 +7,11 @@ import shutil
 
 import numpy as np
 import pytest
-from domain_helpers import Trap, check, same, table
+from data_helpers import Trap, check_domains, same_domains, table
 
 from iclr22 import data, errors, graph
-from iclr22.data import domains, download, images
-from iclr22.data.domains import climate
+from iclr22.data import checks, domains, download
+from iclr22.data.domains import climate, files, simulated
 
 FILES = importlib.resources.files(data) / "files"
 TPT48 = ("tpt48_east_west", "tpt48_north_south")
@@ -58,7 +58,7 @@ def test_published_domains(name, request):
     folder = None if name == "dg15" else request.getfixturevalue("shared") / "data"
     found = data.get(name).load(folder)
     n, edges, density, mean, deviation, sources, largest = PUBLISHED[name]
-    check(found, 100 * n, n, edges)
+    check_domains(found, 100 * n, n, edges)
     assert 2 * edges / (n * (n - 1)) == pytest.approx(density, abs=5e-5)
     np.testing.assert_allclose(found.x.mean(0, np.float64), mean, atol=1e-6)
     np.testing.assert_allclose(found.x.std(0, np.float64), deviation, atol=1e-6)
@@ -75,8 +75,8 @@ def test_published_domains(name, request):
 
 
 def test_bundled_dg15_is_the_published_one(shared):
-    bundled = images.read_npz(FILES / "dg15.npz")
-    whole = images.read_npz(shared / "data" / "grda" / "dg15.npz")
+    bundled = checks.read_npz(FILES / "dg15.npz")
+    whole = checks.read_npz(shared / "data" / "grda" / "dg15.npz")
     keys = {"x", "y", "domain", "adjacency", "angle", "source_domains"}
     assert bundled.keys() == keys  # the embeddings z have no licence
     for key, array in bundled.items():
@@ -93,16 +93,16 @@ def authors_pickle(arrays):
 
 
 def test_authors_pickle_of_dg60_equals_the_converted_copy(tmp_path, shared):
-    copy = images.read_npz(shared / "data" / "grda" / "dg60.npz")
+    copy = checks.read_npz(shared / "data" / "grda" / "dg60.npz")
     content = {
-        theirs: copy[ours].astype(np.float64) for ours, theirs in domains.KEYS.items()
+        theirs: copy[ours].astype(np.float64) for ours, theirs in files.KEYS.items()
     }
     content["data"] = np.asfortranarray(content["data"])
     path = tmp_path / "grda" / "toy_d60_spiral.pkl"
     path.parent.mkdir()
     path.write_bytes(authors_pickle(content))
     found = data.get("dg60").load(tmp_path)
-    same(found, data.get("dg60").load(shared / "data"))
+    same_domains(found, data.get("dg60").load(shared / "data"))
     for theirs in content:
         other = dict(content)
         other[theirs] = content[theirs] + 1e-9
@@ -138,7 +138,7 @@ def test_pickles_are_never_executed(tmp_path, monkeypatch, kind):
     path = tmp_path / "toy_d60_spiral.pkl"
     whole = authors_pickle({"data": np.arange(6.0).reshape(2, 3)})
     path.write_bytes(whole)
-    assert domains.read_pickle(path)["data"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert files.read_pickle(path)["data"].tolist() == [[0, 1, 2], [3, 4, 5]]
     if kind in HOSTILE:
         path.write_bytes(pickle.dumps(HOSTILE[kind], protocol=4))
     elif isinstance(kind, int):
@@ -152,13 +152,13 @@ def test_pickles_are_never_executed(tmp_path, monkeypatch, kind):
     assert not trap.exists()
 
 
-@pytest.mark.parametrize("kind", sorted(domains.KINDS))
+@pytest.mark.parametrize("kind", sorted(simulated.KINDS))
 @pytest.mark.parametrize("n, points", [(2, 2), (3, 7), (15, 100), (120, 10), (4, 999)])
 def test_drawn_domains_follow_the_rules(kind, n, points):
     found = data.generate_domains(
         np.random.default_rng(n), n, points, kind=kind, sources=min(6, n)
     )
-    check(found, n * points, n, len(found.graph.senders) // 2)
+    check_domains(found, n * points, n, len(found.graph.senders) // 2)
     assert off_centre(found).max() < 1 + 1e-5
     assert found.y.sum() == n * (points // 2) and found.sources.sum() == min(6, n)
     assert domains.hops(found.graph, np.arange(n) == 0).min() == 0  # connected
@@ -167,7 +167,7 @@ def test_drawn_domains_follow_the_rules(kind, n, points):
     unit = centres / away[:, None]
     assert (unit @ unit.T)[domains.adjacency(found.graph) > 0].min() >= 0.2
     angle = np.arctan2(unit[:, 1], unit[:, 0]) % (2 * np.pi)
-    spiral = domains.KINDS[kind]
+    spiral = simulated.KINDS[kind]
     np.testing.assert_allclose(away, 1 + spiral.spread * angle, atol=1e-4)
     assert angle.max() <= spiral.angles
 
@@ -197,11 +197,11 @@ def test_drawn_domains_depend_on_their_seed_alone():
     first, second, other = (
         data.generate_domains(np.random.default_rng(s)) for s in (3, 3, 4)
     )
-    same(first, second)
+    same_domains(first, second)
     assert not np.array_equal(first.x, other.x)
     drawn = data.get("dg60_drawn")
-    same(drawn.load(None), drawn.load(None))
-    check(drawn.load(None), 6000, 60, len(drawn.load(None).graph.senders) // 2)
+    same_domains(drawn.load(None), drawn.load(None))
+    check_domains(drawn.load(None), 6000, 60, len(drawn.load(None).graph.senders) // 2)
     assert drawn.load(None).sources.sum() == 6
 
 
@@ -232,7 +232,7 @@ def test_impossible_drawings_are_refused(options, message):
 def test_stand_ins_have_the_size_that_is_asked_for(name, size):
     found = data.get(name).synthetic(np.random.default_rng(0), size)
     edges = len(found.graph.senders) // 2
-    check(found, size, found.size, edges, 6 if name in climate.DATASETS else 2)
+    check_domains(found, size, found.size, edges, 6 if name in climate.DATASETS else 2)
     assert 0 < found.sources.sum() < found.size and np.isfinite(found.x).all()
     assert domains.hops(found.graph, found.sources).min() >= 0
 
@@ -263,7 +263,7 @@ def least_squares(found):
 )
 def test_tpt48_is_as_published(name, levels, error):
     found = data.get(name).load(None)
-    check(found, 24 * 133 + 24 * 12, 48, 105, features=6)
+    check_domains(found, 24 * 133 + 24 * 12, 48, 105, features=6)
     assert found.y.shape == (3480, 6) and found.regression and found.class_names == ()
     assert found.standardise is False and found.domain_names[:3].tolist() == [
         *("AL", "AR", "AZ")
@@ -322,7 +322,7 @@ def test_months_to_be_predicted_are_not_in_the_scale(tmp_path, name):
         return climate.read_tpt48(tmp_path, climate.TASKS[name])
 
     after = changed("2010-09")
-    same(after._replace(y=before.y), before)
+    same_domains(after._replace(y=before.y), before)
     where = np.argwhere(after.y != before.y)
     first = np.flatnonzero(before.domain_names[before.domain] == state)[0]
     assert where.tolist() == [[first + 2, 2]]  # third year, third month of output
@@ -335,9 +335,9 @@ def test_months_to_be_predicted_are_not_in_the_scale(tmp_path, name):
 )
 def test_tpt48_as_classes(name, counts):
     numbers, found = data.get(name).load(None), data.get(f"{name}_classes").load(None)
-    check(found, 3480, 48, 105, features=6)
+    check_domains(found, 3480, 48, 105, features=6)
     assert found.class_names == climate.CLASSES and not found.regression
-    same(found._replace(y=numbers.y, class_names=()), numbers)
+    same_domains(found._replace(y=numbers.y, class_names=()), numbers)
     source = found.sources[found.domain]
     assert np.ptp(np.bincount(found.y[source])) <= 1  # thirds
     assert np.bincount(found.y[~source]).tolist() == counts

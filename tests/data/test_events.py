@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from iclr22 import data, errors
-from iclr22.data import events
-from iclr22.data.events import files as event_files
-from iclr22.data.events import own as own_events
+from iclr22.data import checks, events
+from iclr22.data.events import own, published
 from iclr22.data.events import simulated as simulated_events
 from iclr22.recurrent_intensity import requests
 
@@ -198,7 +197,7 @@ def test_movielens_copies_are_the_published_logs(shared, name, users, items):
     found = data.get(name).load(shared / "data")
     told = events.describe(found)
     assert (told["users"], told["items"]) == (users, items)
-    assert told["events"] == event_files.PUBLISHED[name].count
+    assert told["events"] == published.PUBLISHED[name].count
     assert told["repeat_rate"] == told["duplicates"] == 0
 
 
@@ -234,7 +233,7 @@ def test_own_events_are_the_same_for_any_size_of_block(tmp_path, monkeypatch):
     rows = "".join(f"u{a},i{b},{b}\n" for a, b in rng.integers(0, 9, (50, 2)))
     path = write(tmp_path, "e.csv", "user,item,timestamp\n" + rows)
     whole = data.load_own_events(path)
-    monkeypatch.setattr(data.checks, "ROWS", 7)
+    monkeypatch.setattr(checks, "ROWS", 7)
     for one, other in zip(whole[:5], data.load_own_events(path)[:5], strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -265,7 +264,9 @@ def test_own_events_that_cannot_be_read_are_refused(tmp_path, text, message):
 
 
 def test_own_events_missing_or_in_an_unknown_unit_are_refused(tmp_path, caplog):
-    with pytest.raises(errors.InputError, match="found no such file"):
+    with pytest.raises(
+        errors.InputError, match="columns user, item, timestamp; found none there"
+    ):
         data.load_own_events(tmp_path / "none.csv")
     path = write(tmp_path, "e.csv", "user,item,timestamp\na,b,1700000000000\n")
     with pytest.raises(errors.InputError, match="Unknown unit of timestamps 'sec'"):
@@ -389,4 +390,4 @@ def test_numbers_that_give_no_process_are_refused(fields, message):
 
 
 def test_own_unit_names_are_those_of_horizons():
-    assert own_events.UNITS.items() - requests.UNITS.items() == {("ms", 1e-3)}
+    assert own.UNITS.items() - requests.UNITS.items() == {("ms", 1e-3)}

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from domain_helpers import Trap, check, same, table
+from data_helpers import Trap, check_domains, column, same_domains, table
 
 from iclr22 import data, errors
 from iclr22.data import domains
@@ -46,15 +46,6 @@ def arrays(path, **content):
     return path
 
 
-def column(rows, name, cells):
-    """The rows with other cells in a column; None takes the column away."""
-    j = rows[0].index(name)
-    if cells is None:
-        return [row[:j] + row[j + 1 :] for row in rows]
-    cells = [name, *cells]
-    return [row[:j] + [c] + row[j + 1 :] for row, c in zip(rows, cells, strict=True)]
-
-
 def load(folder, samples=SAMPLES, graph=EDGES, **options):
     """Rows are written as tables, dicts as .npz, arrays as .npy."""
     paths = []
@@ -71,11 +62,11 @@ def load(folder, samples=SAMPLES, graph=EDGES, **options):
 
 def test_own_tables_come_back(tmp_path, warned):
     found = load(tmp_path, sources=["north"])
-    check(found, 5, 3, 2)
+    check_domains(found, 5, 3, 2)
     assert found.domain_names.tolist() == ["north", "south", "west"]
     assert found.domain.tolist() == [0, 1, 0, 2, 2]
     assert found.x.tolist() == [[1, 2], [3, 4.5], [-5, 6], [7, 8], [9, 10]]
-    assert found.class_names == ("cat", "dog")
+    assert found.class_names == ("cat", "dog") and found.feature_names == ("a", "b")
     assert found.y.tolist() == [0, -1, 1, -1, 0]  # that of west is kept, for scoring
     assert found.sources.tolist() == [True, False, False]
     np.testing.assert_array_equal(domains.adjacency(found.graph), MATRIX)
@@ -87,8 +78,8 @@ def test_own_tables_come_back(tmp_path, warned):
 
 def test_own_graph_in_every_form(tmp_path):
     plain = load(tmp_path)
-    same(load(tmp_path, graph=MATRIX), plain)
-    same(load(tmp_path, graph={"adjacency": MATRIX}), plain)
+    same_domains(load(tmp_path, graph=MATRIX), plain)
+    same_domains(load(tmp_path, graph={"adjacency": MATRIX}), plain)
     order = [2, 0, 1]
     named = {"adjacency": MATRIX[order][:, order], "names": ["west", "north", "south"]}
     found = load(tmp_path, graph=named)
@@ -97,14 +88,16 @@ def test_own_graph_in_every_form(tmp_path):
     spread = [[f' "{cell}"' if i else cell for i, cell in enumerate(r)] for r in EDGES]
     text = "\r\n".join(",".join(map(str.strip, row)) for row in spread)
     (tmp_path / "e.csv").write_text("\ufeff" + text, encoding="utf-8", newline="")
-    same(data.load_own_domains(tmp_path / "samples.csv", tmp_path / "e.csv"), plain)
+    same_domains(
+        data.load_own_domains(tmp_path / "samples.csv", tmp_path / "e.csv"), plain
+    )
     unweighted = load(tmp_path, graph=column(EDGES, "weight", None))
     assert set(unweighted.graph.edges.tolist()) == {1.0}
 
 
 def test_own_graph_from_coordinates(tmp_path):
     found = load(tmp_path, graph=PLACES, neighbors=1)
-    check(found, 5, 3, 2)  # of west and south each other, of north south
+    check_domains(found, 5, 3, 2)  # of west and south each other, of north south
     assert found.graph.nodes.tolist() == [[5, 0], [1, 0], [0, 0]]  # as names sort
     assert domains.adjacency(found.graph)[0].tolist() == [0, 1, 0]
     whole = load(tmp_path, graph=PLACES)  # more neighbours than there are
@@ -133,14 +126,14 @@ def test_own_domains_that_are_numbers_sort_as_numbers(tmp_path):
         {"y": np.array([0.0, 1, -1, 1])},
         {"class_names": np.array(["0", "1"])},
     ):
-        same(load(tmp_path, samples | changes, chain), plain)
+        same_domains(load(tmp_path, samples | changes, chain), plain)
     assert load(tmp_path, samples, chain, sources=[10]).sources.sum() == 1
 
 
 def test_own_regression(tmp_path):
     rows = column(SAMPLES, "label", ["1", "", "-2.5", "", "3"])
     found = load(tmp_path, rows, regression=True)
-    check(found, 5, 3, 2)
+    check_domains(found, 5, 3, 2)
     assert found.regression and found.class_names == () and found.y.shape == (5, 1)
     np.testing.assert_array_equal(found.y[:, 0], [1, np.nan, -2.5, np.nan, 3])
     several = [
@@ -150,8 +143,8 @@ def test_own_regression(tmp_path):
     np.testing.assert_array_equal(both.y[:, 1], [5, np.nan, 6, np.nan, 7])
     assert both.x.shape == (5, 2) and both.sources.tolist() == [True, False, True]
     samples = {"x": both.x, "y": both.y, "domain": both.domain_names[both.domain]}
-    same(load(tmp_path, samples, regression=True), both)
-    same(load(tmp_path, samples | {"y": both.y[:, 0]}, regression=True), found)
+    same_domains(load(tmp_path, samples, regression=True), both)
+    same_domains(load(tmp_path, samples | {"y": both.y[:, 0]}, regression=True), found)
     whole = load(tmp_path, samples | {"y": np.arange(5)}, regression=True)
     assert whole.y.ravel().tolist() == [0, 1, 2, 3, 4]
 

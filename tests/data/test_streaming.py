@@ -8,7 +8,7 @@ import helpers
 import jax
 import numpy as np
 import pytest
-import test_loop
+import toy_method
 
 from iclr22 import errors, loop, parallel
 from iclr22.data import batching, streaming
@@ -86,8 +86,8 @@ def test_bad_files_are_refused(tmp_path):
 @pytest.mark.parametrize("scan", [1, 3])
 def test_prefetch_changes_no_number_also_when_resumed(tmp_path, mode, scan):
     options = {"mode": mode, "scan": scan}
-    plain = test_loop.fit(tmp_path / "a", prefetch=0, **options)
-    ahead = test_loop.fit(tmp_path / "b", prefetch=4, **options)
+    plain = toy_method.fit(tmp_path / "a", prefetch=0, **options)
+    ahead = toy_method.fit(tmp_path / "b", prefetch=4, **options)
     helpers.assert_trees_close(plain, ahead, rtol=0)
     seen = []
 
@@ -95,12 +95,12 @@ def test_prefetch_changes_no_number_also_when_resumed(tmp_path, mode, scan):
         seen.append(step)
         if step == 13:
             raise KeyboardInterrupt
-        return test_loop.BATCHES(step)
+        return toy_method.BATCHES(step)
 
     with pytest.raises(KeyboardInterrupt):
-        test_loop.fit(tmp_path / "c", cut, prefetch=4, **options)
+        toy_method.fit(tmp_path / "c", cut, prefetch=4, **options)
     assert not threads()
-    resumed = test_loop.fit(tmp_path / "c", prefetch=4, **options)  # in an epoch
+    resumed = toy_method.fit(tmp_path / "c", prefetch=4, **options)  # in an epoch
     helpers.assert_trees_close(plain, resumed, rtol=0)
     lines = [(tmp_path / x / "metrics.jsonl").read_bytes() for x in "abc"]
     assert lines[0] == lines[1] == lines[2]
@@ -112,14 +112,14 @@ def test_thread_makes_batches_in_order_and_not_too_many():
 
     def source(step):
         seen.append((step, threading.current_thread().name))
-        return test_loop.BATCHES(step)
+        return toy_method.BATCHES(step)
 
     def review(state, _):
         most.append(len(seen) - int(state.step))
         return state
 
     plan = plan._replace(evaluate_every=1)
-    loop.fit(test_loop.TOY, test_loop.CONFIG, source, plan, review=review)
+    loop.fit(toy_method.TOY, toy_method.CONFIG, source, plan, review=review)
     assert seen[1:] == [(step, "batches") for step in range(12)]
     assert max(most) <= 1 + 2 + 1  # the first for the shapes, two that wait, one made
     assert not threads()
@@ -130,7 +130,7 @@ def test_thread_ends_with_the_loop_whoever_fails(where):
     def source(step):
         if where == "source" and step == 5:
             raise ValueError("the disk is gone")
-        return test_loop.BATCHES(step)
+        return toy_method.BATCHES(step)
 
     def review(state, _):
         if where == "loop" and int(state.step) == 5:
@@ -139,7 +139,7 @@ def test_thread_ends_with_the_loop_whoever_fails(where):
 
     plan = loop.Schedule(20, evaluate_every=1)
     with pytest.raises(ValueError, match="the disk is gone"):
-        loop.fit(test_loop.TOY, test_loop.CONFIG, source, plan, review=review)
+        loop.fit(toy_method.TOY, toy_method.CONFIG, source, plan, review=review)
     assert not threads()
 
 
@@ -163,7 +163,7 @@ def test_waiting_is_told_and_a_thread_takes_it_away():
 
     def source(step):
         time.sleep(0.01)
-        return test_loop.BATCHES(step)
+        return toy_method.BATCHES(step)
 
     def review(state, _):
         time.sleep(0.02)
@@ -174,7 +174,10 @@ def test_waiting_is_told_and_a_thread_takes_it_away():
         plan = loop.Schedule(15, evaluate_every=1, prefetch=ahead)
         for _ in range(2):  # the first compiles
             loop.fit(
-                *(test_loop.TOY, test_loop.CONFIG, source, plan),
+                toy_method.TOY,
+                toy_method.CONFIG,
+                source,
+                plan,
                 review=review,
                 watch=lambda times, ahead=ahead: shares.update({ahead: times}),
             )
@@ -191,16 +194,16 @@ def test_thread_sees_wide_numbers_where_the_caller_does():
 
 
 def test_files_can_be_trained_on_like_arrays(tmp_path):
-    data = test_loop.data(40)
+    data = toy_method.data(40)
     for name, x in data.items():
         for i, part in enumerate(np.split(x, [15])):
             np.save(tmp_path / f"{name}-{i}.npy", part)
     files = streaming.open_folder(tmp_path)
     assert len(files["x"]) == 40 and files["x"].shape == (40, 3)
-    stream = streaming.make(files, 16, block=4, seed=1, devices=test_loop.COUNT)
-    assert np.all(np.isfinite(test_loop.fit(None, stream).params))
+    stream = streaming.make(files, 16, block=4, seed=1, devices=toy_method.COUNT)
+    assert np.all(np.isfinite(toy_method.fit(None, stream).params))
     held, mapped = (
-        batching.make(x, 16, seed=1, devices=test_loop.COUNT) for x in (data, files)
+        batching.make(x, 16, seed=1, devices=toy_method.COUNT) for x in (data, files)
     )
     for step in (0, 2, 4):  # files stand for arrays wherever rows are asked for
         helpers.assert_trees_close(held(step), mapped(step), rtol=0)

@@ -7,8 +7,7 @@ import pytest
 
 from iclr22 import data, errors
 from iclr22.data import tracks
-from iclr22.data.tracks import files as track_files
-from iclr22.data.tracks import sportvu
+from iclr22.data.tracks import published, sportvu
 from iclr22.trajectory_shapley import windows as lib
 
 COUNTS = {  # windows of test, train, valid; neighbours: mean, most, share with <= 10
@@ -101,9 +100,9 @@ def test_stanford_drone_is_split_by_video(shared):
 
 
 def test_text_files_of_eth_ucy_give_what_the_copy_gives(shared, tmp_path, monkeypatch):
-    copy = track_files.load_eth_ucy(shared / "data")
+    copy = published.load_eth_ucy(shared / "data")
     (tmp_path / "eth_ucy").mkdir()
-    for number, (name, file) in enumerate(track_files.FILES.items()):
+    for number, (name, file) in enumerate(published.FILES.items()):
         rows = copy.recording == number
         lines = np.column_stack([copy.frame[rows] * 10, copy.agent[rows]])
         text = [
@@ -112,8 +111,8 @@ def test_text_files_of_eth_ucy_give_what_the_copy_gives(shared, tmp_path, monkey
         ]
         place = tmp_path / "eth_ucy" / file.url.rpartition("/")[2]
         place.write_text("".join(text[::-1]))
-        monkeypatch.setitem(track_files.FILES, name, data.File(file.url))
-    found = track_files.load_eth_ucy(tmp_path)
+        monkeypatch.setitem(published.FILES, name, data.File(file.url))
+    found = published.load_eth_ucy(tmp_path)
     for one, other in zip(found, copy, strict=True):
         np.testing.assert_array_equal(one, other)
     place = tmp_path / "eth_ucy" / "crowds_zara03.txt"
@@ -122,7 +121,7 @@ def test_text_files_of_eth_ucy_give_what_the_copy_gives(shared, tmp_path, monkey
     with pytest.raises(
         errors.InputError, match="crowds_zara03 of ETH-UCY.*found other"
     ):
-        track_files.load_eth_ucy(tmp_path)
+        published.load_eth_ucy(tmp_path)
     place.write_text("780 1 x 3.5\n")
     with pytest.raises(errors.InputError, match="lines of four numbers"):
         data.read_eth_ucy(place)
@@ -399,7 +398,7 @@ def test_own_tables_that_are_refused(tmp_path, text, message):
 
 
 def test_own_files_and_arguments_that_are_refused(tmp_path):
-    with pytest.raises(errors.InputError, match="found no such file"):
+    with pytest.raises(errors.InputError, match="columns scene, .*; found none there"):
         data.load_own_tracks(tmp_path / "none.csv")
     path = table(tmp_path, TABLE)
     with pytest.raises(errors.InputError, match="dt and radius above 0"):

@@ -1,14 +1,15 @@
-"""What tests of published and of the user's own domains share."""
+"""What tests of data share: tables, traps, graphs and domains that are alike."""
 
 import csv
 import os
 
 import numpy as np
 
+from iclr22 import sparse
 from iclr22.data import domains
 
 
-def check(found, n, size, edges, features=2):
+def check_domains(found, n, size, edges, features=2):
     """Types, shapes and the graph."""
     assert found.size == size == len(found.domain_names) == found.graph.n_node
     assert found.x.shape == (n, features) and found.x.dtype == np.float32
@@ -25,7 +26,7 @@ def check(found, n, size, edges, features=2):
     assert np.all((found.graph.edges > 0) & (found.graph.edges <= 1))
 
 
-def same(a, b):
+def same_domains(a, b):
     """Two `DomainData` hold the same arrays."""
     assert a.class_names == b.class_names and a.standardise == b.standardise
     pairs = [(getattr(a, k), getattr(b, k)) for k in ("x", "y", "domain", "sources")]
@@ -35,6 +36,37 @@ def same(a, b):
         if one is not None:
             np.testing.assert_array_equal(one, other)
             assert one.dtype == other.dtype
+
+
+def same_graph(a, b):
+    """Two `NodeData` hold the same arrays."""
+    assert a.class_names == b.class_names and a.masks.keys() == b.masks.keys()
+    assert isinstance(a.graph.nodes, sparse.Sparse) == isinstance(
+        b.graph.nodes, sparse.Sparse
+    )
+    pairs = [(a.labels, b.labels), (a.node_names, b.node_names)]
+    pairs += [(a.masks[split], b.masks[split]) for split in a.masks]
+    pairs += [(getattr(a.graph, k), getattr(b.graph, k)) for k in a.graph._fields[1:-2]]
+    nodes = (x.graph.nodes for x in (a, b))
+    if isinstance(a.graph.nodes, sparse.Sparse):
+        x, y = nodes
+        assert x.shape == y.shape
+        pairs += [(x.values, y.values), *zip(x.plan, y.plan, strict=True)]
+    else:
+        pairs.append(tuple(nodes))
+    for one, other in pairs:
+        if one is not None:
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype or one.dtype.kind == other.dtype.kind == "U"
+
+
+def column(rows, name, values):
+    """The rows with other cells in a column; None takes the column away."""
+    j = rows[0].index(name)
+    if values is None:
+        return [row[:j] + row[j + 1 :] for row in rows]
+    cells = [name, *values]
+    return [row[:j] + [c] + row[j + 1 :] for row, c in zip(rows, cells, strict=True)]
 
 
 def table(path, rows):
