@@ -3,7 +3,8 @@
 `Options` is a NamedTuple of settings and of configurations, NamedTuples themselves. Its
 class attribute `MAIN` names the field whose flags have bare names (`--learning_rate`);
 those of other configurations are dotted (`--bpr.learning_rate`). Fields that a class lists
-in `RESOLVED` have no flag: the data, the task or the variant decide them.
+in `RESOLVED` have no flag: the data, the task or the variant decide them. A dotted name
+there (`gru.heads`) is a field of one configuration, which others of its class may read.
 
 A comment beside a field, or the lines of comment right above it, are its help.
 """
@@ -34,17 +35,27 @@ class Field(NamedTuple):
     help: str
 
 
-def fields(options, prefix: str = "", path: tuple[str, ...] = ()) -> Iterator[Field]:
-    """All options with a flag, those of configurations after the field's own place."""
+def fields(
+    options,
+    prefix: str = "",
+    path: tuple[str, ...] = (),
+    resolved: tuple[str, ...] = (),
+) -> Iterator[Field]:
+    """All options with a flag, those of configurations after the field's own place.
+
+    Args:
+      resolved: names without a flag besides those of `RESOLVED`.
+    """
     hints = typing.get_type_hints(type(options))
     helps = field_comments(type(options))
-    without = getattr(options, "RESOLVED", ())
+    without = (*resolved, *getattr(options, "RESOLVED", ()))
     main = getattr(options, "MAIN", "")
     for name, default in options._asdict().items():
         here = (*path, name)
         if hasattr(default, "_fields"):
-            inner = prefix if name == main else f"{prefix}{name}."
-            yield from fields(default, inner, here)
+            inner, dotted = prefix if name == main else f"{prefix}{name}.", f"{name}."
+            below = (x.removeprefix(dotted) for x in without if x.startswith(dotted))
+            yield from fields(default, inner, here, tuple(below))
         elif name not in without:
             yield Field(prefix + name, here, default, hints[name], helps[name])
 

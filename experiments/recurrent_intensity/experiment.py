@@ -1,36 +1,28 @@
-r"""Recurrent intensity modeling: items for users, users for items, campaigns (ICLR 2022,
-OpenReview TZeArecH2Nf).
+"""What the recurrent intensity experiment does and with which options; see `__main__`."""
 
-  python -m experiments.recurrent_intensity                      # generated log, a minute
-  python -m experiments.recurrent_intensity --quick              # seconds
-  python -m experiments.recurrent_intensity --dataset=ml100k --seeds=3      # the claim
-  python -m experiments.recurrent_intensity --events=events.csv --horizon=7d
-  python -m experiments.recurrent_intensity --events=events.csv --horizon=7d \
-      --task=audience --items=A,B --top=500                      # whom to tell about A, B
-  python -m experiments.recurrent_intensity --events=events.csv --task=recommend --top=10
-  python -m experiments.recurrent_intensity --events=events.csv --task=campaign \
-      --budgets=budgets.csv --contacts=2                         # a plan and a price table
-
-events.csv has a header with `user`, `item`, `timestamp` (numbers or ISO 8601); other columns
-are ignored. budgets.csv has `item` and `users`, how many to tell at most (--bound=lower: at
-least); items without a line are not part of the campaign.
-"""
-
-from typing import Literal, NamedTuple
+import os
+from typing import Any, Literal, NamedTuple
 
 from experiments import run as runner
-from experiments.recurrent_intensity import compare as studies
-from experiments.recurrent_intensity import use
+from experiments.options import Experiment, Use
+from experiments.recurrent_intensity import paper
+from experiments.recurrent_intensity.audience import audience
+from experiments.recurrent_intensity.campaign import campaign
+from experiments.recurrent_intensity.compare import compare
+from experiments.recurrent_intensity.recommend import recommend
 from iclr22 import errors
-from iclr22.recurrent_intensity import pipeline, sequence
+from iclr22.recurrent_intensity import pipeline, requests
 
 
-class Settings(NamedTuple):
+class Options(NamedTuple):
     """What to do, on which log, with which models."""
 
+    MAIN = "models"
+
+    models: pipeline.Options = pipeline.Options()
     # what is done; see the examples above
     task: Literal["compare", "audience", "recommend", "campaign"] = "compare"
-    variant: tuple[str, ...] = studies.TABLE  # item models and products in the table
+    variant: tuple[str, ...] = paper.TABLE  # item models and products in the table
     events: str = ""  # your own log: .csv with user, item, timestamp
     unit: str = "s"  # of numbers in your timestamps: ms, s, min, h or d
     # all users tested from one time on, or half of them after a while
@@ -39,15 +31,14 @@ class Settings(NamedTuple):
     split_seed: int = -1
     horizon: str = ""  # time ahead that counts, such as 7d; a tenth of the log if empty
     second_half: bool = False  # only the later half of each user's events, as in ML-1M
-    exclude_train: bool = False  # items that a user had are not chosen again
     least_history: int = 1  # past events of a user state that is scored
     least_events: int = 1  # training events of an item that is scored
     k: int = 0  # items per user state; 0: 1 % of the items
     c: int = 0  # user states per item; 0: 1 % of them
-    transformer_rate: float = 0.012  # Adagrad, of the Transformer; released: 0.025
     sweep: tuple[str, ...] = ("rnn", "rnn_hp")  # variants of the trade-off figure
     multipliers: tuple[float, ...] = (0.0, 0.3, 0.7, 1.0, 3.0, 10.0)  # of budgets in it
-    model: str = "rnn_hp"  # variant that audience, recommend and campaign use
+    # variant that audience, recommend and campaign use, or model.npz of an earlier run
+    model: str = "rnn_hp"
     # names of items for --task=audience; else the ten largest
     items: tuple[str, ...] = ()
     users: tuple[str, ...] = ()  # names of users for --task=recommend; all if empty
@@ -57,66 +48,114 @@ class Settings(NamedTuple):
     bound: Literal["upper", "lower"] = "upper"  # what the users of an item in it are
 
 
-STUDIES = {
-    "compare": studies.compare,
-    "audience": use.audience,
-    "recommend": use.recommend,
-    "campaign": use.campaign,
-}
+def study(run: runner.Run) -> None:
+    """One of the tasks."""
+    studies = {
+        "compare": compare,
+        "audience": audience,
+        "recommend": recommend,
+        "campaign": campaign,
+    }
+    studies[run.options.task](run)
+
+
+def check(options: Options) -> None:
+    """Refuse what would fail after long work."""
+    for name in (*options.variant, *options.sweep):
+        if name not in pipeline.VARIANTS:
+            raise errors.nearest(name, pipeline.VARIANTS, "variant")
+    model = options.model
+    if model not in pipeline.VARIANTS and not os.path.exists(model):
+        if model.endswith(".npz") or "/" in model:
+            raise errors.InputError(f"no such file: {model}")
+        raise errors.nearest(model, pipeline.VARIANTS, "variant")
+    if options.horizon:
+        requests.parse_horizon(options.horizon)
+    if options.task == "compare" and options.split == "user" and options.horizon:
+        raise errors.InputError(
+            "--horizon is for --split=temporal: the user split takes the median span "
+            "of its users"
+        )
+    if options.task == "campaign" and not options.budgets:
+        raise errors.InputError(
+            "--task=campaign needs --budgets=budgets.csv with columns item, users"
+        )
+
+
+def _both(**fields: Any) -> dict[str, Any]:
+    """A preset of both networks."""
+    return fields | {f"transformer.{name}": x for name, x in fields.items()}
+
 
 _MOVIES = {"split": "user", "second_half": True, "exclude_train": True}
-_SMALL = {"width": 32, "layers": 1, "length": 128, "chunk": 128, "batch": 32}
+_SMALL = {
+    **_both(width=32, layers=1, length=128, batch=32, epochs=8),
+    "chunk": 128,
+    "learning_rate": 0.1,
+    "transformer.learning_rate": 0.05,
+    "horizon": "14d",
+}
+_QUICK = {
+    **_both(width=16, layers=1, length=32, epochs=2),
+    "chunk": 32,
+    "als.iterations": 5,
+    "variant": ("pop", "hp", "als", "rnn", "rnn_hp"),
+    "sweep": ("rnn_hp",),
+}
 PRESETS = {
-    "simulated": _SMALL | {"epochs": 8, "learning_rate": 0.1, "horizon": "14d"},
+    "simulated": _SMALL,
     "ml100k": _MOVIES,
     "ml1m": _MOVIES,
     "ml_latest_small": _MOVIES,
     "yoochoose": {"split": "user", "least_history": 4, "least_events": 10},
 }
-PRESETS["simulated"] |= {"transformer_rate": 0.05}
-DATASETS = ("simulated", "ml100k", "ml1m", "ml_latest_small", "yoochoose")
+_USING = ("audience", "recommend", "campaign")
+_ALL = tuple(pipeline.VARIANTS)
+_COMPARE: dict[str, tuple] = {"task": ("compare",)}
 
 
-def _headlines():
-    """What, (data set, setting, variant, metric), the paper's number."""
-    names = {"item/precision": "items for users", "user/precision": "users for items"}
-    for dataset, setting, variants in (
-        ("simulated", "temporal", ("pop", "rnn", "rnn_hp", "true")),
-        ("ml100k", "user 0, exclude_train", ("rnn", "rnn_hp")),
-        ("ml100k", "user, exclude_train", studies.TABLE),
-    ):
-        for variant in variants:
-            for metric, what in names.items():
-                key = (dataset, setting, variant, metric)
-                yield f"{variant}, {what}, precision [%]", key, ""
-
-
-HEADLINES = list(_headlines())
-
-
-def study(run: runner.Run) -> None:
-    """One of the tasks."""
-    settings = run.settings
-    for name in (*settings.variant, *settings.sweep, settings.model):
-        if name not in pipeline.VARIANTS:
-            raise errors.nearest(name, pipeline.VARIANTS, "variant")
-    if run.quick:
-        run.config = run.config._replace(
-            epochs=2, width=16, layers=1, length=32, chunk=32
-        )
-        if settings.variant == studies.TABLE:
-            run.settings = settings._replace(variant=studies.QUICK, sweep=("rnn_hp",))
-    STUDIES[settings.task](run)
-
-
-if __name__ == "__main__":
-    runner.main(
-        study,
-        method="recurrent_intensity",
-        config=sequence.Config(),
-        settings=Settings(),
-        datasets=DATASETS,
-        presets=PRESETS,
-        own_data="events",
-        seeds=1,
+def _read_by(item_models: tuple[str, ...], *flags: str) -> tuple[Use, ...]:
+    """Flags of these item models."""
+    variants = tuple(v for v, (x, _) in pipeline.VARIANTS.items() if x in item_models)
+    return (
+        Use(flags, _COMPARE | {"variant": variants}),
+        Use(flags, _COMPARE | {"sweep": variants}),
+        Use(flags, {"task": _USING, "model": variants}),
     )
+
+
+_GRU = ("width", "layers", "length", "chunk", "group", "learning_rate")
+_GRU += ("factor", "patience", "batch", "epochs")
+USES = (
+    *_read_by(("rnn",), *_GRU),
+    *_read_by(("transformer",), "transformer.*"),
+    *_read_by(("als",), "als.*"),
+    *_read_by(("logistic_mf",), "logistic_mf.*"),
+    *_read_by(("bpr", "bpr_item", "bpr_user"), "bpr.*"),
+    *_read_by(("graph_conv", "graph_conv_extra"), "graph_conv.*"),
+    *_read_by(("lda",), "lda.*"),
+    Use(("variant", "sweep", "split", "k", "c"), _COMPARE),
+    Use(("split_seed",), _COMPARE | {"split": ("user",)}),
+    Use(("multipliers",), _COMPARE | {"sweep": _ALL}),
+    Use(("horizon", "exclude_train", "least_events"), _COMPARE),
+    Use(("horizon", "exclude_train", "least_events"), {"task": _USING, "model": _ALL}),
+    Use(("model",), {"task": _USING}),
+    Use(("items",), {"task": ("audience",)}),
+    Use(("users",), {"task": ("recommend",)}),
+    Use(("top",), {"task": ("audience", "recommend")}),
+    Use(("budgets", "contacts", "bound"), {"task": ("campaign",)}),
+    Use(("unit",), {"own": ("yes",)}),
+)
+EXPERIMENT = Experiment(
+    method="recurrent_intensity",
+    study=study,
+    options=Options(),
+    datasets=("simulated", "ml100k", "ml1m", "ml_latest_small", "yoochoose"),
+    presets=PRESETS,
+    choices={"split=user": {"horizon": ""}},
+    quick={"": _QUICK},
+    uses=USES,
+    check=check,
+    own_data="events",
+    seeds=1,
+)

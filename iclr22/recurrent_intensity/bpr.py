@@ -17,10 +17,11 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
-from iclr22 import errors, loop, parallel, plateau
+from iclr22 import errors, gradients, loop, parallel, plateau
 from iclr22.data import batching
-from iclr22.recurrent_intensity import factorization, negatives
+from iclr22.recurrent_intensity import factorization, losses, negatives
 
 VALID_SHARE = 5  # one pair in so many says which state is kept
 
@@ -28,8 +29,10 @@ VALID_SHARE = 5  # one pair in so many says which state is kept
 class Config(NamedTuple):
     """Hyper-parameters, as released; `scale` and what to keep are this project's own."""
 
-    users: int = 0  # rows; set from the data
-    items: int = 0  # columns; set from the data
+    RESOLVED = ("users", "items", "side")  # by the data and the variant
+
+    users: int = 0  # rows
+    items: int = 0  # columns
     side: Literal["both", "item", "user"] = "both"  # of the negatives
     factors: int = 32  # width of vectors
     scale: float = 0.1  # deviation of initial vectors
@@ -45,29 +48,43 @@ class Config(NamedTuple):
     epochs: int = 50  # passes over the pairs
 
 
-class State(NamedTuple):
-    """Training state; arrays only."""
+State = gradients.State  # params: users, items [n, d]; user_bias, item_bias [n]
 
-    step: jax.Array  # int32, updates done
-    params: dict  # users, items [n, d]; user_bias, item_bias [n]
-    opt_state: dict  # sums of squared gradients
-    key: jax.Array  # of the run; never changes
-    best: plateau.Best
+
+def optimizer(config, rate=1.0) -> optax.GradientTransformation:
+    """Adagrad with L2 in the gradient; its state are sums of squares.
+
+    Args:
+      config: of this module, or of one that learns as it does.
+      rate: what the learning rate is multiplied by.
+    """
+
+    def init(params):
+        return jax.tree.map(jnp.zeros_like, params)
+
+    def update(grads, squares, params):
+        decay, step = config.weight_decay, config.learning_rate * rate
+        grads = jax.tree.map(lambda g, p: g + decay * p, grads, params)
+        squares = jax.tree.map(lambda s, g: s + g**2, squares, grads)
+        updates = jax.tree.map(
+            lambda g, s: -step * g / (jnp.sqrt(s) + config.epsilon), grads, squares
+        )
+        return updates, squares
+
+    return optax.GradientTransformation(init, update)
 
 
 def init(config: Config, key: jax.Array, batch) -> State:
     """Fresh state; all shapes come from the configuration."""
     del batch
-    keys = jax.random.split(key)
-    draw = lambda k, n: config.scale * jax.random.normal(k, (n, config.factors))  # noqa: E731
+    keys, d = jax.random.split(key), config.factors
     params = {
-        "users": draw(keys[0], config.users),
-        "items": draw(keys[1], config.items),
+        "users": config.scale * jax.random.normal(keys[0], (config.users, d)),
+        "items": config.scale * jax.random.normal(keys[1], (config.items, d)),
         "user_bias": jnp.zeros(config.users),
         "item_bias": jnp.zeros(config.items),
     }
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    return State(jnp.int32(0), params, zeros, key, plateau.fresh(params))
+    return gradients.start(optimizer(config), key, params, keep_best=True)
 
 
 def apply(config: Config, params, inputs, *, key=None):
@@ -78,82 +95,27 @@ def apply(config: Config, params, inputs, *, key=None):
     return product + params["user_bias"][user] + params["item_bias"][item]
 
 
-def compare(params, batch):
-    """Sums over pairs of the loss and of the accuracy (percent).
-
-    A pair's loss is the mean of log(1 + exp(s(negative) - s(pair))) over the negatives of
-    a side, and the mean over sides that have one; its accuracy likewise.
-
-    Args:
-      params: users, items, user_bias and item_bias as in `State`.
-    """
-    params = jax.tree.map(jnp.asarray, params)
-    user, item = batch["user"], batch["item"]
-    u, y = params["users"][user], params["items"][item]
-    own = jnp.sum(u * y, axis=-1)  # other biases of a side cancel
-    of_items = own + params["item_bias"][item]
-    of_users = own + params["user_bias"][user]
-    items, users = batch["negative_items"], batch["negative_users"]
-    found = [
-        _side(of_items, u, params["items"], params["item_bias"], items),
-        _side(of_users, y, params["users"], params["user_bias"], users),
-    ]
-    loss, hits, sides = (sum(x) for x in zip(*found, strict=True))
-    share = batch["weight"] / jnp.maximum(sides, 1)
-    weight = jnp.sum(batch["weight"])
-    return {"loss": share @ loss, "accuracy": 100 * share @ hits, "weight": weight}
-
-
-def _side(positive, vector, table, bias, index):
-    """Loss, accuracy and whether there is any negative, each `[batch]`.
-
-    One negative of all pairs at a time, and again for the gradient: vectors of all
-    negatives at once are the largest arrays by far, and no faster.
-    """
-
-    @jax.checkpoint
-    def add(sums, index):
-        real, index = index >= 0, jnp.maximum(index, 0)
-        negative = jnp.sum(vector * table[index], axis=-1) + bias[index]
-        found = jax.nn.softplus(negative - positive), positive > negative, 1.0
-        return [total + real * x for total, x in zip(sums, found, strict=True)], None
-
-    zero = jnp.zeros_like(positive)
-    (loss, hits, count), _ = jax.lax.scan(add, [zero] * 3, index.T)
-    share = 1 / jnp.maximum(count, 1)
-    return share * loss, share * hits, jnp.minimum(count, 1)
-
-
 def loss(config: Config, params, batch, *, key=None):
     """`(total, sums)` over pairs."""
     del config, key
-    sums = compare(params, batch)
+    sums = losses.pairwise(params, batch)
     return sums["loss"], sums
 
 
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """One update; `(State, {"loss", "accuracy"})`."""
-    grads, sums = jax.grad(functools.partial(loss, config), has_aux=True)(
-        state.params, batch
-    )
-    return update(config, state, *parallel.reduce((grads, sums), axis_name))
+    return update(config, functools.partial(loss, config), state, batch, axis_name)
 
 
-def update(config, state, grads, sums):
-    """Adagrad with L2 on the mean loss; `(State, Metrics)`."""
-    count = jnp.maximum(sums["weight"], 1e-9)
-    params = state.params
-    decay = config.weight_decay
-    grads = jax.tree.map(lambda g, p: g / count + decay * p, grads, params)
-    squares = jax.tree.map(lambda s, g: s + g**2, state.opt_state, grads)
-    rate = config.learning_rate * state.best.rate
-    params = jax.tree.map(
-        lambda p, g, s: p - rate * g / (jnp.sqrt(s) + config.epsilon),
-        *(params, grads, squares),
-    )
-    metrics = {k: v / count for k, v in sums.items() if k != "weight"}
-    state = state._replace(step=state.step + 1, params=params, opt_state=squares)
-    return state, metrics
+def update(config, loss, state: State, batch, axis_name):
+    """`train_step` of a module that learns by `optimizer`."""
+    assert state.best is not None
+
+    def objective(params, batch, key):
+        return loss(params, batch, key=key)
+
+    learn = optimizer(config, state.best.rate)
+    return gradients.update(learn, state, objective, batch, axis_name=axis_name)
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):
@@ -230,7 +192,10 @@ def train(method, config, pairs, sampler, *, seed, directory, mode, name, shared
     epoch = batches.per_epoch
     schedule = loop.Schedule(config.epochs * epoch, epoch, 10 * epoch, epoch)
     state = loop.fit(
-        *(method, config, lambda step: sampled(step) | shared, schedule),
+        method,
+        config,
+        lambda step: sampled(step) | shared,
+        schedule,
         seed=seed,
         mode=mode,
         directory=directory,
@@ -241,6 +206,11 @@ def train(method, config, pairs, sampler, *, seed, directory, mode, name, shared
         name=name,
     )
     return jax.device_get(state.best.params)
+
+
+def config_of(config: Config, shape: tuple[int, int]) -> Config:
+    """The configuration for counts `[users, items]` of this shape."""
+    return config._replace(users=shape[0], items=shape[1])
 
 
 def fit_bpr(
@@ -261,14 +231,17 @@ def fit_bpr(
         pairs.
     """
     counts = factorization.check_counts(counts)
-    config = config._replace(users=counts.shape[0], items=counts.shape[1])
+    config = config_of(config, counts.shape)
     user, item = counts.tocoo().coords
     pairs = {"user": user, "item": item, "weight": counts.data}
     sampler = negatives.make_sampler(
         config, counts, negatives.make_pairs(user, item, counts.shape)
     )
     params = train(
-        *(sys.modules[__name__], config, pairs, sampler),
+        sys.modules[__name__],
+        config,
+        pairs,
+        sampler,
         seed=seed,
         directory=directory,
         mode=mode,

@@ -1,4 +1,4 @@
-"""Matching users with items by prices: entropic dual, offline and online.
+"""Prices of items that match them with users: an entropic dual, and serving by it.
 
 The linear programme max E[S pi], pi in [0, 1], E_y pi(x, .) <= alpha = k / |Y| of every
 user and E_x pi(., y) at most (or at least) beta = C / |X| of every item, is smoothed by
@@ -22,15 +22,13 @@ from jax import lax
 from scipy import sparse
 
 from iclr22 import errors
-from iclr22.recurrent_intensity import matching, metrics
+from iclr22.recurrent_intensity import budgets, matching, ranking
 from iclr22.recurrent_intensity import scores as score
-from iclr22.recurrent_intensity.matching import budget
 from iclr22.recurrent_intensity.scores import Scores
 
 ITERATIONS = 100  # of bisection, at most
 EPSILON = 1e-10  # smoothing at the end
 PAIRS = 1 << 22  # in a mini-batch of user states
-METHODS = ("topk", "greedy", "dual", "online")
 
 
 class Prices(NamedTuple):
@@ -103,7 +101,7 @@ def _rows(problem, rows):
     """Scaled scores of these rows; -inf where a pair is not allowed."""
     s = score.at_rows(problem.scores, rows)
     off = ~score.allowed(s) | problem.closed | (problem.alpha[rows] == 0)[:, None]
-    s = score.with_noise(s, rows, problem.noise)
+    s = ranking.with_noise(s, rows, problem.noise)
     return jnp.where(off, -jnp.inf, s / problem.scale)
 
 
@@ -182,8 +180,8 @@ def online_prices(
     score.check(scores_valid)
     x, y = scores_valid.shape
     users = x if users is None else users
-    k = budget("k", k, x, y, "items")
-    low, high = matching.limits(c, bound, y, users, np.mean(k))
+    k = budgets.budget("k", k, x, y, "items")
+    low, high = budgets.limits(c, bound, y, users, np.mean(k))
     scale = _scale(scores_valid)
     problem = _Problem(
         jax.device_put(scores_valid),
@@ -193,7 +191,7 @@ def online_prices(
         np.float32(high / users),
         (high == 0) & (bound != "lower"),
         np.float32(0.1 / max(x, y)),
-        score.noise_seed(jax.random.fold_in(key, epochs + 1)),
+        ranking.noise_seed(jax.random.fold_in(key, epochs + 1)),
     )
     batch = min(x, max(1, PAIRS // y) if batch is None else batch)
     v = scale * np.asarray(_learn(problem, key, bound, epochs, batch))
@@ -228,13 +226,13 @@ def serve(scores: Scores, prices: Prices, k, *, key=None) -> sparse.csr_array:
       errors.InputError: prices of another number of items; k out of range.
     """
     x, y = scores.shape
-    k = budget("k", k, x, y, "items")
+    k = budgets.budget("k", k, x, y, "items")
     if len(prices.v) != y:
         raise errors.InputError(
             f"expected prices of the {y:,} items scored; found {len(prices.v):,}. Use "
             "align(prices, from_items, to_items)."
         )
-    seed, most = score.noise_seed(key), math.ceil(k.max())
+    seed, most = ranking.noise_seed(key), math.ceil(k.max())
     scores, size, starts = score.blocks(scores)
     v = jnp.asarray(prices.v)
     chosen = [np.asarray(_serve(scores, v, i, size, most, seed)) for i in starts]
@@ -246,7 +244,7 @@ def serve(scores: Scores, prices: Prices, k, *, key=None) -> sparse.csr_array:
 @functools.partial(jax.jit, static_argnums=(3, 4))
 def _serve(scores, v, start, size, k, seed):
     s = score.block(scores, start, size)
-    s = score.with_noise(s, start + jnp.arange(size), seed)
+    s = ranking.with_noise(s, start + jnp.arange(size), seed)
     z, columns = lax.top_k(s - v, k)
     return jnp.where(z > 0, columns, -1)
 
@@ -275,120 +273,3 @@ def align(prices: Prices, from_items, to_items, fill: float = 0.0) -> Prices:
     v = np.where(known, prices.v[place], fill).astype(np.float32)
     beta = np.where(known, prices.beta[..., place], 0.0)
     return prices._replace(v=v, beta=beta)
-
-
-def match(
-    scores: Scores,
-    *,
-    k,
-    c,
-    method: str = "greedy",
-    bound: str = "upper",
-    prices: Prices | None = None,
-    repair: bool = False,
-    key: jax.Array | None = None,
-) -> sparse.csr_array:
-    """A plan `[x, y]` of ones: which items each user state is to see.
-
-    Args:
-      k: most items of a user; one number or `[x]`.
-      c: users of an item, at most (`bound="upper"`) or at least (`"lower"`); one number
-        or `[y]`; a pair (least, most) for `"both"`, which only prices can keep to.
-      method: topk (ignores c), greedy, dual (prices learned from these very users) or
-        online (`prices` from others, see `online_prices`).
-      bound: of items.
-      prices: for online.
-      repair: whether users that follow prices exchange items until lower bounds are met
-        (see `matching.repair`); needs all users at once, and few pairs.
-      key: of ties and prices; None: key 0 for prices, the first item wins a tie.
-
-    Raises:
-      errors.InputError: NaN scores, unknown names, budgets that make no sense or cannot
-        be met, missing prices.
-    """
-    if method not in METHODS:
-        raise errors.nearest(method, METHODS, "method of matching")
-    score.check(scores)
-    x, y = scores.shape
-    if method == "topk":
-        return matching.top_k(scores, k, key=key)
-    low, _ = matching.limits(c, bound, y, x, np.mean(budget("k", k, x, y, "items")))
-    if method == "greedy":
-        return matching.greedy(scores, k=k, c=c, bound=bound, key=key)
-    if method == "dual":
-        seeds = jax.random.key(0) if key is None else key
-        prices = online_prices(scores, k=k, c=c, bound=bound, key=seeds)
-    elif prices is None:
-        raise errors.InputError(
-            "method='online' needs prices; learn them by online_prices from earlier "
-            "users, or use method='dual'"
-        )
-    plan = serve(scores, prices, k, key=key)
-    if repair and bound != "upper":
-        plan = matching.repair(plan, score.dense(scores) - prices.v, low)
-    return plan
-
-
-def tradeoff(
-    scores: Scores,
-    targets,
-    multipliers,
-    *,
-    k: int,
-    c: float,
-    method: str = "online",
-    valid: Scores | None = None,
-    key: jax.Array,
-) -> list[dict[str, float]]:
-    """Precision against perplexity as bounds of items or users change.
-
-    A multiplier m below 1 asks for at least c m users of every item, k items of a user
-    fixed; one of 1 or more lets users have up to k m items, c users of an item at most.
-
-    Args:
-      targets: counts in the horizon, sparse `[x, y]`.
-      multipliers: at least 0.
-      method: greedy, dual or online.
-      valid: scores of the sample from which online prices are learned, same items.
-
-    Returns:
-      One dict per multiplier: `multiplier` and what `metrics.plan_metrics` gives.
-
-    Raises:
-      errors.InputError: as in `match`; a negative multiplier; online without `valid`.
-    """
-    if method == "online" and valid is None:
-        raise errors.InputError("method='online' needs the scores of a sample, valid")
-    rows = []
-    for m in multipliers:
-        if not m >= 0:
-            raise errors.InputError(f"expected multipliers of 0 or more; found {m}")
-        plan, minimum = _at_multiplier(scores, m, k, c, method, valid, key)
-        found = metrics.plan_metrics(plan, targets, minimum=minimum)
-        rows.append({"multiplier": float(m)} | found)
-    return rows
-
-
-def _at_multiplier(scores, m, k, c, method, valid, key):
-    """The plan at a multiplier, and the number of assignments its precision is out of."""
-    x, y = scores.shape
-    if m == 0:
-        return match(scores, k=k, c=c, method="topk", key=key), x * k
-    bound = "lower" if m < 1 else "upper"
-    given = (k, c * m) if m < 1 else (min(y, math.ceil(k * m)), c)
-    minimum = x * k if m < 1 else y * c
-    prices = None
-    if method == "online":
-        prices = online_prices(
-            valid, k=given[0], c=given[1], bound=bound, users=x, key=key
-        )
-    plan = match(
-        scores,
-        k=given[0],
-        c=given[1],
-        method=method,
-        bound=bound,
-        prices=prices,
-        key=key,
-    )
-    return plan, minimum

@@ -1,9 +1,7 @@
 """Matrix factorisation of counts [users, items]: least squares and logistic.
 
 Baselines of Ma, Liu and Deoras, ICLR 2022 (OpenReview TZeArecH2Nf). Both alternate between
-users and items with the other side held. Rows of a sparse matrix are ragged: they are cut
-into pieces of one width, and pieces are gathered in chunks of one size, so that a whole fit
-is one compiled call whose memory does not grow with the matrix.
+users and items with the other side held; a whole fit is one compiled call.
 """
 
 import functools
@@ -15,12 +13,9 @@ import numpy as np
 import scipy.sparse
 
 from iclr22 import errors
-from iclr22.data.events import chunks, ranges
-from iclr22.recurrent_intensity import requests
+from iclr22.data.events import ranges
+from iclr22.recurrent_intensity import ragged, requests, splits
 from iclr22.recurrent_intensity.scores import Scores
-
-WIDTH = 16  # entries of a piece
-PIECES = 2048  # of a chunk, or what the longest row needs
 
 
 class Factors(NamedTuple):
@@ -57,7 +52,7 @@ class Logistic(NamedTuple):
 # Counts and scores
 
 
-def training_counts(split: requests.Split) -> scipy.sparse.csr_array:
+def training_counts(split: splits.Split) -> scipy.sparse.csr_array:
     """Training events float32 `[users, items]` of the log, histories of D included."""
     return history_counts(split.events, split.train, split.train.user)
 
@@ -155,51 +150,6 @@ def score(factors: Factors, users, items) -> Scores:
     )
 
 
-# Ragged rows
-
-
-class Table(NamedTuple):
-    """Rows of a sparse matrix in chunks of pieces; padding has value 0."""
-
-    index: jax.Array  # int32 [chunks, pieces, width], columns of entries
-    value: jax.Array  # float32 [chunks, pieces, width]
-    row: jax.Array  # int32 [chunks, pieces], row in the chunk, ascending
-    member: jax.Array  # int32 [chunks, height], row in the matrix
-    place: jax.Array  # int32 [rows], where results [chunks * height] of a row are
-
-
-def tabulate(matrix, width: int = WIDTH, most: int = PIECES) -> Table:
-    """The table of a csr matrix; every row has a piece, even if it is empty."""
-    lengths = np.diff(matrix.indptr)
-    rows = np.arange(len(lengths))
-    pieces = np.maximum(1, -(-lengths // width))
-    parts = chunks(pieces, max(most, pieces.max()))
-    first = np.array([part.start for part in parts])
-    chunk = np.searchsorted(first, rows, side="right") - 1
-    local = rows - first[chunk]
-    height = local.max() + 1
-    begin = np.cumsum(pieces) - pieces  # first piece of a row
-    owner = np.repeat(rows, pieces)
-    slot = np.arange(len(owner)) - begin[first][chunk[owner]]
-    shape = len(parts), slot.max() + 1
-
-    row = np.full(shape, height - 1, np.int32)
-    row[chunk[owner], slot] = local[owner]
-    member = np.zeros((len(parts), height), np.int32)
-    member[chunk, local] = rows
-    entry = np.repeat(rows, lengths)
-    within = np.arange(matrix.nnz) - matrix.indptr[entry]
-    at = chunk[entry], slot[begin[entry] + within // width], within % width
-    index, value = np.zeros((*shape, width), np.int32), np.zeros((*shape, width), "f4")
-    index[at], value[at] = matrix.indices, matrix.data
-    return Table(index, value, row, member, (chunk * height + local).astype(np.int32))
-
-
-def _by_row(x, row, height):
-    """Sums over the pieces of each row, `[height, ...]`."""
-    return jax.ops.segment_sum(x, row, height, indices_are_sorted=True)
-
-
 # Alternating least squares
 
 
@@ -216,7 +166,10 @@ def fit_als(counts, config: ALS, *, seed: int = 0) -> Factors:
     counts = check_counts(counts)
     check_factors(config)
     users, items = _als(
-        tabulate(counts), tabulate(counts.T.tocsr()), jax.random.key(seed), config
+        ragged.tabulate(counts),
+        ragged.tabulate(counts.T.tocsr()),
+        jax.random.key(seed),
+        config,
     )
     users, items = np.asarray(users), np.asarray(items)
     bias = known_bias(0.0, counts)
@@ -236,7 +189,7 @@ def _als(by_user, by_item, key, config):
     return jax.lax.scan(iterate, (users, items), length=config.iterations)[0]
 
 
-def solve_rows(table: Table, other, config: ALS):
+def solve_rows(table: ragged.Table, other, config: ALS):
     """Factors `[rows, d]` that minimise the objective for the other side's `[columns, d]`:
     (other' other + ridge I + sum confidence n y y') x = sum (1 + confidence n) y."""
     with jax.default_matmul_precision("highest"):
@@ -249,29 +202,13 @@ def solve_rows(table: Table, other, config: ALS):
             more = config.confidence * value[..., None] * y
             a = jnp.einsum("pwd,pwe->pde", more, y)
             b = jnp.sum(jnp.where(value[..., None] > 0, y, 0) + more, axis=1)
-            factor = jax.scipy.linalg.cho_factor(_by_row(a, row, height) + gram)
+            factor = jax.scipy.linalg.cho_factor(ragged.by_row(a, row, height) + gram)
             return jax.scipy.linalg.cho_solve(
-                factor, _by_row(b, row, height)[..., None]
+                factor, ragged.by_row(b, row, height)[..., None]
             )[..., 0]
 
         found = jax.lax.map(solve, (table.index, table.value, table.row))
         return found.reshape(-1, other.shape[1])[table.place]
-
-
-def fold_in(factors: Factors, counts, config: ALS) -> Factors:
-    """The factors with new users, given by their counts csr `[x, items]`."""
-    counts = check_counts(counts)
-    if counts.shape[1] != len(factors.items):
-        raise errors.InputError(
-            f"expected counts of {len(factors.items)} items; found {counts.shape[1]}"
-        )
-    users = _solve_rows(tabulate(counts), factors.items, config)
-    return factors._replace(
-        users=np.asarray(users), user_bias=np.zeros(len(users), "f4")
-    )
-
-
-_solve_rows = jax.jit(solve_rows, static_argnames="config")
 
 
 # Logistic
@@ -289,7 +226,10 @@ def fit_logistic(counts, config: Logistic, *, seed: int = 0) -> Factors:
     counts = check_counts(counts)
     check_factors(config)
     users, items = _logistic(
-        tabulate(counts), tabulate(counts.T.tocsr()), jax.random.key(seed), config
+        ragged.tabulate(counts),
+        ragged.tabulate(counts.T.tocsr()),
+        jax.random.key(seed),
+        config,
     )
     used = np.diff(counts.indptr) > 0
     users = np.where(used[:, None], users, 0).astype(np.float32)
@@ -348,8 +288,8 @@ def _gradient(table, x, other, key, config):
         index, value, row, member = part
         own, y = x[member], other[index]
         z = value * jax.nn.sigmoid(-jnp.einsum("pd,pwd->pw", own[row], y))
-        found = _by_row(jnp.einsum("pw,pwd->pd", z, y), row, height)
-        entries = _by_row(jnp.sum(value > 0, axis=1), row, height)
+        found = ragged.by_row(jnp.einsum("pw,pwd->pd", z, y), row, height)
+        entries = ragged.by_row(jnp.sum(value > 0, axis=1), row, height)
         drawn = share * jnp.minimum(columns, config.negatives * entries)
         negative = jax.nn.sigmoid(own @ pool.T) @ pool
         return config.confidence * found - drawn[:, None] * negative

@@ -18,11 +18,17 @@ import jax
 import jax.numpy as jnp
 import jraph
 import numpy as np
-import scipy.sparse
 
-from iclr22 import errors, parallel, plateau
+from iclr22 import errors, gradients, parallel
 from iclr22.data.events import ranges
-from iclr22.recurrent_intensity import bpr, factorization, negatives, requests
+from iclr22.recurrent_intensity import (
+    bpr,
+    factorization,
+    losses,
+    negatives,
+    requests,
+    splits,
+)
 from iclr22.recurrent_intensity.scores import Scores
 
 EDGES = 0.1, 0.3, 1.0, 3.0, 10.0  # of recency, in horizons
@@ -37,7 +43,9 @@ class Config(NamedTuple):
     epoch is one update, and Adagrad at rate 1 does not settle by itself.
     """
 
-    items: int = 0  # set from the data
+    RESOLVED = ("items",)  # by the data
+
+    items: int = 0  # of the log
     side: Literal["both", "item", "user"] = "both"  # of the negatives
     factors: int = 32  # width of vectors
     length: int = 256  # events of a history that are read, the newest ones
@@ -54,14 +62,7 @@ class Config(NamedTuple):
     epochs: int = 50  # passes over the targets
 
 
-class State(NamedTuple):
-    """Training state; arrays only."""
-
-    step: jax.Array  # int32, updates done
-    params: dict
-    opt_state: dict  # sums of squared gradients
-    key: jax.Array  # of the run; never changes
-    best: plateau.Best
+State = gradients.State
 
 
 class Model(NamedTuple):
@@ -92,8 +93,7 @@ def init(config: Config, key: jax.Array, batch) -> State:
         "norm_bias": jnp.zeros(d),
         "recency": jnp.zeros(len(EDGES) + 1),
     }
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    return State(jnp.int32(0), params, zeros, key, plateau.fresh(params))
+    return gradients.start(bpr.optimizer(config), key, params, keep_best=True)
 
 
 def apply(config: Config, params, inputs, *, key=None):
@@ -112,10 +112,10 @@ def apply(config: Config, params, inputs, *, key=None):
 
 
 def loss(config: Config, params, batch, *, key=None):
-    """`(total, sums)` over targets, as in `bpr.compare`."""
+    """`(total, sums)` over targets, as in `bpr`."""
     del key
     vectors, biases = apply(config, params, batch)
-    sums = bpr.compare(
+    sums = losses.pairwise(
         {
             "users": vectors,
             "items": params["items"][1:],
@@ -129,10 +129,8 @@ def loss(config: Config, params, batch, *, key=None):
 
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """One update; `(State, {"loss", "accuracy"})`."""
-    grads, sums = jax.grad(functools.partial(loss, config), has_aux=True)(
-        state.params, batch
-    )
-    return bpr.update(config, state, *parallel.reduce((grads, sums), axis_name))
+    own = functools.partial(loss, config)
+    return bpr.update(config, own, state, batch, axis_name)
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):
@@ -184,20 +182,16 @@ def _check_times(given):
         )
 
 
-def join(parts) -> requests.Requests:
-    """Requests of several sets, one after the other."""
-    targets = scipy.sparse.vstack([part.targets for part in parts], format="csr")
-    arrays = (
-        np.concatenate(x) for x in zip(*(part[:4] for part in parts), strict=True)
-    )
-    return requests.Requests(*arrays, scipy.sparse.csr_array(targets))
-
-
 # Training and use
 
 
+def config_of(config: Config, split: splits.Split) -> Config:
+    """The configuration for the items of a log."""
+    return config._replace(items=len(split.events.item_names))
+
+
 def fit_graph_conv(
-    split: requests.Split,
+    split: splits.Split,
     config: Config,
     *,
     extra: bool = False,
@@ -216,14 +210,17 @@ def fit_graph_conv(
     Raises:
       errors.InputError: no request, or fewer than two targets; an unknown side.
     """
-    given = join((split.valid, *split.extra)) if extra else split.valid
-    config = config._replace(items=len(split.events.item_names))
+    given = requests.join((split.valid, *split.extra)) if extra else split.valid
+    config = config_of(config, split)
     graph = build_graph(split.events, given, split.horizon, config.length)
     user, item = given.targets.tocoo().coords
     pairs = {"user": user, "item": item, "weight": given.targets.data}
     sampler = _sampler(config, split.events, given)
     params = bpr.train(
-        *(sys.modules[__name__], config, pairs, sampler),
+        sys.modules[__name__],
+        config,
+        pairs,
+        sampler,
         seed=seed,
         directory=directory,
         mode=mode,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from iclr22 import errors
-from iclr22.recurrent_intensity import factorization, requests
+from iclr22.recurrent_intensity import factorization, requests, splits
 from iclr22.recurrent_intensity.scores import Scores
 
 EXTRA = 'pip install "iclr22[peers]"'
@@ -32,7 +32,7 @@ class Model(NamedTuple):
 
 
 def fit_lda(
-    split: requests.Split, config: Config | None = None, *, seed: int = 0
+    split: splits.Split, config: Config | None = None, *, seed: int = 0
 ) -> Model:
     """Topics of the histories of `split.train`.
 

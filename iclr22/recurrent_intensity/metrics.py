@@ -4,20 +4,13 @@ Definitions are those of the released code of Ma, Liu and Deoras (ICLR 2022, Ope
 TZeArecH2Nf). A target that occurs several times counts as several hits.
 """
 
-import functools
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import sparse
 
 from iclr22 import errors
 from iclr22.recurrent_intensity import matching
-from iclr22.recurrent_intensity import scores as score
-from iclr22.recurrent_intensity.scores import Scores
-
-FINE = 1 << 15  # bins of float32 scores by their leading bits, 0.8 % wide
 
 
 def perplexity(counts) -> float:
@@ -116,15 +109,14 @@ def calibration(expected, realised, bins: int = 10) -> Calibration:
         place = np.isnan(expected).argmax()
         raise errors.InputError(f"expected predictions; found nan in place {place}")
     values, group = np.unique(expected, return_inverse=True)
-    sums = (np.bincount(group, w) for w in (realised, realised**2))
     count = np.bincount(group)
-    return _merged(count, values * count, *sums, bins)
+    sums, squares = (np.bincount(group, w) for w in (realised, realised**2))
+    return _merged(count, values * count, sums, squares, bins)
 
 
 def _merged(count, predicted, realised, squared, bins):
-    """Sums by fine groups, lowest prediction first, put together to bins."""
-    total = count.sum()
-    middle = (np.cumsum(count) - count / 2) / max(total, 1)
+    """Sums by groups of equal predictions, lowest first, put together to bins."""
+    middle = (np.cumsum(count) - count / 2) / count.sum()
     group = np.minimum((middle * bins).astype(np.int64), bins - 1)
     n, predicted, realised, squared = (
         np.bincount(group, w, bins) for w in (count, predicted, realised, squared)
@@ -136,50 +128,6 @@ def _merged(count, predicted, realised, squared, bins):
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(np.where(n > 1, spread / (n - 1), np.nan) / n)
     return Calibration(n.astype(np.int64), predicted / n, mean, error)
-
-
-def pair_calibration(scores: Scores, targets, bins: int = 10) -> Calibration:
-    """`calibration` of all pairs that are not excluded, in one pass over blocks.
-
-    Scores less than 0.8 % apart may fall into one bin.
-
-    Args:
-      scores: expected counts, at least 0.
-      targets: sparse `[x, y]`, realised counts.
-
-    Raises:
-      errors.InputError: shapes differ.
-    """
-    targets = sparse.csr_array(targets)
-    if targets.shape != scores.shape:
-        raise errors.InputError(
-            f"expected targets of shape {scores.shape}; found {targets.shape}"
-        )
-    sums = np.zeros((4, FINE))
-    scores, size, starts = score.blocks(scores)
-    for start in starts:
-        s, *parts = map(np.asarray, _fine_sums(scores, start, size))
-        found = targets[start : start + size].tocoo()
-        s, n = s[found.row, found.col], found.data.astype(np.float64)
-        at = _fine(s[score.allowed(s)])
-        n = n[score.allowed(s)]
-        sums += [*parts, np.bincount(at, n, FINE), np.bincount(at, n**2, FINE)]
-    return _merged(*sums, bins)
-
-
-@functools.partial(jax.jit, static_argnums=2)
-def _fine_sums(scores, start, size):
-    """Scores of a block; how many of them, and their sum, by fine bin."""
-    s = score.block(scores, start, size)
-    use = score.allowed(s)
-    value = jnp.where(use, jnp.maximum(s, 0.0), 0.0)
-    at = (jax.lax.bitcast_convert_type(value, jnp.uint32) >> 16).astype(jnp.int32)
-    add = lambda w: jnp.zeros(FINE).at[at.ravel()].add(w.ravel())  # noqa: E731
-    return s, add(use.astype(jnp.float32)), add(value)
-
-
-def _fine(s):
-    return np.maximum(s, 0).astype(np.float32).view(np.uint32) >> 16
 
 
 class Gains(NamedTuple):

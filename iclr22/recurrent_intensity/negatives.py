@@ -100,8 +100,13 @@ def draw(sampler: Sampler, rng, users, items) -> dict:
     """`negative_items`, `negative_users` int32 `[n, count]` for pairs `[n]`; without
     columns for a side that has none."""
     u, y = np.asarray(users)[:, None], np.asarray(items)[:, None]
-    items_of = lambda rows, x: contains(sampler.happened, u[rows], x)  # noqa: E731
-    users_of = lambda rows, x: contains(sampler.happened, x, y[rows])  # noqa: E731
+
+    def items_of(rows, x):
+        return contains(sampler.happened, u[rows], x)
+
+    def users_of(rows, x):
+        return contains(sampler.happened, x, y[rows])
+
     sides = [
         ("negative_items", "item", sampler.items, items_of),
         ("negative_users", "user", sampler.users, users_of),

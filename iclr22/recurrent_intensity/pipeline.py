@@ -1,32 +1,40 @@
 """Any item model times any activity model: S(x, y) = lambda(x) p(y | x), section 3.1.
 
-`Models` trains each part once, when it is first asked for, and scores requests with any
-product of them.
+`train` gives the `Models` of a split: each part is trained once, when it is first asked
+for, and requests are scored with any product of them.
 """
 
-import functools
 import pathlib
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from iclr22 import errors
-from iclr22.data.events.simulated import true_activity, true_taste
+from iclr22.data.events.simulated import true_activity
 from iclr22.recurrent_intensity import (
     activity,
+    artifact,
     bpr,
-    factorization,
     graph_conv,
     hawkes,
+    item_models,
     recommender,
     requests,
     scores,
-    sequence,
 )
+from iclr22.recurrent_intensity.bpr import Config as BPR
+from iclr22.recurrent_intensity.factorization import ALS, Logistic
+from iclr22.recurrent_intensity.graph_conv import Config as GraphConv
+from iclr22.recurrent_intensity.item_models import ITEM_MODELS
+from iclr22.recurrent_intensity.lda import Config as LDA
+from iclr22.recurrent_intensity.requests import Requests
 from iclr22.recurrent_intensity.scores import Scores
+from iclr22.recurrent_intensity.sequence import Config as Sequence
+from iclr22.recurrent_intensity.splits import Split
 
 # Variant: item model, activity model.
-VARIANTS = {
+VARIANTS: dict[str, tuple[str, str]] = {
     "pop": ("popularity", "pop"),
     "ema": ("popularity", "ema"),
     "hawkes": ("popularity", "hawkes"),
@@ -55,65 +63,160 @@ PRODUCTS = tuple(
     v for v, (item, rate) in VARIANTS.items() if rate and item != "popularity"
 )
 COUNTS = tuple(v for v, (item, _) in VARIANTS.items() if item == "popularity")
+# Item models that train by steps, in the loop.
+TRAINED = (
+    "rnn",
+    "transformer",
+    "bpr",
+    "bpr_item",
+    "bpr_user",
+    "graph_conv",
+    "graph_conv_extra",
+)
+KEPT = ("popularity", "rnn", "transformer")  # item models that know no users by name
 
 
 class Options(NamedTuple):
-    """Hyper-parameters of all models."""
+    """Hyper-parameters of all item models, and whether a history is chosen from again."""
 
-    gru: sequence.Config = sequence.Config()
-    transformer: sequence.Config = sequence.Config("transformer", learning_rate=0.012)
-    als: factorization.ALS = factorization.ALS()
-    logistic_mf: factorization.Logistic = factorization.Logistic()
-    pairwise: bpr.Config = bpr.Config()
-    convolution: graph_conv.Config = graph_conv.Config()
-    exclude: bool = False  # items of the history are not to be chosen
+    MAIN = "gru"
+    # Without a flag: what the other network reads.
+    RESOLVED = ("gru.heads", "gru.feed_forward", "transformer.chunk")
+
+    gru: Sequence = Sequence()  # of rnn
+    transformer: Sequence = Sequence("transformer", learning_rate=0.012)
+    als: ALS = ALS()
+    logistic_mf: Logistic = Logistic()
+    bpr: BPR = BPR()  # also of bpr_item and bpr_user
+    graph_conv: GraphConv = GraphConv()  # also of graph_conv_extra
+    lda: LDA = LDA()
+    exclude_train: bool = False  # items that a user had are not chosen again
 
 
-class Models:
-    """Item and activity models of one split and one seed.
+def config_of(options: Options, split: Split, item_model: str):
+    """The configuration that is trained: what the data and the name decide filled in.
+
+    Args:
+      item_model: the first of a variant's two parts in `VARIANTS`; of those that learn
+        nothing, such as popularity, None.
+    """
+    if item_model in ("rnn", "transformer"):
+        gru = item_model == "rnn"
+        given = options.gru if gru else options.transformer
+        given = given._replace(network="gru" if gru else "transformer")
+        return recommender.config_of(given, split)
+    if item_model in ("bpr", "bpr_item", "bpr_user"):
+        given = options.bpr._replace(side=item_model.partition("_")[2] or "both")
+        users, items = split.events.user_names, split.events.item_names
+        return bpr.config_of(given, (len(users), len(items)))
+    if item_model in ("graph_conv", "graph_conv_extra"):
+        return graph_conv.config_of(options.graph_conv, split)
+    return getattr(options, item_model, None)
+
+
+def configurations(
+    options: Options, split: Split, variants: Iterable[str]
+) -> dict[str, NamedTuple]:
+    """What these variants train by steps: configurations by item model."""
+    names = dict.fromkeys(VARIANTS[variant][0] for variant in variants)
+    return {x: config_of(options, split, x) for x in names if x in TRAINED}
+
+
+def train(
+    split: Split,
+    options: Options | None = None,
+    *,
+    directory=None,
+    seed: int = 0,
+    mode: str = "jit",
+) -> "Models":
+    """Models of one split and one seed.
+
+    Nothing is trained yet: each item and activity model is when it is first asked for, so
+    that the variants that share it share its training.
 
     Args:
       split: requests to learn from and to score.
-      directory: checkpoints and curves of what trains go below it, by model; or None.
+      options: hyper-parameters.
+      directory: checkpoints and curves of what trains go below it, by item model; a run
+        that is started again continues there.
     """
+    options = Options() if options is None else options
+    return Models(split, options, directory=directory, seed=seed, mode=mode)
+
+
+class Models:
+    """Item and activity models of one split and one seed; see `train`."""
 
     def __init__(
-        self, split, options: Options, *, directory=None, seed=0, mode: str = "jit"
+        self, split: Split, options: Options, *, directory=None, seed=0, mode="jit"
     ):
         self.split, self.options = split, options
-        self._training = {"seed": seed, "mode": mode}
+        self.seed, self.mode = seed, mode
         self._directory = pathlib.Path(directory) if directory else None
-        self._item_models, self._activities = {}, {}
+        self._items: dict[str, Any] = {}
+        self._activities: dict[str, activity.Activity | hawkes.Hawkes] = {}
 
-    def scores(self, variant: str, given: requests.Requests, items) -> Scores:
+    def scores(self, variant: str, given: Requests, items) -> Scores:
         """Expected events (or a score) of every request and item, numbers in the log.
 
         Raises:
           errors.InputError: an unknown variant; `true` of a log that nobody simulated.
         """
-        if variant not in VARIANTS:
-            raise errors.nearest(variant, VARIANTS, "variant")
-        item_model, rate_model = VARIANTS[variant]
+        item_model, rate_model = _parts(variant)
         found = self.item_scores(item_model, given, items)
         if rate_model:
             found = scores.with_rate(found, self.rate(rate_model, given))
-        if self.options.exclude:
+        if self.options.exclude_train:
             seen = requests.seen(given, self.split.events, items)
             found = scores.exclude(found, seen)
         return scores.check(found)
 
-    def item_scores(self, name: str, given, items) -> Scores:
-        """Scores of an item model alone."""
-        if name not in self._item_models:
-            self._item_models[name] = _ITEM_MODELS[name](self)
-        return self._item_models[name](given, items)
+    def model(self, variant: str) -> artifact.Model:
+        """A trained variant apart from its log, to keep and to ask about others.
 
-    def rate(self, name: str, given) -> np.ndarray:
+        Raises:
+          errors.InputError: an unknown variant, or one that only knows its own users.
+        """
+        item_model, rate_model = _parts(variant)
+        if item_model not in KEPT:
+            raise errors.InputError(
+                f"{variant} cannot be kept: expected a variant whose item model is one "
+                f"of {', '.join(KEPT)}"
+            )
+        item, split = self.item_model(item_model), self.split
+        if isinstance(item, recommender.Recommender):
+            item = artifact.with_unknown(item)
+        return artifact.Model(
+            item=item,
+            activity=self.activity_model(rate_model) if rate_model else None,
+            item_names=split.events.item_names.astype(str),
+            items=split.test_items,
+            horizon=split.horizon,
+            exclude_train=self.options.exclude_train,
+            time_unit=split.events.time_unit,
+        )
+
+    def item_scores(self, name: str, given: Requests, items) -> Scores:
+        """Scores of an item model alone."""
+        model = self.item_model(name)
+        return ITEM_MODELS[name].score(model, self.split.events, given, items)
+
+    def item_model(self, name: str) -> Any:
+        """An item model, the first of a variant's two parts in `VARIANTS`."""
+        if name not in self._items:
+            folder = self._directory / name if self._directory else None
+            training = item_models.Training(folder, self.seed, self.mode)
+            config = config_of(self.options, self.split, name)
+            self._items[name] = ITEM_MODELS[name].fit(self.split, config, training)
+        return self._items[name]
+
+    def rate(self, name: str, given: Requests) -> np.ndarray:
         """Activity lambda `[x]` of requests: expected events in the horizon for `hawkes`,
         `hp` and `true`, a score for others."""
         split = self.split
         if name == "true":
-            _check_simulated(split.events)
+            item_models.check_simulated(split.events)
             return true_activity(split.events, given, split.horizon)
         return activity.intensity(self.activity_model(name), given, split.events)
 
@@ -123,104 +226,15 @@ class Models:
             self._activities[name] = _fit_activity(name, self.split)
         return self._activities[name]
 
-    def training(self, name: str) -> dict:
-        """Arguments that every trained model takes."""
-        folder = self._directory / name if self._directory else None
-        return self._training | {"directory": folder}
+
+def _parts(variant: str) -> tuple[str, str]:
+    """Item model and activity model of a variant."""
+    if variant not in VARIANTS:
+        raise errors.nearest(variant, VARIANTS, "variant")
+    return VARIANTS[variant]
 
 
-# Item models: a function of requests and items each.
-
-
-def _popularity(models):
-    counts = activity.item_pop(models.split)
-
-    def score(given, items):
-        one = np.ones((len(given.user), 1), np.float32)
-        columns = counts[items][:, None].astype(np.float32)
-        zero = np.zeros(len(one), np.float32), np.zeros(len(columns), np.float32)
-        return Scores(one, columns, *zero, np.ones(len(one), np.float32), "identity")
-
-    return score
-
-
-def _sequence(network, models):
-    config = getattr(models.options, "gru" if network == "rnn" else network)
-    split = models.split
-    fitted = recommender.fit(split, config, **models.training(network))
-    return functools.partial(recommender.score, fitted, split.events)
-
-
-def _factors(name, models):
-    counts = factorization.training_counts(models.split)
-    options = models.options
-    seed = models.training(name)["seed"]
-    if name == "als":
-        factors = factorization.fit_als(counts, options.als, seed=seed)
-    elif name == "logistic_mf":
-        factors = factorization.fit_logistic(counts, options.logistic_mf, seed=seed)
-    else:
-        side = name.partition("_")[2] or "both"
-        config = options.pairwise._replace(side=side)
-        factors = bpr.fit_bpr(counts, config, **models.training(name))
-    return lambda given, items: factorization.score(factors, given.user, items)
-
-
-def _graph_conv(name, models):
-    options = {"extra": name == "graph_conv_extra"} | models.training(name)
-    config = models.options.convolution
-    fitted = graph_conv.fit_graph_conv(models.split, config, **options)
-    events = models.split.events
-    return functools.partial(graph_conv.score, fitted, events)
-
-
-def _lda(models):
-    from iclr22.recurrent_intensity import lda
-
-    fitted = lda.fit_lda(models.split, seed=models.training("lda")["seed"])
-    return functools.partial(lda.score, fitted, models.split.events)
-
-
-def _true_items(models):
-    events = models.split.events
-    _check_simulated(events)
-
-    def score(given, items):
-        rows, columns, bias = true_taste(events, given)
-        logits = rows @ columns.T + bias
-        most = logits.max(axis=1, keepdims=True)
-        normaliser = most[:, 0] + np.log(np.exp(logits - most).sum(axis=1))
-        shapes = rows, columns[items], -normaliser, bias[items]
-        arrays = (np.asarray(x, np.float32) for x in shapes)
-        return Scores(*arrays, np.ones(len(rows), np.float32), "exp")
-
-    return score
-
-
-_ITEM_MODELS = {
-    "popularity": _popularity,
-    "rnn": functools.partial(_sequence, "rnn"),
-    "transformer": functools.partial(_sequence, "transformer"),
-    "als": functools.partial(_factors, "als"),
-    "logistic_mf": functools.partial(_factors, "logistic_mf"),
-    "bpr": functools.partial(_factors, "bpr"),
-    "bpr_item": functools.partial(_factors, "bpr_item"),
-    "bpr_user": functools.partial(_factors, "bpr_user"),
-    "graph_conv": functools.partial(_graph_conv, "graph_conv"),
-    "graph_conv_extra": functools.partial(_graph_conv, "graph_conv_extra"),
-    "lda": _lda,
-    "true": _true_items,
-}
-
-
-def _check_simulated(events):
-    if events.truth is None:
-        raise errors.InputError(
-            "variant 'true' needs a simulated log; found one without a known truth"
-        )
-
-
-def _fit_activity(name, split):
+def _fit_activity(name: str, split: Split) -> activity.Activity | hawkes.Hawkes:
     horizon, events = split.horizon, split.events
     if name == "hawkes":
         return hawkes.fit_hawkes(split.train, events, horizon)

@@ -1,14 +1,14 @@
 """Sequence networks in use: from histories to training, and to scores of user states."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from iclr22 import errors, loop, plateau
 from iclr22.data import batching
-from iclr22.recurrent_intensity import requests, sequence
+from iclr22.recurrent_intensity import requests, sequence, splits
 from iclr22.recurrent_intensity.scores import Scores
 
 VALID_SHARE = 5  # one user in so many says when the rate is cut
@@ -20,11 +20,11 @@ class Recommender(NamedTuple):
     """A trained network p(y | x)."""
 
     config: sequence.Config
-    params: dict
-    token_of: np.ndarray  # int32 [items of the log], 0 where the item is unknown
+    params: Any
+    token_of: np.ndarray  # int32 [items], 0 where the network does not know the item
 
 
-def vocabulary(split: requests.Split, most: int = MOST_TOKENS) -> np.ndarray:
+def vocabulary(split: splits.Split, most: int = MOST_TOKENS) -> np.ndarray:
     """Token of every item of the log `[items]`: from 1 on by number, 0 without a training
     event (or beyond the `most` frequent)."""
     count = requests.item_counts(split.events, split.train)
@@ -51,8 +51,13 @@ def _tokens(items, token_of):
     return np.concatenate([[0], token_of]).astype(np.int32)[items]
 
 
+def config_of(config: sequence.Config, split: splits.Split) -> sequence.Config:
+    """The configuration with as many tokens as the training events have items."""
+    return config._replace(tokens=int(vocabulary(split).max()) + 1)
+
+
 def fit(
-    split: requests.Split,
+    split: splits.Split,
     config: sequence.Config,
     *,
     directory=None,
@@ -65,8 +70,7 @@ def fit(
     Raises:
       errors.InputError: if fewer than two users have a history.
     """
-    token_of = vocabulary(split)
-    config = config._replace(tokens=int(token_of.max()) + 1)
+    token_of, config = vocabulary(split), config_of(config, split)
     rows = training_rows(split.events, split.train, token_of, config.length)
     count = len(rows["weight"])
     if count < 2:
@@ -87,7 +91,10 @@ def fit(
         evaluate_every=batches.per_epoch,
     )
     state = loop.fit(
-        *(sequence, config, lambda step: sequence.by_length(batches(step)), schedule),
+        sequence,
+        config,
+        lambda step: sequence.by_length(batches(step)),
+        schedule,
         seed=seed,
         mode=mode,
         directory=directory,

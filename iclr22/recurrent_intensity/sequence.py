@@ -24,19 +24,24 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from iclr22 import parallel, plateau
-from iclr22.recurrent_intensity import networks
+from iclr22 import gradients, parallel
+from iclr22.recurrent_intensity import losses, networks
+
+# Differs: epsilon 1e-3 is inside of the root, as 1e-6.
+ADAGRAD = optax.scale_by_rss(initial_accumulator_value=0.0, eps=1e-6)
 
 
 class Config(NamedTuple):
     """Hyper-parameters of the network and its training, as released for all data sets."""
 
+    RESOLVED = ("network", "tokens")  # by the variant and the data
+
     network: Literal["gru", "transformer"] = "gru"  # which one
-    tokens: int = 0  # items and the one that starts; set from the data
+    tokens: int = 0  # items and the one that starts
     width: int = 128  # of embeddings and layers
     layers: int = 2  # of GRU or Transformer
-    heads: int = 2  # of the Transformer
-    feed_forward: int = 128  # width inside of the Transformer's layers
+    heads: int = 2  # of attention, of the Transformer
+    feed_forward: int = 128  # width inside of layers, of the Transformer
     length: int = 256  # events of a history that are read, the newest ones
     chunk: int = 256  # events between which the GRU's back-propagation is cut
     group: int = 16  # rows that are padded to one length
@@ -47,20 +52,7 @@ class Config(NamedTuple):
     epochs: int = 20  # passes over the users
 
 
-class State(NamedTuple):
-    """Training state; arrays only."""
-
-    step: jax.Array  # int32, batches seen
-    params: dict
-    opt_state: optax.OptState
-    key: jax.Array  # of the run; never changes
-    best: plateau.Best
-
-
-def optimizer(config: Config):
-    """Adagrad. Differs: epsilon 1e-3 is inside of the root, as 1e-6."""
-    del config
-    return optax.scale_by_rss(initial_accumulator_value=0.0, eps=1e-6)
+State = gradients.State  # step: batches seen; params: embedding, body
 
 
 def init(config: Config, key: jax.Array, batch) -> State:
@@ -73,8 +65,7 @@ def init(config: Config, key: jax.Array, batch) -> State:
         "embedding": _embedding(config).init(keys[0], jnp.zeros((1,), int))["params"],
         "body": body.init(keys[1], inputs, *carry)["params"],
     }
-    opt_state = optimizer(config).init(params)
-    return State(jnp.int32(0), params, opt_state, key, plateau.fresh(params))
+    return gradients.start(ADAGRAD, key, params, keep_best=True)
 
 
 def _embedding(config):
@@ -122,19 +113,11 @@ def log_normaliser(params, z):
 
 
 def _sums(config, params, outputs, targets, weight):
-    """Cross-entropy over real targets, hits of the first place, and their number."""
+    """`losses.next_item` of outputs of the network."""
     logits = _embedding(config).apply(
         {"params": params["embedding"]}, outputs, method="logits"
     )
-    real = (targets > 0) & (weight > 0)[:, None]
-    ce = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
-    hits = logits.argmax(-1) == targets
-    total = jnp.sum(ce * real)
-    return {
-        "loss": total,
-        "accuracy": 100 * jnp.sum(hits & real).astype(total.dtype),
-        "weight": jnp.sum(real).astype(total.dtype),
-    }
+    return losses.next_item(logits, targets, weight)
 
 
 def loss(config: Config, params, batch, *, key=None):
@@ -150,18 +133,15 @@ def train_step(config: Config, state: State, batch, *, axis_name=None):
     """One pass over a batch: one update, or one after each chunk (GRU)."""
     truncated = config.network == "gru" and config.chunk < config.length
     learn = _learn_chunks if truncated else _learn_whole
-    (params, opt_state), sums = learn(config, state, batch, axis_name)
-    count = jnp.maximum(sums["weight"], 1.0)
-    metrics = {k: v / count for k, v in sums.items() if k != "weight"}
+    (params, opt_state), metrics = learn(config, state, batch, axis_name)
     state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
     return state, metrics
 
 
-def _update(config, rate, params, opt_state, grads, sums):
-    count = jnp.maximum(sums["weight"], 1.0)
-    grads = jax.tree.map(lambda g: g / count, grads)
-    updates, opt_state = optimizer(config).update(grads, opt_state)
-    scale = -config.learning_rate * rate
+def _update(config, best, params, opt_state, grads):
+    """Parameters and sums of squares after a step along the mean gradient."""
+    updates, opt_state = ADAGRAD.update(grads, opt_state)
+    scale = -config.learning_rate * best.rate
     updates = jax.tree.map(lambda u: scale * u, updates)
     return optax.apply_updates(params, updates), opt_state
 
@@ -185,13 +165,14 @@ def _learn_chunks(config, state, batch, axis_name):
         ]
         which = jnp.searchsorted(jnp.asarray(sizes), alive)
         grads, sums, carry = jax.lax.switch(which, branches, params, carry, *piece)
-        grads, sums = parallel.reduce((grads, sums), axis_name)
-        new = _update(config, state.best.rate, params, opt_state, grads, sums)
+        grads, _ = gradients.mean(grads, sums, axis_name)
+        new = _update(config, state.best, params, opt_state, grads)
         return (*new, carry), sums
 
     start = (state.params, state.opt_state, _rest(config, rows))
     (params, opt_state, _), sums = jax.lax.scan(step, start, (inputs, targets))
-    return (params, opt_state), jax.tree.map(jnp.sum, sums)
+    _, metrics = gradients.mean({}, jax.tree.map(jnp.sum, sums), axis_name)
+    return (params, opt_state), metrics
 
 
 def _chunk(config, weight, size, params, carry, inputs, targets):
@@ -230,9 +211,9 @@ def _learn_whole(config, state, batch, axis_name):
     pieces = tokens.reshape(pieces, group, -1), weight.reshape(pieces, group)
     start = _group(config, 0, state.params, *pieces)
     (grads, sums), _ = jax.lax.scan(step, start, pieces)
-    grads, sums = parallel.reduce((grads, sums), axis_name)
-    new = _update(config, state.best.rate, state.params, state.opt_state, grads, sums)
-    return new, sums
+    grads, metrics = gradients.mean(grads, sums, axis_name)
+    new = _update(config, state.best, state.params, state.opt_state, grads)
+    return new, metrics
 
 
 def _group(config, length, params, tokens, weight):
