@@ -261,7 +261,7 @@ def from_flags(experiment: option_lib.Experiment) -> Run:
     )
     seeds = FLAGS.seeds
     if quick and not FLAGS["seeds"].present:
-        seeds = min(seeds, QUICK_SEEDS)
+        seeds = QUICK_SEEDS
     key = [options, FLAGS.mode, seeds]
     folder = workdir.default(experiment.method, dataset, quick=quick, key=key)
     return Run(
