@@ -10,6 +10,7 @@ A comment beside a field, or the lines of comment right above it, are its help.
 """
 
 import ast
+import functools
 import inspect
 import io
 import textwrap
@@ -138,6 +139,7 @@ def _replaced(options, path, value):
     return options._replace(**{first: value})
 
 
+@functools.cache
 def field_comments(kind) -> dict[str, str]:
     """Comments beside each annotated field of a class and right above, as help text."""
     source = textwrap.dedent(inspect.getsource(kind))

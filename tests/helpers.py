@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 import jax
@@ -98,6 +99,38 @@ def finish(process, *, expect: int | None = 0, timeout: float = 120) -> tuple[st
     return out, err
 
 
+ANSWERS = """
+import importlib, json, os, pathlib, runpy, sys
+module, folder, cases = sys.argv[1], pathlib.Path(sys.argv[2]), json.loads(sys.argv[3])
+importlib.import_module(f"{module}.experiment")
+for number, words in enumerate(cases):
+    child = os.fork()
+    if child == 0:
+        out = os.open(folder / str(number), os.O_CREAT | os.O_WRONLY)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        sys.argv[1:] = words
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+def answers(module, cases, *, expect: int = 1) -> dict[str, str]:
+    """What commands print that end at once, by name, each in a process of its own.
+
+    Args:
+      module: of an experiment, which is imported once for all of them.
+      cases: words that follow `python -m <module>`.
+    """
+    words = json.dumps([list(map(str, given)) for given in cases.values()])
+    with tempfile.TemporaryDirectory() as folder:
+        out, _ = finish(start("-c", ANSWERS, module, folder, words))
+        texts = [(pathlib.Path(folder) / str(i)).read_text() for i in range(len(cases))]
+    assert out.split() == len(cases) * [str(expect)], "\n".join(texts)
+    return dict(zip(cases, texts, strict=True))
+
+
 def kill_when(process, condition, *, timeout: float = 60) -> None:
     """SIGKILL as soon as `condition()` holds; the process must still be running."""
     end = time.monotonic() + timeout
@@ -173,6 +206,17 @@ def launch(experiment, *arguments):
         flags.FLAGS(["test", "--compile_cache=", *map(str, arguments)])
         try:
             runner.launch(experiment)
+        finally:
+            flags.FLAGS.unparse_flags()
+
+
+def parsed(experiment, *arguments) -> runner.Run:
+    """The run that a command line asks for; nothing is written or computed."""
+    with flagsaver.flagsaver():
+        runner.define_flags(experiment)
+        flags.FLAGS(["test", *map(str, arguments)])
+        try:
+            return runner.from_flags(experiment)
         finally:
             flags.FLAGS.unparse_flags()
 
