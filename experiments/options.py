@@ -20,8 +20,9 @@ class Use(NamedTuple):
     """Who reads some flags. Flags that no `Use` names are read by every run.
 
     A run reads them if all of `where` holds: the field of that name has one of the
-    values, or contains one if it holds several. Of several entries for a flag one is
-    enough. Beside flags, `dataset` (a name) and `own` ("yes", "no") can be asked for.
+    values, or contains one if it holds several (`()`: if it holds none). Of several
+    entries for a flag one is enough. Beside flags, `dataset` (a name) and `own` ("yes",
+    "no") can be asked for.
     """
 
     flags: tuple[str, ...]  # patterns such as "bpr.*"
@@ -94,10 +95,7 @@ def _check_used(flag: str, uses: tuple[Use, ...], found: Preset) -> None:
         return
     users = " or ".join(dict.fromkeys(" with ".join(_words(x)) for x in readers))
     names = dict.fromkeys(name for where in readers for name in where)
-    here = ", ".join(
-        OWN[found[name]] if name == "own" else f"--{name}={_text(found[name])}"
-        for name in names
-    )
+    here = ", ".join(_said(name, (found[name],)) for name in names)
     raise errors.InputError(
         f"--{flag} is read by {users}; this run has {here}. Leave it out, or change those."
     )
@@ -106,17 +104,22 @@ def _check_used(flag: str, uses: tuple[Use, ...], found: Preset) -> None:
 def _holds(where: Mapping[str, tuple], found: Preset) -> bool:
     def holds(name, wanted):
         value = found[name]
-        several = value if isinstance(value, tuple) else (value,)
+        several = value if isinstance(value, tuple) and value else (value,)
         return any(x in wanted for x in several)
 
     return all(holds(name, wanted) for name, wanted in where.items())
 
 
 def _words(where):
-    return [
-        OWN[wanted[0]] if name == "own" else f"--{name}={'|'.join(map(_text, wanted))}"
-        for name, wanted in where.items()
-    ]
+    return [_said(name, wanted) for name, wanted in where.items()]
+
+
+def _said(name: str, values: tuple) -> str:
+    if name == "own":
+        return OWN[values[0]]
+    if values == ("",):
+        return f"no --{name}"
+    return f"--{name}={'|'.join(map(_text, values))}"
 
 
 def _text(value) -> str:

@@ -1,21 +1,29 @@
-"""DIVA on the user's own data: a ranked list of what to look at first."""
+"""DIVA on the user's own data: a ranked list of what to look at first, and a model."""
 
 import numpy as np
 
-from experiments.diva.tasks import Task, featurise, ridge_error
-from iclr22 import checkpoint, diva, metrics, record
-from iclr22.diva import figures
+from experiments import run as runner
+from experiments.diva import outputs
+from experiments.diva.features import featurise, ridge_error
+from experiments.diva.tasks import Pool, Task, make_task
+from iclr22 import errors, metrics
+from iclr22.diva import artifact, figures, pipeline
 
 
-def curation(run, train, task: Task, names) -> None:
+def curation(run: runner.Run, pool: Pool) -> None:
     """Rank the user's examples and suggest what to do with each."""
-    model = run.settings.model[0]
-    found = run.cell(f"curate-{model}", lambda: curate(run, model, task))
-    write_examples(run, train, task, found, names)
+    if len(pool.model) != 1:
+        raise errors.InputError(
+            "your own data are ranked by one kind of features; found "
+            f"--model={','.join(pool.model)}"
+        )
+    (model,) = pool.model
+    task = make_task(run, pool, run.seeds[0])
+    found = run.cell(f"curate-{model}", lambda: _curate(run, pool, model, task))
+    outputs.write_examples(run, pool, task, found)
     caption = "Leave-one-out loss against the penalty."
-    figures.penalty_path(
-        run.figure("l2", caption), found["grid"], found["losses"], found["l2"]
-    )
+    path = run.figure("l2", caption)
+    figures.penalty_path(path, found["grid"], found["losses"], found["l2"])
     if task.flips.any():
         caption = "Precision and recall of the labels known to be wrong."
         path = run.figure("precision_recall", caption)
@@ -26,73 +34,55 @@ def curation(run, train, task: Task, names) -> None:
         "them, most harmful first; weights.npz holds the weights after one step of "
         "reweighting. Look before you delete: a flagged example may be rare, not wrong."
     )
+    if (run.workdir / "model.npz").exists():
+        run.summary += " model.npz is the network with a linear head of these weights."
 
 
-def curate(run, model, task: Task) -> dict:
+def _curate(run, pool: Pool, model: str, task: Task) -> dict:
     """Score, suggested labels, weights and the numbers that go with them."""
-    z, z_test = featurise(run, model, task)
-    targets = task.targets
-    choice = diva.choose_l2(z, targets)
-    found = diva.detect(z, targets, score=run.settings.score)
-    new = diva.reweight(z, targets, l2=choice.l2)
-    suggestions = np.argmax(found.predictions, axis=1)
+    features = featurise(run, model, task)
+    found = pipeline.curate(features.train, task.targets, run.options.models.score)
+    if features.network:
+        made = pipeline.with_head(
+            features.network,
+            features.train,
+            task.targets,
+            found,
+            pool.names,
+            task.scale,
+        )
+        artifact.save(run.workdir / "model.npz", made)
+    suggestions = np.argmax(found.detection.predictions, axis=1)
+    return {
+        "rows": _rows(model, task, features, found, suggestions),
+        "l2": found.penalty.l2,
+        "grid": found.penalty.grid,
+        "losses": found.penalty.losses,
+        "score": found.detection.score,
+        "suggestions": suggestions,
+        "weights": found.reweighting.weights,
+    }
+
+
+def _rows(model, task: Task, features, found: pipeline.Curation, suggestions):
+    new, flagged = found.reweighting, found.detection.flagged
     wrong = suggestions != task.y
     rows = [
-        ("derivative", model, 0, "train/flagged", 100 * np.mean(found.flagged), ""),
+        ("derivative", model, 0, "train/flagged", 100 * np.mean(flagged), ""),
         ("derivative", model, 0, "train/loo_error", 100 * np.mean(wrong), ""),
         ("uniform", model, 0, "train/loo_loss", new.losses[0], ""),
         ("reweight", model, 0, "train/loo_loss", new.losses[-1], ""),
     ]
     if len(task.y_test):
-        for name, weights in (("uniform", np.ones(len(z))), ("reweight", new.weights)):
-            error = ridge_error(task, z, z_test, weights, choice.l2)
+        for name, weights in (
+            ("uniform", np.ones(len(task.y))),
+            ("reweight", new.weights),
+        ):
+            error = ridge_error(task, features, weights, found.penalty.l2)
             rows.append((name, model, 0, "test/error", error, ""))
     if task.flips.any():
-        quality = metrics.auc(found.score, task.flips)
+        quality = metrics.auc(found.detection.score, task.flips)
         rows.append(("derivative", model, 0, "flips/auc", quality, ""))
-        quality = metrics.f1(found.flagged, task.flips)
+        quality = metrics.f1(flagged, task.flips)
         rows.append(("derivative", model, 0, "flips/f1", quality, ""))
-    return {
-        "rows": rows,
-        "l2": choice.l2,
-        "grid": choice.grid,
-        "losses": choice.losses,
-        "score": found.score,
-        "suggestions": suggestions,
-        "weights": new.weights,
-    }
-
-
-def write_examples(run, train, task: Task, found, names) -> None:
-    """examples.csv, weights.npz and the gallery of the worst and best examples."""
-    score = found.get("score", found.get("score_derivative_path"))
-    counts = np.bincount(task.y, minlength=task.classes)
-    ids = (
-        train.get("names", np.arange(len(task.y)))
-        if run.own
-        else np.arange(len(task.y))
-    )
-    header = ("rank", "index", "name", "label", "derivative", "suggested", "action")
-    rows = []
-    for rank, i in enumerate(np.argsort(-score, kind="stable"), start=1):
-        label, other = int(task.y[i]), int(found["suggestions"][i])
-        if counts[label] == 1:
-            action = "only example of its class"
-        elif score[i] <= 0:
-            action = "keep"
-        else:
-            action = "review" if other == label else f"relabel to {names[other]}?"
-        suggested = names[other]
-        rows.append(
-            (rank, i, ids[i], names[label], f"{score[i]:.6g}", suggested, action)
-        )
-    record.write_csv(run.workdir / "examples.csv", header, rows)
-    if "weights" in found:
-        checkpoint.write_npz(run.workdir / "weights.npz", weights=found["weights"])
-    if task.x.ndim == 4:
-        caption = (
-            "Per class the most harmful (red, with the suggested class) and the most "
-            "helpful (green) examples."
-        )
-        path = run.figure("examples", caption)
-        figures.gallery(path, task.x, task.y, score, found["suggestions"], names)
+    return rows
