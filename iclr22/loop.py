@@ -57,7 +57,7 @@ def fit(
     begin=None,
     name: str = "training",
     watch: Callable[[Times], None] | None = None,
-):
+) -> Any:
     """Train a method to the end of its schedule and return its last state.
 
     Args:

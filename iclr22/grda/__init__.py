@@ -3,7 +3,7 @@
 Stages: `adversarial` (GRDA and the methods it is compared to, one trainer) and `plus` (GRDA+,
 which also works without class-aligned batches). `pipeline.train` trains any method on
 `data.DomainData`, `artifact` predicts and inserts new domains, `selection` chooses without
-target labels, `propagate` is a plain baseline.
+target labels, `metrics` scores with them, `propagate` and `least_squares` are plain baselines.
 """
 
 from iclr22.data.domains.simulated import generate_domains
@@ -18,7 +18,8 @@ from iclr22.grda.adversarial import (
 )
 from iclr22.grda.artifact import Model, encode, insert_domain, load, predict, save
 from iclr22.grda.embedding import fit_embedding
+from iclr22.grda.metrics import target_scores
 from iclr22.grda.pairs import discriminator_loss, sample_subgraph
-from iclr22.grda.pipeline import METHODS, Fitted, Options, target_scores, train
+from iclr22.grda.pipeline import METHODS, Fitted, Options, train
 
 STAGES = ("adversarial", "plus")

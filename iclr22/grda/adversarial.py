@@ -19,7 +19,7 @@ import optax
 from iclr22 import gradients, parallel
 from iclr22 import graph as graphs
 from iclr22.grda import losses, networks, pairs
-from iclr22.grda.adversaries import ADVERSARIES, Turn, hold
+from iclr22.grda.adversaries import ADVERSARIES, Players, Turn
 
 
 class Config(NamedTuple):
@@ -57,16 +57,22 @@ class Config(NamedTuple):
 
 State = gradients.State  # params by player: encoder, predictor, those of the adversary
 
-BATCH_AXES = {"x": 0, "y": 0, "labelled": 0, "weight": 0, "sources": None}
-BATCH_AXES["graph"] = None
+BATCH_AXES = {
+    "x": 0,
+    "y": 0,
+    "labelled": 0,
+    "weight": 0,
+    "sources": None,
+    "graph": None,
+}
 
 
 def players(config: Config, domains: int) -> dict:
     """Modules by name."""
-    shape = config.hidden, config.start
+    hidden, start = config.hidden, config.start
     modules = {
-        "encoder": networks.Encoder(*shape),
-        "predictor": networks.Predictor(config.hidden, config.outputs, config.start),
+        "encoder": networks.Encoder(hidden, start),
+        "predictor": networks.Predictor(hidden, config.outputs, start),
     }
     if config.adversary != "none":
         modules |= ADVERSARIES[config.adversary].build(config, domains)
@@ -116,14 +122,9 @@ def loss(config: Config, params, batch, *, key=None, strength=None, axis_name=No
     strength = config.adversary_weight if strength is None else strength
     z = jnp.asarray(batch["graph"].nodes)
     inputs = {"x": batch["x"], "z": z}  # of a domain in all slots, embedded once
-    modules = players(config, len(z))
-    call = {
-        name: lambda *a, m=module, n=name: m.apply({"params": params[n]}, *a)
-        for name, module in modules.items()
-    }
     encodings = encode(config, params, inputs)
-    outputs = call["predictor"](encodings)
-    weight = batch["weight"]
+    playing = Players(players(config, len(z)), params)
+    outputs = playing.say("predictor", encodings)
     sums = losses.labelled_sums(
         outputs,
         batch,
@@ -133,12 +134,16 @@ def loss(config: Config, params, batch, *, key=None, strength=None, axis_name=No
     )
     total = sums["loss"]
     if config.adversary != "none":
-        if "discriminator" in call:
-            held = hold(params["discriminator"])
-            module = modules["discriminator"]
-            call["discriminator.held"] = lambda *a: module.apply({"params": held}, *a)
-        turn = Turn(encodings, outputs, batch, key, weight, strength, axis_name)
-        against, weights = ADVERSARIES[config.adversary].play(config, call, turn)
+        turn = Turn(
+            encodings=encodings,
+            outputs=outputs,
+            batch=batch,
+            key=key,
+            weight=batch["weight"],
+            strength=strength,
+            axis_name=axis_name,
+        )
+        against, weights = ADVERSARIES[config.adversary].play(config, playing, turn)
         sums["adversary"] = weights @ against
         total += sums["adversary"]
     return total, sums
@@ -149,8 +154,9 @@ def train_step(config: Config, state: State, batch, *, axis_name=None):
     strength = config.adversary_weight * _ramp(config, state.step)
 
     def objective(params, batch, key):
-        given = {"key": key, "strength": strength, "axis_name": axis_name}
-        total, sums = loss(config, params, batch, **given)
+        total, sums = loss(
+            config, params, batch, key=key, strength=strength, axis_name=axis_name
+        )
         return total, (sums, None)
 
     key = gradients.step_key(state)  # one on all devices: they see the same sub-graph
@@ -171,16 +177,13 @@ def _ramp(config, step):
 def _scaled(config, step, updates):
     """Updates times minus the learning rate of their player."""
     decay = 0.5 ** (step / config.halve_every) if config.halve_every else 1.0
-    slow = ("encoder", "predictor")
-    return {
-        name: jax.tree.map(
-            lambda u, r=config.learning_rate if name in slow else config.discriminator_rate: (
-                -r * decay * u
-            ),
-            update,
-        )
-        for name, update in updates.items()
-    }
+    own = {"encoder": config.learning_rate, "predictor": config.learning_rate}
+
+    def scaled(name, updates):
+        rate = own.get(name, config.discriminator_rate)
+        return jax.tree.map(lambda u: -rate * decay * u, updates)
+
+    return {name: scaled(name, update) for name, update in updates.items()}
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):
@@ -216,8 +219,14 @@ def example(size: int = 32, seed: int = 0):
         "sources": sources,
         "graph": domains,
     }
-    config = Config(hidden=8, learning_rate=1e-2, adversary_weight=0.1)
-    return config._replace(pairing="pseudo_label", sample_vertices=3), batch
+    config = Config(
+        pairing="pseudo_label",
+        hidden=8,
+        adversary_weight=0.1,
+        sample_vertices=3,
+        learning_rate=1e-2,
+    )
+    return config, batch
 
 
 def pad(batch, extra: int) -> dict:

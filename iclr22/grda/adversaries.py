@@ -1,15 +1,16 @@
 """What plays against the encoder: GRDA's graph discriminator and those it is compared to.
 
-Every adversary is `build(config, domains) -> modules by name` and `play(...) -> loss
-[slots]`. The value is the adversary's own loss. Its gradient gives every player its own
-share: the adversary always the whole of it, the encoder -lambda times it, the predictor
-nothing. The released code adds both into one accumulator, which leaves the adversary
-1 - lambda of its gradient: none at lambda = 1.
+Every adversary is `build(config, domains) -> modules by name` and `play(config, players,
+turn) -> (loss, weight)` `[slots]`. The value is the adversary's own loss. Its gradient
+gives every player its own share: the adversary always the whole of it, the encoder -lambda
+times it, the predictor nothing. The released code adds both into one accumulator, which
+leaves the adversary 1 - lambda of its gradient: none at lambda = 1.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
@@ -17,6 +18,19 @@ import optax
 from iclr22.grda import networks, pairs
 
 hold = jax.lax.stop_gradient
+
+
+class Players(NamedTuple):
+    """Networks by name, and their parameters."""
+
+    modules: Mapping[str, nn.Module]
+    params: Mapping[str, Any]
+
+    def say(self, name: str, *inputs, held: bool = False) -> Any:
+        """Outputs of one of them; `held`: its parameters learn nothing from this."""
+        params = self.params[name]
+        params = hold(params) if held else params
+        return self.modules[name].apply({"params": params}, *inputs)
 
 
 class Turn(NamedTuple):
@@ -37,7 +51,7 @@ class Turn(NamedTuple):
     batch: dict
     key: jax.Array | None
     weight: jax.Array
-    strength: jax.Array
+    strength: jax.Array | float
     axis_name: str | None = None
 
 
@@ -46,7 +60,7 @@ class Adversary(NamedTuple):
 
     build: Callable  # (config, domains) -> modules by name
     inputs: Callable  # (config) -> widths of what a module gets beside encodings
-    play: Callable  # (config, modules' apply by name, Turn) -> (loss, weight) [slots]
+    play: Callable  # (config, Players, Turn) -> (loss, weight) [slots]
 
 
 def reverse(x, strength):
@@ -54,10 +68,10 @@ def reverse(x, strength):
     return hold(x) - strength * (x - hold(x))
 
 
-def _graph(config, call, turn):
+def _graph(config, players, turn):
     """GRDA: reconstructs the edge between two samples' domains (equation of L_d)."""
     adjacency = pairs.dense(turn.batch["graph"])
-    d = call["discriminator"](reverse(turn.encodings, turn.strength))
+    d = players.say("discriminator", reverse(turn.encodings, turn.strength))
     weight = turn.weight
     if config.pairing == "pseudo_label":
         guessed = jnp.argmax(turn.outputs, axis=-1)
@@ -81,19 +95,20 @@ def _domain_loss(logits):
     ).mean(axis=1)
 
 
-def _dann(config, call, turn):
+def _dann(config, players, turn):
     """DANN: tells which of the N domains a sample is from."""
     del config
-    logits = call["discriminator"](reverse(turn.encodings, turn.strength))
+    logits = players.say("discriminator", reverse(turn.encodings, turn.strength))
     return _domain_loss(logits), turn.weight
 
 
-def _cdann(config, call, turn):
+def _cdann(config, players, turn):
     """CDANN: so does this one, and it knows what the predictor says."""
     del config
     condition = hold(jax.nn.sigmoid(turn.outputs))
     e = reverse(turn.encodings, turn.strength)
-    return _domain_loss(call["discriminator"](e, condition)), turn.weight
+    logits = players.say("discriminator", e, condition)
+    return _domain_loss(logits), turn.weight
 
 
 def _mean(values, mask):
@@ -101,22 +116,22 @@ def _mean(values, mask):
     return values @ mask / jnp.maximum(mask.sum(), 1)
 
 
-def _adda(config, call, turn):
+def _adda(config, players, turn):
     """ADDA: sources from targets; the encoder moves targets to where sources are."""
     del config
     source = turn.batch["sources"]
-    said = call["discriminator"](hold(turn.encodings))[..., 0]
+    said = players.say("discriminator", hold(turn.encodings))[..., 0]
     right = _mean(jax.nn.softplus(-said), source)
     right += _mean(jax.nn.softplus(said), 1 - source)
-    fooled = call["discriminator.held"](turn.encodings)[..., 0]
+    fooled = players.say("discriminator", turn.encodings, held=True)[..., 0]
     moved = turn.strength * _mean(jax.nn.softplus(-fooled), 1 - source)
     return right + moved - hold(moved), turn.weight
 
 
-def _mdd(config, call, turn):
+def _mdd(config, players, turn):
     """MDD: a second predictor agrees on sources and disagrees on targets."""
     source = turn.batch["sources"]
-    second = call["second"](reverse(turn.encodings, turn.strength))
+    second = players.say("second", reverse(turn.encodings, turn.strength))
     if config.regression:  # differs: the sheet has classes only; squared distance here
         gap = jnp.mean((second - hold(turn.outputs)) ** 2, axis=-1)
         agree, disagree = gap, jnp.exp(-gap)
@@ -130,16 +145,21 @@ def _mdd(config, call, turn):
     return loss / (a + b), turn.weight
 
 
-def _discriminator(width):
-    def build(config, domains):
-        outputs = width(config, domains)
-        return {
-            "discriminator": networks.Discriminator(
-                config.hidden, outputs, config.start
-            )
-        }
+def _discriminator(config, outputs):
+    """The usual adversary: one network with so many outputs."""
+    return {
+        "discriminator": networks.Discriminator(config.hidden, outputs, config.start)
+    }
 
-    return build
+
+def _edges(config, domains):
+    del domains
+    return _discriminator(config, config.discriminator_outputs)
+
+
+def _side(config, domains):
+    del domains
+    return _discriminator(config, 1)
 
 
 def _conditional(config, domains):
@@ -157,12 +177,14 @@ def _alone(config):
     return ()
 
 
+def _beside_outputs(config):
+    return (config.outputs,)
+
+
 ADVERSARIES = {
-    "graph": Adversary(
-        _discriminator(lambda c, _: c.discriminator_outputs), _alone, _graph
-    ),
-    "dann": Adversary(_discriminator(lambda _, n: n), _alone, _dann),
-    "cdann": Adversary(_conditional, lambda c: (c.outputs,), _cdann),
-    "adda": Adversary(_discriminator(lambda *_: 1), _alone, _adda),
-    "mdd": Adversary(_second, _alone, _mdd),
+    "graph": Adversary(build=_edges, inputs=_alone, play=_graph),
+    "dann": Adversary(build=_discriminator, inputs=_alone, play=_dann),
+    "cdann": Adversary(build=_conditional, inputs=_beside_outputs, play=_cdann),
+    "adda": Adversary(build=_side, inputs=_alone, play=_adda),
+    "mdd": Adversary(build=_second, inputs=_alone, play=_mdd),
 }

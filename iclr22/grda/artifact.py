@@ -1,7 +1,6 @@
 """A trained model: predict in any domain, insert a new one, write and read it."""
 
 import functools
-import importlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,11 +10,11 @@ import numpy as np
 
 from iclr22 import bundle, errors
 from iclr22 import graph as graphs
-from iclr22.grda import embedding
+from iclr22.grda import adversarial, embedding, plus
 
 CHUNK = 4096  # samples at once
 KIND, VERSION = "grda model", 2
-STAGES = ("adversarial", "plus")  # modules that predict
+STAGES = {"adversarial": adversarial, "plus": plus}  # modules that predict
 
 
 class Scale(NamedTuple):
@@ -31,9 +30,9 @@ class Scale(NamedTuple):
 
 def scale_of(values) -> Scale:
     """The scale that brings rows `[n, k]` to mean 0 and deviation 1; constants stay."""
+    shift = np.asarray(np.mean(values, axis=0, dtype=np.float64))
     spread = np.std(values, axis=0, dtype=np.float64)
-    spread = np.where(spread > 1e-12, spread, 1.0)
-    return Scale(np.mean(values, axis=0, dtype=np.float64), spread)
+    return Scale(shift, np.where(spread > 1e-12, spread, 1.0))
 
 
 def no_scale(width: int) -> Scale:
@@ -102,7 +101,7 @@ def _run(model, params, x, domains, what):
 
 @functools.lru_cache(maxsize=32)
 def _compiled(stage, config, what):
-    module = importlib.import_module(f"iclr22.grda.{stage}")
+    module = STAGES[stage]
 
     def outputs(params, inputs):
         found = module.apply(config, params, inputs)
@@ -118,10 +117,11 @@ def _checked(model, x, domains):
     """Samples as an array and the numbers of their domains."""
     x = np.asarray(x, np.float64)
     width = len(model.sample_scale.shift)
-    if x.ndim != 2 or x.shape[1] != width or not np.isfinite(x).all():
+    finite = np.isfinite(x).all()
+    if x.ndim != 2 or x.shape[1] != width or not finite:
         raise errors.InputError(
             f"expected finite samples [n, {width}], as the model was trained on; found "
-            f"{list(x.shape)}" + " with NaN or infinity" * (not np.isfinite(x).all())
+            f"{list(x.shape)}{'' if finite else ' with NaN or infinity'}"
         )
     return x, np.broadcast_to(numbers_of(model, domains), len(x))
 
@@ -162,13 +162,14 @@ def insert_domain(model: Model, name: str, neighbors) -> Model:
         )
     if not ((weights > 0) & (weights <= 1)).all():
         raise errors.InputError(f"expected weights in (0, 1]; found {weights.tolist()}")
-    n, old = len(model.domain_names), model.graph
-    position = np.average(old.nodes[ends], axis=0, weights=weights)
+    n, old = len(model.domain_names), graphs.links(model.graph)
+    positions = np.asarray(model.graph.nodes)
+    position = np.average(positions[ends], axis=0, weights=weights)
     grown = graphs.build(
-        np.vstack([old.nodes, position]).astype(np.float32),
+        np.vstack([positions, position]).astype(np.float32),
         np.concatenate([old.senders, ends]),
         np.concatenate([old.receivers, np.full(len(ends), n)]),
-        weights=np.concatenate([old.edges, weights]),
+        weights=np.concatenate([old.weights, weights]),
     )
     if model.stage == "plus":
         row = np.average(model.embeddings[ends], axis=0, weights=weights)
@@ -182,7 +183,7 @@ def insert_domain(model: Model, name: str, neighbors) -> Model:
 
 def save(path, model: Model) -> None:
     """Write a model as one `.npz` of plain arrays."""
-    graph = {k: getattr(model.graph, k) for k in ("nodes", "edges", "senders")}
+    links = graphs.links(model.graph)
     members = {f"member{i}": params for i, params in enumerate(model.members)}
     bundle.save(
         path,
@@ -196,11 +197,13 @@ def save(path, model: Model) -> None:
         },
         trees={
             "embeddings": model.embeddings,
-            "domain_names": model.domain_names.astype(str),
-            "receivers": model.graph.receivers,
             "embedding_scale": model.embedding_scale._asdict(),
             "sample_scale": model.sample_scale._asdict(),
-            **graph,
+            "nodes": model.graph.nodes,
+            "senders": links.senders,
+            "receivers": links.receivers,
+            "edges": links.weights,
+            "domain_names": model.domain_names.astype(str),
             **members,
         },
         inputs=model.feature_names,
@@ -218,18 +221,18 @@ def load(path) -> Model:
 
 def _build(found: bundle.Bundle) -> Model:
     about, trees = found.about, found.trees
-    stage = STAGES[STAGES.index(about["stage"])]
-    module = importlib.import_module(f"iclr22.grda.{stage}")
-    ends = trees["senders"], trees["receivers"]
+    graph = graphs.build(
+        trees["nodes"], trees["senders"], trees["receivers"], weights=trees["edges"]
+    )
     return Model(
-        about["stage"],
-        module.Config(**about["config"]),
-        tuple(trees[f"member{i}"] for i in range(about["members"])),
-        trees["embeddings"],
-        Scale(**trees["embedding_scale"]),
-        Scale(**trees["sample_scale"]),
-        graphs.build(trees["nodes"], *ends, weights=trees["edges"]),
-        trees["domain_names"],
-        tuple(about["class_names"]),
-        found.inputs,
+        stage=about["stage"],
+        config=STAGES[about["stage"]].Config(**about["config"]),
+        members=tuple(trees[f"member{i}"] for i in range(about["members"])),
+        embeddings=trees["embeddings"],
+        embedding_scale=Scale(**trees["embedding_scale"]),
+        sample_scale=Scale(**trees["sample_scale"]),
+        graph=graph,
+        domain_names=trees["domain_names"],
+        class_names=tuple(about["class_names"]),
+        feature_names=found.inputs,
     )

@@ -4,9 +4,9 @@ import numpy as np
 
 from iclr22 import errors, plots
 from iclr22.data import domains as domains_lib
+from iclr22.grda import layout
+from iclr22.grda.layout import plain_text
 
-GREY = "0.75"  # of what has no value
-NAMED = 50  # domains, up to which names are written
 SHOWN = 12  # domains of which samples are drawn
 GRID = 60  # points along each side of a background
 WIDE = 20  # ratio of errors from which their axis is logarithmic
@@ -25,7 +25,7 @@ def accuracy_on_graph(path, data, values, *, label="accuracy [%]", low=0, high=1
     values = {name: np.asarray(v, float) for name, v in values.items()}
     found = np.concatenate([[], *values.values()])
     high = found[np.isfinite(found)].max(initial=low + 1e-6) if high is None else high
-    where = _positions(data.graph)
+    where = layout.positions(data.graph)
     wide, tall = np.maximum(np.ptp(where, axis=0), 1e-9)
     columns = min(max(len(values), 1), 4)
     rows = max(1, -(-len(values) // columns))
@@ -33,93 +33,18 @@ def accuracy_on_graph(path, data, values, *, label="accuracy [%]", low=0, high=1
     with plots.figure(path, rows, columns, width=3.6, height=height) as axes:
         panels = np.ravel(axes)
         for axis, (name, value) in zip(panels, values.items(), strict=False):
-            drawn = _nodes(axis, data, where, value, vmin=low, vmax=high)
-            axis.set_title(_text(name))
+            drawn = layout.draw(axis, data, where, value, vmin=low, vmax=high)
+            axis.set_title(plain_text(name))
         for axis in panels:
             axis.axis("off")
         if values:
             extend = "max" if np.any(found > high) else "neither"
             beside = panels[columns - 1].inset_axes((1.02, 0.05, 0.04, 0.9))
             beside.grid(False)
-            axis.figure.colorbar(drawn, cax=beside, extend=extend, label=_text(label))
-            _key(panels[-columns], 0.02, missing=not np.isfinite(found).all())
-
-
-def _positions(graph):
-    """Positions `[N, 2]` that the graph has, or else spectral ones, without overlaps."""
-    nodes = np.asarray(graph.nodes, float)
-    if nodes.shape[1:] == (2,) and np.isfinite(nodes).all():
-        return _apart(nodes)
-    linked = domains_lib.adjacency(graph).astype(float)
-    n = len(linked)
-    turn = 2 * np.pi * np.arange(n) / n
-    where = np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    if linked.any() and n > 2:
-        linked += 0.01 * (1 - np.eye(n))  # holds parts without a path together
-        scale = linked.sum(axis=0) ** -0.5
-        _, vectors = np.linalg.eigh(np.eye(n) - scale[:, None] * linked * scale)
-        where = vectors[:, 1:3] / np.ptp(vectors[:, 1:3], axis=0) + 0.04 * where
-    return _apart(where)
-
-
-def _apart(where):
-    """Moves nodes `[N, 2]` that overlap, where they are few enough to have names."""
-    gap = 0.06 * (np.ptp(where, axis=0).max(initial=0) or 1)
-    angle = np.arange(len(where))[:, None]
-    where = where + 1e-3 * gap * np.hstack([np.cos(angle), np.sin(angle)])
-    for _ in range(100 if len(where) <= NAMED else 0):
-        away = where[:, None] - where
-        distance = np.maximum(np.linalg.norm(away, axis=2), 1e-6 * gap)
-        missing = np.maximum(gap / distance - 1, 0)
-        where = where + 0.4 * (missing[..., None] * away).sum(axis=1)
-    return where
-
-
-def _nodes(axis, data, where, value, **scale):
-    """Draws edges, and nodes at `[N, 2]` coloured by `[N]`; the scatter of the last."""
-    from matplotlib import collections, colormaps
-
-    graph, cmap = data.graph, colormaps["RdYlBu_r"].with_extremes(bad=GREY)
-    once = np.flatnonzero(np.asarray(graph.senders) < np.asarray(graph.receivers))
-    ends = np.stack([where[graph.senders[once]], where[graph.receivers[once]]], axis=1)
-    lines = collections.LineCollection(ends, colors="0.7", lw=0.5, zorder=1)
-    axis.add_collection(lines)
-    options = {"cmap": cmap, "plotnonfinite": True, "zorder": 2} | scale
-    options["s"] = 90 if data.size <= NAMED else 30
-    kinds = ((~data.sources, "o", "0.5", 0.4), (data.sources, "s", "k", 1.2))
-    for mask, marker, edge, lw in kinds:
-        style = {"marker": marker, "edgecolors": edge, "linewidths": lw} | options
-        drawn = axis.scatter(*where[mask].T, c=value[mask], **style)
-    axis.set_aspect("equal", adjustable="datalim")
-    axis.margins(0.08)
-    if data.size <= NAMED:
-        _names(axis, data, where, cmap(drawn.norm(np.ma.masked_invalid(value))))
-    return drawn
-
-
-def _names(axis, data, where, colours):
-    """Names in the nodes where all are short, else above them; colours `[N, 4]`."""
-    inside = all(len(str(name)) <= 2 for name in data.domain_names)
-    style = {"ha": "center", "va": "center_baseline" if inside else "bottom"}
-    style |= {"xytext": (0, 0 if inside else 6), "textcoords": "offset points"}
-    dark = inside & (colours[:, :3] @ (0.3, 0.6, 0.1) < 0.45)
-    for i in np.flatnonzero(np.isfinite(where).all(axis=1)):
-        ink, name = "w" if dark[i] else "k", _text(data.domain_names[i])
-        axis.annotate(name, where[i], fontsize=5, color=ink, **style)
-
-
-def _key(axis, height, *, missing):
-    marks = [("source", "s", "w", "k"), ("target", "o", "w", "0.5")]
-    for name, marker, face, edge in marks + [("no value", "o", GREY, "0.5")] * missing:
-        axis.plot([], [], marker, mfc=face, mec=edge, label=name)
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, height)}
-    axis.legend(fontsize=7, ncols=3, handletextpad=0.1, columnspacing=1, **place)
-
-
-def _text(value) -> str:
-    """Text drawn as it is: no formulas, and no name left out of a legend."""
-    text = str(value).replace("$", r"\$")
-    return " " + text if text.startswith("_") else text
+            axis.figure.colorbar(
+                drawn, cax=beside, extend=extend, label=plain_text(label)
+            )
+            layout.key(panels[-columns], 0.02, missing=not np.isfinite(found).all())
 
 
 def score_by_hops(path, hops, values: dict, *, label: str) -> None:
@@ -140,12 +65,21 @@ def score_by_hops(path, hops, values: dict, *, label: str) -> None:
             means = [g.mean() if len(g) else np.nan for g in groups]
             spread = [g.std() if len(g) else np.nan for g in groups]
             x = np.arange(len(levels)) + 0.3 * ((i + 0.5) / len(values) - 0.5)
-            axis.plot(x[:reached], means[:reached], lw=1.3, color=f"C{i % 10}")
-            style = {"fmt": "o", "ms": 4, "lw": 0.8, "color": f"C{i % 10}"}
-            axis.errorbar(x, means, spread, label=_text(name), **style)
+            colour = f"C{i % 10}"
+            axis.plot(x[:reached], means[:reached], lw=1.3, color=colour)
+            axis.errorbar(
+                x,
+                means,
+                spread,
+                fmt="o",
+                ms=4,
+                lw=0.8,
+                color=colour,
+                label=plain_text(name),
+            )
         names = [f"{'none' if h < 0 else h}\n({np.sum(hops == h)})" for h in levels]
         axis.set_xticks(range(len(levels)), names)
-        axis.set(xlabel="edges to a source (target domains)", ylabel=_text(label))
+        axis.set(xlabel="edges to a source (target domains)", ylabel=plain_text(label))
         if values:
             axis.legend(**ASIDE)
 
@@ -181,13 +115,17 @@ def samples(path, data, predict, *, domains=None, classes=()) -> None:
         panels = np.ravel(axes)
         for axis, u in zip(panels, domains, strict=False):
             _domain(axis, data, sides, predict, int(u))
-            far = {0: "source", 1: "1 edge", -1: "no path"}
-            far = far.get(hops[u], f"{hops[u]} edges")
-            axis.set_title(_text(f"{data.domain_names[u]}: {far}"))
+            far = _far(int(hops[u]))
+            axis.set_title(plain_text(f"{data.domain_names[u]}: {far}"))
         for axis in panels[len(domains) :]:
             axis.axis("off")
         names = tuple(classes) or data.class_names
         _class_key(panels[columns - 1], names, bool(np.any(data.y < 0)))
+
+
+def _far(hops: int) -> str:
+    known = {0: "source", 1: "1 edge", -1: "no path"}
+    return known.get(hops, f"{hops} edges")
 
 
 def _domain(axis, data, sides, predict, u):
@@ -217,9 +155,11 @@ def _domain(axis, data, sides, predict, u):
 
 
 def _class_key(axis, names, unknown):
-    unknown = [("unknown", "0.5")] * unknown
-    for name, colour in [*zip(names, CLASSES, strict=False), *unknown]:
-        axis.plot([], [], "o", ms=4, color=colour, label=_text(name))
+    named: list[tuple[str, str]] = list(zip(names, CLASSES, strict=False))
+    if unknown:
+        named.append(("unknown", "0.5"))
+    for name, colour in named:
+        axis.plot([], [], "o", ms=4, color=colour, label=plain_text(name))
     axis.legend(title="class", title_fontsize=7, **ASIDE)
 
 
@@ -239,7 +179,7 @@ def error_by_level(path, levels, ours: dict, published: dict) -> None:
             where = np.arange(len(levels)) + (i + 0.5) * width - 0.425
             bars = np.array(ours.get(name, missing), float)
             marks = np.array(published.get(name, missing), float)
-            axis.bar(where, bars, width, color=f"C{i % 10}", label=_text(name))
+            axis.bar(where, bars, width, color=f"C{i % 10}", label=plain_text(name))
             axis.plot(where, marks, "k_", ms=min(100 * width, 14), mew=2)
             found += [bars, marks]
         axis.plot([], [], "k_", ms=9, mew=2, label="paper")
@@ -248,7 +188,7 @@ def error_by_level(path, levels, ours: dict, published: dict) -> None:
         if len(found) and found.max() > WIDE * found.min():
             axis.set_yscale("log")
             axis.set_ylim(found.min() / 1.5, found.max() * 1.5)
-        axis.set_xticks(range(len(levels)), [_text(x) for x in levels])
+        axis.set_xticks(range(len(levels)), [plain_text(x) for x in levels])
         axis.set(xlabel="edges to the nearest source", ylabel="mean squared error")
         axis.legend(**ASIDE)
 
@@ -268,8 +208,15 @@ def training(path, curves: dict, domains: int) -> None:
                 y = np.array(curve.get(key) or (), float)
                 x = np.array(curve.get("step") or range(len(y)), float)
                 n = min(len(x), len(y))
-                style = {"lw": 1.2, "color": f"C{i % 10}", "label": _text(variant)}
-                axis.plot(x[:n], y[:n], "o-" if n == 1 else "-", ms=3, **style)
+                axis.plot(
+                    x[:n],
+                    y[:n],
+                    "o-" if n == 1 else "-",
+                    ms=3,
+                    lw=1.2,
+                    color=f"C{i % 10}",
+                    label=plain_text(variant),
+                )
             axis.axhline(level, color="k", lw=0.9, ls="--", label="chance")
             axis.set_xlabel("updates")
         axes[0][0].legend(axes[0][0].lines[-1:], [f"N ln 2 = {blind:.4g}"], fontsize=7)
@@ -294,6 +241,6 @@ def embeddings(path, data, z) -> None:
         z = centred @ np.linalg.svd(centred[known], full_matrices=True)[2][:2].T
     where = np.pad(z, ((0, 0), (0, max(0, 2 - z.shape[1]))))[:, :2]
     with plots.figure(path, width=5.5, height=4.8) as axis:
-        _nodes(axis, data, where, 0.3 + 0.4 * data.sources, vmin=0, vmax=1)
+        layout.draw(axis, data, where, 0.3 + 0.4 * data.sources, vmin=0, vmax=1)
         axis.set(xlabel=f"first {name}", ylabel=f"second {name}")
-        _key(axis, -0.11, missing=False)
+        layout.key(axis, -0.11, missing=False)

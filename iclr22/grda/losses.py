@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from iclr22 import parallel
+from iclr22 import gradients, parallel
 
 
 def prediction_loss(outputs, y, *, regression: bool, floor: float = 1e-4):
@@ -33,7 +33,7 @@ def over_labelled(values, outputs, batch, *, regression: bool, axis_name=None):
     known, slots = parallel.reduce(
         (jnp.sum(weight @ labelled), weight.sum()), axis_name
     )
-    share = labelled * slots / jnp.maximum(known, 1e-9)
+    share = labelled * slots / jnp.maximum(known, gradients.SMALLEST)
     right = values
     if not regression:
         right = 100.0 * (jnp.argmax(outputs, axis=-1) == batch["y"])

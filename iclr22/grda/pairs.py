@@ -6,17 +6,21 @@ of one slot are compared.
 
 import jax
 import jax.numpy as jnp
+import jraph
 import optax
 from jax.scipy.stats import rankdata
 
+from iclr22 import graph as graphs
 from iclr22 import parallel
 
 
-def dense(graph) -> jax.Array:
+def dense(graph: jraph.GraphsTuple) -> jax.Array:
     """Edge weights of a GraphsTuple of N domains as a matrix `[N, N]`, on the device."""
-    n = graph.nodes.shape[0]
-    weights = jnp.asarray(graph.edges, jnp.float32)
-    return jnp.zeros((n, n)).at[graph.senders, graph.receivers].set(weights)
+    # Domains are tens, and the loss looks at all pairs of them, linked or not: a matrix is
+    # what it needs, and smaller than the logits of the pairs in a single slot of a batch.
+    n, links = graphs.size(graph.nodes), graphs.links(graph)
+    weights = jnp.asarray(links.weights, jnp.float32)
+    return jnp.zeros((n, n)).at[links.senders, links.receivers].set(weights)
 
 
 def pair_loss(d, adjacency) -> jax.Array:

@@ -49,10 +49,10 @@ class Config(NamedTuple):
     batch: int = 16  # samples of every domain per update
 
 
+# params: student and teacher (shared layer, heads `[N, features, outputs]`), and progress:
+# who is known, who imitates `[N]`; how sure v is about u's samples `[N, N]`, all neighbours
+# together about u's, and how far they agree with u itself `[N]`
 State = gradients.State
-"""params: student and teacher (shared layer, heads `[N, features, outputs]`), and progress:
-who is known, who imitates `[N]`; how sure v is about u's samples `[N, N]`, all neighbours
-together about u's, and how far they agree with u itself `[N]`."""
 
 
 def length(config: Config, targets: int) -> int:
@@ -130,7 +130,8 @@ def _each(config, model, x):
 def information(p, weight, axis_name=None):
     """Mutual information of sample and class over slots, nats: `[slots, ..., classes]`
     to `[...]`."""
-    total = jnp.maximum(parallel.reduce(weight.sum(), axis_name), 1e-9)
+    total = parallel.reduce(weight.sum(), axis_name)
+    total = jnp.maximum(total, gradients.SMALLEST)
     mean = jnp.einsum("b,b...->...", weight, p)
     inside = jnp.einsum("b,b...->...", weight, _entropy(p))
     mean, inside = parallel.reduce((mean, inside), axis_name)
@@ -162,17 +163,20 @@ def _loss(config, student, params, batch, key, axis_name):
         key = parallel.fold_axis(key, axis_name)
         noisy = x + config.noise * jax.random.normal(key, x.shape)
     outputs = _own(config, student, noisy)
-    kind = config.regression
-    sums = losses.labelled_sums(outputs, batch, regression=kind, axis_name=axis_name)
+    sums = losses.labelled_sums(
+        outputs, batch, regression=config.regression, axis_name=axis_name
+    )
     each = _each(config, params["teacher"], x)
     adjacency = pairs.dense(batch["graph"])
     asked = jnp.einsum("uv,buvc->buc", shares(config, progress, adjacency), each)
     own = jnp.einsum("buuc->buc", each)
-    certain = own if kind else jax.nn.one_hot(own.argmax(-1), own.shape[-1])
+    certain = own
+    if not config.regression:
+        certain = jax.nn.one_hot(own.argmax(-1), own.shape[-1])
     wanted = jnp.where(progress["imitates"][:, None] > 0, asked, certain)
     active = progress["known"] * (1 - batch["sources"])
     taken = _distance(config, outputs, jax.lax.stop_gradient(wanted)) @ active
-    if not kind:
+    if not config.regression:
         gain = information(jax.nn.softmax(outputs), weight, axis_name) @ active
         taken -= config.information * gain
     taken /= jnp.maximum(batch["sources"].sum(), 1)
@@ -229,7 +233,7 @@ def _watch(config, progress, weight, said, axis_name):
             "ready": information(asked, weight, axis_name),
         }
     agreement, total = parallel.reduce((weight @ agreement, weight.sum()), axis_name)
-    new["agreement"] = agreement / jnp.maximum(total, 1e-9)
+    new["agreement"] = agreement / jnp.maximum(total, gradients.SMALLEST)
     return progress | _blend(WATCH, {k: progress[k] for k in new}, new)
 
 
@@ -276,12 +280,21 @@ def _who(config, progress, sources, adjacency):
 def evaluate(config: Config, params, batch, *, axis_name=None):
     """Sums over slots of loss and score of the teacher's heads on labelled samples."""
     outputs = _own(config, params["teacher"], batch["x"])
-    kind = config.regression
-    sums = losses.labelled_sums(outputs, batch, regression=kind, axis_name=axis_name)
+    sums = losses.labelled_sums(
+        outputs, batch, regression=config.regression, axis_name=axis_name
+    )
     return parallel.reduce(sums, axis_name)
 
 
 def example(size: int = 32, seed: int = 0):
     """Smallest configuration and `size` slots of five domains in a chain."""
-    config = Config(features=16, noise=0.0, warm=4, imitate=2, settle=2, finish=4)
-    return config._replace(learning_rate=0.02), adversarial.example(size, seed)[1]
+    config = Config(
+        features=16,
+        noise=0.0,
+        warm=4,
+        imitate=2,
+        settle=2,
+        finish=4,
+        learning_rate=0.02,
+    )
+    return config, adversarial.example(size, seed)[1]

@@ -9,11 +9,12 @@ import functools
 from typing import NamedTuple
 
 import jax
+import jraph
 import numpy as np
 from scipy import optimize
 from scipy.cluster import vq
 
-from iclr22 import errors, progress
+from iclr22 import progress
 from iclr22.data import domains
 from iclr22.data.domains import DomainData
 from iclr22.grda import adversarial, batches
@@ -32,31 +33,26 @@ class Config(NamedTuple):
     ask_neighbors: bool = True
 
 
+def length(config: Config, targets: int) -> int:
+    """Updates of a whole run for this many target domains."""
+    return config.warm + targets * config.turn
+
+
 def propagate(
     config: adversarial.Config,
     data: DomainData,
-    graph,
-    plan: Config | None = None,
+    graph: jraph.GraphsTuple,
+    plan: Config,
     seed: int = 0,
-):
-    """Label all reachable target domains; `(parameters per member, labels [n])`.
+) -> tuple[tuple, np.ndarray]:
+    """Parameters as of `adversarial`, a set per member, and what each sample was labelled
+    `[n]`, -1 in domains that no path joins to a source.
 
     Args:
-      config: of `adversarial`; its adversary is not used.
-      data: x as it enters the network; labels of targets are not looked at.
+      config: of `adversarial`, without an adversary.
+      data: classes; x as it enters the network. Labels of targets are not looked at.
       graph: of the domains, embeddings as nodes.
-
-    Returns:
-      Parameters as of `adversarial`, and what each sample was labelled; -1 in domains that no
-      path joins to a source.
-
-    Raises:
-      errors.InputError: a regression, which has no clusters.
     """
-    if data.regression:
-        raise errors.InputError("propagate needs classes; found numbers to predict")
-    plan = Config() if plan is None else plan
-    config = config._replace(adversary="none")
     clusters = _clusters(data, config.outputs, seed)
     labels = np.where(data.sources[data.domain], data.y, -1)
     source = batches.make(data, graph, config.batch, seed=seed)
@@ -64,18 +60,15 @@ def propagate(
     learn(plan.warm)
     linked = domains.adjacency(graph) > 0
     known, hops = data.sources.copy(), domains.hops(graph, data.sources)
-    bar = progress.Bar(int((~known).sum()), "propagate")
-    while True:
-        border = ~known & linked[known].any(axis=0)
-        if not border.any():
-            break
+    bar = progress.Bar(int((hops > 0).sum()), "propagate")
+    while (border := ~known & linked[known].any(axis=0)).any():
         if plan.in_order:
             border &= hops == hops[border].min()
         found = {
             u: _orient(learn, data, clusters, linked[u] & known, u, plan)
             for u in np.flatnonzero(border)
         }
-        u = max(found, key=lambda u: found[u][0])
+        u = max(found, key=lambda u: found[u][0])  # the surest
         rows = data.domain == u
         labels[rows] = found[u][1][clusters[rows]]
         known[u] = True
@@ -157,7 +150,8 @@ def _clusters(data, classes, seed):
                 data.x[rows].astype(np.float64),
                 min(classes, len(rows)),
                 minit="++",
-                seed=np.random.default_rng((seed, u, attempt)),
+                # newer SciPy also calls it rng
+                seed=np.random.default_rng((seed, u, attempt)),  # pyright: ignore[reportCallIssue]
             )
             for attempt in range(ATTEMPTS)
         ]

@@ -12,9 +12,12 @@ the rounds make these guesses better, or leave them as good, no head is changed.
 targets are never seen.
 """
 
+import functools
+
 import numpy as np
 from scipy import special
 
+from iclr22 import gradients
 from iclr22.grda import pairs, plus
 from iclr22.grda.batches import DomainBatches
 
@@ -61,15 +64,16 @@ def covariance(groups, classes: int) -> np.ndarray | None:
     Args:
       groups: per domain labelled samples `[n, inputs]` and their classes `[n]`.
     """
-    total, count = 0.0, 0
+    away = []
     for samples, labels in groups:
         for k in range(classes):
             group = samples[labels == k].astype(np.float64)
             if len(group) > 1:
-                away = group - group.mean(axis=0)
-                total, count = total + away.T @ away, count + len(group) - 1
-    if not count:
+                away.append(group - group.mean(axis=0))
+    if not away:
         return None
+    count = sum(len(x) - 1 for x in away)
+    total = functools.reduce(np.add, (x.T @ x for x in away))
     width = len(total)
     alone = np.diag(np.diag(total)) * width / (width + count)
     return (total * count / (width + count) + alone) / count + RIDGE * np.eye(width)
@@ -89,7 +93,7 @@ def fit(x, first, spread, rounds: int) -> tuple[np.ndarray, np.ndarray]:
     said, classes = first, first.shape[1]
     for _ in range(rounds):
         count = said.sum(axis=0)
-        means = (said.T @ x) / np.maximum(count, 1e-9)[:, None]
+        means = (said.T @ x) / np.maximum(count, gradients.SMALLEST)[:, None]
         weight = np.linalg.solve(spread, means.T)
         share = np.log((count / len(x) + 1 / classes) / 2)
         bias = share - 0.5 * np.sum(means.T * weight, axis=0)

@@ -12,8 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from iclr22 import graph
+from iclr22.data.domains import DomainData
+from iclr22.grda.artifact import Model, predict
+
 TEMPERATURE = 0.05  # of similarities in the density
 REST = 0.1  # share of N ln 2 by which the discriminator's loss may still move
+EDGES = 100  # at most, that agreement is taken over
 
 
 class Scores(NamedTuple):
@@ -81,3 +86,55 @@ def choose(candidates: Sequence[Scores], tolerance: float = 2.0) -> int:
         return c.information + c.agreement, c.density
 
     return max(allowed, key=value)
+
+
+def score(model: Model, data: DomainData, losses, seed: int = 0) -> Scores:
+    """What can be said of a model without target labels.
+
+    Args:
+      losses: the adversary's, over training.
+      seed: of the edges that agreement is taken over, if there are many.
+    """
+    said = predict(model, data.x, data.domain)
+    targets = np.flatnonzero(~data.sources)
+    of = [said[data.domain == u] for u in targets]
+    information = density = 0.0
+    if not data.regression and len(of):
+        information = np.mean([mutual_information(p) for p in of])
+        density = np.mean([neighborhood_density(p) for p in of])
+    return Scores(
+        source=_source_score(data, said),
+        movement=movement(losses, data.size),
+        information=float(information),
+        density=float(density),
+        agreement=_agreement(model, data, said, seed),
+    )
+
+
+def _source_score(data, said):
+    rows = data.sources[data.domain]
+    if data.regression:
+        rows &= np.isfinite(data.y).all(axis=1)
+        return -float(np.mean((said[rows] - data.y[rows]) ** 2))
+    rows &= data.y >= 0
+    return 100 * float(np.mean(said[rows].argmax(1) == data.y[rows]))
+
+
+def _agreement(model, data, said, seed):
+    """Mean over edges into targets of how the sender's model agrees with the own one."""
+    links = graph.links(data.graph)
+    ends = np.flatnonzero(~data.sources[links.receivers])
+    if len(ends) == 0:
+        return 0.0
+    if len(ends) > EDGES:
+        ends = np.random.default_rng(seed).choice(ends, EDGES, replace=False)
+    rows, others = [], []
+    for end in ends:
+        mine = np.flatnonzero(data.domain == links.receivers[end])
+        rows.append(mine)
+        others.append(np.full(len(mine), links.senders[end]))
+    rows, others = np.concatenate(rows), np.concatenate(others)
+    theirs = predict(model, data.x[rows], others)
+    if data.regression:
+        return -float(np.mean((theirs - said[rows]) ** 2))
+    return float(np.mean(theirs.argmax(1) == said[rows].argmax(1)))

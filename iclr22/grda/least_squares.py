@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def least_squares(x, y, new) -> np.ndarray:
+def predict(x, y, new) -> np.ndarray:
     """Predictions `[m, outputs]` for `new [m, features]` of a linear map with intercept
     fitted to `x [n, features]`, `y [n, outputs]`."""
     one = np.ones((len(x), 1))
