@@ -24,7 +24,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 bench: $(VENV)/installed ## time and memory at 1x, 4x, 16x: about three quarters of an hour
-	$(BIN)/python -m experiments.benchmarks.run
+	$(BIN)/python -m experiments.benchmarks
 
 reproduce: $(VENV)/installed ## all landed methods at small scale: 25 minutes, more with downloaded data; report/index.html
 	$(BIN)/python -m experiments.reproduce
