@@ -216,10 +216,10 @@ def pad_edges(graph, multiple: int) -> jraph.GraphsTuple:
 
 
 def _with_rows(nodes, rows: int):
-    """Features `[n, d]` followed by zeros, `[rows, d]`."""
+    """Features `[n, ...]` followed by zeros, `[rows, ...]`."""
     if isinstance(nodes, Sparse):
         return sparse.resize(nodes, rows)
-    return np.pad(nodes, ((0, rows - len(nodes)), (0, 0)))
+    return np.pad(nodes, [(0, rows - len(nodes))] + [(0, 0)] * (nodes.ndim - 1))
 
 
 def aggregate(graph, weights, x, *, plan: sparse.Plan | None = None, axis_name=None):
