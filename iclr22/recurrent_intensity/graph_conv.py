@@ -5,9 +5,10 @@ before T + b): one convolution on the bipartite graph whose edges go from the it
 history to its request. A bias depends on how long ago the last event was. It learns from
 the targets of requests, in contrast to factors of users, so it can score any request.
 
-A batch is one of `bpr`, its users being requests, and `graph`, on every device:
-senders are item tokens (item + 1; 0 is the token that starts a history), receivers are
-requests, `edges` 1 or 0 on padding, `nodes` int32 [x] the recency of each request.
+A batch is one of `bpr`, its users being requests, and `graph`, on every device: its nodes
+are the tokens (0 starts a history, item + 1 is an item) and after them the requests, edges
+of weight 1 go from tokens to requests, `nodes` int32 are the recency of each request, 0 of
+tokens. It may be padded, see `iclr22.graph`.
 """
 
 import functools
@@ -16,10 +17,10 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import jraph
 import numpy as np
 
 from iclr22 import errors, gradients, parallel
+from iclr22 import graph as graphs
 from iclr22.data.events import ranges
 from iclr22.recurrent_intensity import (
     bpr,
@@ -74,10 +75,14 @@ class Model(NamedTuple):
     known: np.ndarray  # bool [items], with a training event
 
 
-BATCH_AXES = dict.fromkeys(
-    ("user", "item", "negative_items", "negative_users", "weight"), 0
-)
-BATCH_AXES["graph"] = None
+BATCH_AXES: dict[str, int | None] = {
+    "user": 0,
+    "item": 0,
+    "negative_items": 0,
+    "negative_users": 0,
+    "weight": 0,
+    "graph": None,
+}
 
 
 def init(config: Config, key: jax.Array, batch) -> State:
@@ -98,17 +103,16 @@ def init(config: Config, key: jax.Array, batch) -> State:
 
 def apply(config: Config, params, inputs, *, key=None):
     """Vectors `[x, d]` and biases `[x]` of the requests of `graph`."""
-    del config, key
-    graph = inputs["graph"]
-    messages = params["items"][graph.senders] * graph.edges[:, None]
-    total = jraph.segment_sum(
-        messages, graph.receivers, len(graph.nodes), indices_are_sorted=True
-    )
+    del key
+    graph, tokens = inputs["graph"], config.items + 1
+    recency = graphs.features(graph)
+    x = jnp.pad(params["items"], ((0, len(recency) - tokens), (0, 0)))
+    total = graphs.aggregate(graph, graph.edges, x)[tokens:]
     hidden = total @ params["kernel"] + params["bias"]
     hidden -= hidden.mean(axis=-1, keepdims=True)
     hidden /= jnp.sqrt(jnp.mean(hidden**2, axis=-1, keepdims=True) + EPSILON)
     vectors = hidden * params["norm_scale"] + params["norm_bias"]
-    return vectors, params["recency"][graph.nodes]
+    return vectors, params["recency"][recency[tokens:]]
 
 
 def loss(config: Config, params, batch, *, key=None):
@@ -141,34 +145,34 @@ def evaluate(config: Config, params, batch, *, axis_name=None):
 # Graphs
 
 
-def build_graph(events, given: requests.Requests, horizon: float, length: int = 256):
+def build_graph(config: Config, events, given: requests.Requests, horizon: float):
     """The bipartite graph of requests, as a batch has it; host arrays.
 
-    A history is the token 0 and its items, of which the last `length` are read. The
+    A history is the token 0 and its items, of which the last `config.length` are read. The
     edges are padded to a power of two.
 
     Args:
+      config: with the number of items.
       horizon: the unit of recency, in that of the log.
     """
     _check_times(given)
     count = given.stop - given.start
-    first = np.maximum(given.start - 1, given.stop - length)  # start - 1: the token 0
+    # Place start - 1 is the token 0.
+    first = np.maximum(given.start - 1, given.stop - config.length)
     row, place = ranges(first, given.stop)
     begins = place < given.start[row]
     tokens = np.where(begins, 0, events.item[np.maximum(place, 0)] + 1)
     last = events.time[np.maximum(given.stop - 1, 0)]
     ago = np.where(count > 0, given.time - last, np.inf)
     recency = np.searchsorted(np.array(EDGES) * horizon, ago, side="right")
-    fill = (1 << (len(row) - 1).bit_length()) - len(row)
-    return jraph.GraphsTuple(
-        nodes=recency.astype(np.int32),
-        edges=np.pad(np.ones(len(row), np.float32), (0, fill)),
-        senders=np.pad(tokens, (0, fill)).astype(np.int32),
-        receivers=np.pad(row, (0, fill), mode="edge").astype(np.int32),
-        globals=None,
-        n_node=np.array([len(count)], np.int32),
-        n_edge=np.array([len(row)], np.int32),
-    )
+    graph = _bipartite(config, recency, tokens, row)
+    return graphs.pad_edges(graph, 1 << (len(row) - 1).bit_length())
+
+
+def _bipartite(config, recency, tokens, rows):
+    """Tokens, then requests as nodes; an edge to each of the requests `rows`, ascending."""
+    nodes = np.pad(recency.astype(np.int32), (config.items + 1, 0))
+    return graphs.make(nodes, tokens, rows + config.items + 1, np.ones(len(rows)))
 
 
 def _check_times(given):
@@ -212,7 +216,7 @@ def fit_graph_conv(
     """
     given = requests.join((split.valid, *split.extra)) if extra else split.valid
     config = config_of(config, split)
-    graph = build_graph(split.events, given, split.horizon, config.length)
+    graph = build_graph(config, split.events, given, split.horizon)
     user, item = given.targets.tocoo().coords
     pairs = {"user": user, "item": item, "weight": given.targets.data}
     sampler = _sampler(config, split.events, given)
@@ -252,8 +256,8 @@ def encode(model: Model, events, given: requests.Requests):
     found = []
     for low in range(0, count, size):
         rows = np.minimum(np.arange(low, low + size), count - 1)  # one shape
-        part = requests.Requests(*(x[rows] for x in given[:4]), given.targets[:0])
-        graph = build_graph(events, part, model.horizon, model.config.length)
+        part = requests.select(given, rows)
+        graph = build_graph(model.config, events, part, model.horizon)
         found.append(jax.device_get(_apply(model.config, model.params, graph)))
     return tuple(np.concatenate(x)[:count] for x in zip(*found, strict=True))
 
@@ -294,19 +298,12 @@ def example(size: int = 16, seed: int = 0):
     receivers = np.arange(6).repeat(4)
     place = np.tile(np.arange(4), 6)
     tokens = np.where(place == 0, 0, 2 * (place - 1) + receivers % 2 + 1)
-    batch["graph"] = jraph.GraphsTuple(
-        nodes=np.zeros(6, np.int32),
-        edges=np.ones(24, np.float32),
-        senders=tokens.astype(np.int32),
-        receivers=receivers.astype(np.int32),
-        globals=None,
-        n_node=np.array([6], np.int32),
-        n_edge=np.array([24], np.int32),
-    )
+    config = Config(items=6, factors=4, negatives=3, learning_rate=0.1)
+    batch["graph"] = _bipartite(config, np.zeros(6), tokens, receivers)
     batch = {
         k: v if k in ("graph", "weight") else v.astype("i4") for k, v in batch.items()
     }
-    return Config(items=6, factors=4, negatives=3, learning_rate=0.1), batch
+    return config, batch
 
 
 def pad(batch, extra: int) -> dict:
