@@ -8,6 +8,7 @@ import pytest
 from iclr22 import data, errors
 from iclr22.data import tracks
 from iclr22.data.tracks import published, sportvu
+from iclr22.trajectory_shapley import random_agents
 from iclr22.trajectory_shapley import windows as lib
 
 COUNTS = {  # windows of test, train, valid; neighbours: mean, most, share with <= 10
@@ -245,8 +246,8 @@ def test_random_agents_are_of_other_scenes_and_of_the_kinds_asked_for():
     states = np.concatenate([marks, marks], axis=-1).astype(np.float32)
     pool = found._replace(neighbours=states * found.mask[..., None, None])
     for made, places in (
-        (lib.with_random_agent(found, pool, 0), np.s_[:, -1:]),
-        (lib.with_random_neighbours(found, pool, 0), np.s_[:, :]),
+        (random_agents.with_random_agent(found, pool, 0), np.s_[:, -1:]),
+        (random_agents.with_random_neighbours(found, pool, 0), np.s_[:, :]),
     ):
         mask, states = made.mask[places], made.neighbours[places][..., 0, :]
         assert (states[..., 0] != found.recording[:, None])[mask].all()
@@ -255,14 +256,14 @@ def test_random_agents_are_of_other_scenes_and_of_the_kinds_asked_for():
             states[..., 2][mask], made.neighbour_kind[places][mask]
         )
         assert (made.neighbour_agent[places] == -1).all()
-    added = lib.with_random_agent(found, pool, 0)
+    added = random_agents.with_random_agent(found, pool, 0)
     assert added.mask[:, -1].all() and added.mask.shape[1] == found.mask.shape[1] + 1
     np.testing.assert_array_equal(added.neighbours[:, :-1], found.neighbours)
     assert {*added.neighbours[:, -1, 0, 0]} == set(range(8))
-    every = lib.with_random_neighbours(found, pool, 0)
+    every = random_agents.with_random_neighbours(found, pool, 0)
     np.testing.assert_array_equal(every.mask, found.mask)
     np.testing.assert_array_equal(every.neighbour_kind, found.neighbour_kind)
-    again = lib.with_random_neighbours(found, pool, 0)
+    again = random_agents.with_random_neighbours(found, pool, 0)
     np.testing.assert_array_equal(every.neighbours, again.neighbours)
 
 
@@ -276,7 +277,7 @@ def test_random_neighbours_come_together_where_a_window_has_as_many():
     number = np.arange(1, 1 + len(found.mask), dtype=np.float32)
     marked = np.broadcast_to(number[:, None, None, None], shape)
     pool = found._replace(neighbours=marked * found.mask[..., None, None])
-    made = lib.with_random_neighbours(found, pool, 0)
+    made = random_agents.with_random_neighbours(found, pool, 0)
     source = made.neighbours[..., 0, 0]
     for row, mask, own in zip(source, found.mask, found.recording, strict=True):
         assert own == 7 or len({*row[mask]}) == 1
@@ -289,8 +290,8 @@ def test_random_agents_move_as_they_did_where_they_come_from():
     )
     own = found.neighbours[..., -1, 2:] + found.current[:, None, 2:]
     for made in (
-        lib.with_random_agent(found, found, 0),
-        lib.with_random_neighbours(found, found, 0),
+        random_agents.with_random_agent(found, found, 0),
+        random_agents.with_random_neighbours(found, found, 0),
     ):
         moves = (made.neighbours[..., -1, 2:] + made.current[:, None, 2:])[made.mask]
         apart = np.abs(moves[:, None] - own[found.mask]).max(-1).min(1)
@@ -305,14 +306,16 @@ def test_random_agents_of_one_scene_are_far_in_time():
             found.frame[:, None, None, None], found.neighbours.shape
         ).astype(np.float32)
     )
-    added = lib.with_random_agent(found, pool, 1)
+    added = random_agents.with_random_agent(found, pool, 1)
     assert (np.abs(added.neighbours[:, -1, 0, 0] - found.frame) >= 50).all()
     with pytest.raises(errors.InputError, match="pool of random agents.*found none"):
-        lib.with_random_agent(found, lib.select(found, found.frame < 40), 1)
+        random_agents.with_random_agent(found, lib.select(found, found.frame < 40), 1)
     lonely = lib.build_windows(random_walkers(1, 30))
-    assert lib.with_random_agent(lonely, found, 0).mask.shape == (len(lonely.mask), 1)
+    added = random_agents.with_random_agent(lonely, found, 0)
+    assert added.mask.shape == (len(lonely.mask), 1)
     with pytest.raises(errors.InputError, match="among 0 neighbours"):
-        lib.with_random_agent(found, found._replace(mask=found.mask & False), 1)
+        nobody = found._replace(mask=found.mask & False)
+        random_agents.with_random_agent(found, nobody, 1)
 
 
 # Splits and own tracks
