@@ -13,6 +13,7 @@ compile.
 import functools
 import resource
 import time
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,13 +22,22 @@ from absl import app, flags
 from experiments import run as runner
 from experiments.benchmarks import numbers
 from iclr22 import parallel
-from iclr22.trajectory_shapley import attribute, pipeline, trajectron
-from iclr22.trajectory_shapley import coalitions as game
-from iclr22.trajectory_shapley import windows as window_lib
+from iclr22.trajectory_shapley import coalitions, trajectron
+from iclr22.trajectory_shapley.attribute import attribute
+from iclr22.trajectory_shapley.windows import Windows, fit_slots, select, to_batch
 
+CALLS = ((),)
+QUICK = ("--windows=16", "--repeat=1")
+SCALING = {  # stage: windows of one process, and what is wider than in an example
+    "trajectory_shapley.trajectron": (
+        4096,
+        {"modes": 5, "decoder": 64, "hidden": 32, "attention": 32},
+    ),
+    "trajectory_shapley.pecnet": (8192, {"shrink": 4, "code": 16, "latent": 16}),
+}
 PLAYERS = 10
 SHARES = (16, 4, 1)  # of the windows, the first is 1x
-CALLS = {"compiled": 1000, "plain": 10}  # of the bare model, one coalition each
+SINGLE = {"compiled": 1000, "plain": 10}  # calls of the bare model, one coalition each
 UPDATES = 20  # per timed round
 FLAGS = flags.FLAGS
 
@@ -47,7 +57,7 @@ def drawn_windows(count: int, slots: int, *, ragged: bool = False, seed: int = 0
     if ragged:
         mask = np.arange(slots) < rng.integers(0, slots + 1, (count, 1))
     zero, none = np.zeros(count, np.int32), np.zeros((count, slots), np.int32)
-    return window_lib.Windows(
+    return Windows(
         history=history,
         future=states[:, 0, 8:, :2],
         neighbours=near * mask[..., None, None],
@@ -64,7 +74,7 @@ def drawn_windows(count: int, slots: int, *, ragged: bool = False, seed: int = 0
 
 def started(config, windows):
     """Parameters as they are before training: time does not depend on them."""
-    batch = pipeline.to_batch(windows)
+    batch = to_batch(windows)
     init = jax.jit(functools.partial(trajectron.init, config))
     return init(jax.random.key(0), batch).params
 
@@ -81,7 +91,7 @@ def one_by_one(config, params, windows, calls: int, *, compiled=True) -> float:
     """Coalitions per second when the model is called once for each."""
     model = functools.partial(trajectron.apply, config)
     model = jax.jit(model) if compiled else model
-    batch = pipeline.to_batch(window_lib.select(windows, np.array([0])))
+    batch = to_batch(select(windows, np.array([0])))
     rng = np.random.default_rng(0)
     began = 0.0
     for i in range(calls + 1):  # the first compiles
@@ -93,7 +103,7 @@ def one_by_one(config, params, windows, calls: int, *, compiled=True) -> float:
 
 def update_time(config, repeat: int) -> float:
     """Median milliseconds of a training update."""
-    batch = pipeline.to_batch(drawn_windows(config.batch, 10, ragged=True))
+    batch = to_batch(drawn_windows(config.batch, 10, ragged=True))
     batch["weight"] = np.ones(config.batch, np.float32)
     on = parallel.devices("jit")
     init = functools.partial(trajectron.init, config)
@@ -114,52 +124,54 @@ def programs(config, scenes=(3, 17, 6, 11)) -> dict[str, int]:
     on = parallel.devices("jit")
     step = parallel.compile_step(on, functools.partial(trajectron.train_step, config))
     state = None
-    game._compiled.cache_clear()
+    coalitions.compiled.cache_clear()
     for seed, slots in enumerate(scenes):
         windows = drawn_windows(config.batch, slots, ragged=True, seed=seed)
-        windows = pipeline.fit_slots(windows, 10)
-        batch = pipeline.to_batch(windows)
+        windows = fit_slots(windows, 10)
+        batch = to_batch(windows)
         batch["weight"] = np.ones(config.batch, np.float32)
         if state is None:
             init = functools.partial(trajectron.init, config)
             state = parallel.place(on, init, jax.random.key(0), batch)
         state, _ = step(state, parallel.shard(on, batch))
-        few = window_lib.select(windows, slice(16))
+        few = select(windows, slice(16))
         attribute(trajectron.predictor(config, state.params), few)
     on = parallel.local(on)
     functions = trajectron.predictor(config, None)[:3]
-    decode = game._compiled(*functions, game.Rules(), on)[1]
-    return {"update": step._cache_size(), "decode": decode._cache_size()}
+    decode = coalitions.compiled(*functions, coalitions.Rules(), on)[1]
+    return {"update": _count(step), "decode": _count(decode)}
+
+
+def _count(function: Any) -> int:
+    """Programs that a jitted function has compiled."""
+    return function._cache_size()
 
 
 def measure(count: int, repeat: int, calls=None, config=None) -> dict:
-    """Sizes with seconds, coalitions and peak memory; rates; updates; programs."""
+    """Sizes with seconds, coalitions and peak memory; rates; updates; programs.
+
+    Args:
+      count: windows of the largest size.
+      repeat: timed rounds of updates.
+      calls: of the bare model; `SINGLE` if None.
+      config: of the model; the compact one if None.
+    """
     config = trajectron.Config() if config is None else config
     windows = drawn_windows(count, PLAYERS - 1)
     params = started(config, windows)
     predictor = trajectron.predictor(config, params)
-    parts = [max(1, count // share) for share in SHARES]
-    for part in parts[:2]:  # compiles, for the largest, too
-        exact(predictor, window_lib.select(windows, slice(part)))
-    sizes = []
-    for part in parts:
-        seconds, coalitions = exact(predictor, window_lib.select(windows, slice(part)))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        sizes.append((part, coalitions, seconds, peak))
-    rate = sizes[-1][1] / sizes[-1][2]
-    single = window_lib.select(windows, slice(2))
-    exact(predictor, single, 1)  # compiles
-    seconds, coalitions = exact(predictor, single, 1)
+    sizes = _sizes(predictor, windows)
+    single = {
+        f"bare model, {name}": one_by_one(
+            config, params, windows, n, compiled=name == "compiled"
+        )
+        for name, n in (calls or SINGLE).items()
+    }
     return {
         "sizes": sizes,
-        "rate": rate,
-        "one_by_one": {"predictor in the game": coalitions / seconds}
-        | {
-            f"bare model, {name}": one_by_one(
-                config, params, windows, n, compiled=name == "compiled"
-            )
-            for name, n in (calls or CALLS).items()
-        },
+        "rate": sizes[-1][1] / sizes[-1][2],
+        "one_by_one": {"predictor in the game": _one_in_game(predictor, windows)}
+        | single,
         "update": {
             name: update_time(config._replace(interaction=name), repeat)
             for name in ("edge", "sum", "none")
@@ -168,16 +180,38 @@ def measure(count: int, repeat: int, calls=None, config=None) -> dict:
     }
 
 
+def _sizes(predictor, windows) -> list[tuple[int, int, float, float]]:
+    """Windows, coalitions, seconds and peak memory [GiB] of each share of the windows."""
+    count = len(windows.mask)
+    parts = [max(1, count // share) for share in SHARES]
+    for part in parts[:2]:  # compiles, for the largest, too
+        exact(predictor, select(windows, slice(part)))
+    sizes = []
+    for part in parts:
+        seconds, asked = exact(predictor, select(windows, slice(part)))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        sizes.append((part, asked, seconds, peak))
+    return sizes
+
+
+def _one_in_game(predictor, windows) -> float:
+    """Coalitions per second when the predictor is called once for each."""
+    few = select(windows, slice(2))
+    exact(predictor, few, 1)  # compiles
+    seconds, asked = exact(predictor, few, 1)
+    return asked / seconds
+
+
 def main(argv):
     """Print a table."""
     del argv
     found = measure(FLAGS.windows, FLAGS.repeat)
     print(f"{runner.device()}; exact values of {PLAYERS} players, compact model")
-    for factor, (windows, coalitions, seconds, peak) in zip(
+    for factor, (windows, asked, seconds, peak) in zip(
         (1, 4, 16), found["sizes"], strict=True
     ):
         print(
-            f"{factor:3d}x {windows:6,} windows {coalitions:10,} coalitions "
+            f"{factor:3d}x {windows:6,} windows {asked:10,} coalitions "
             f"{seconds:8.2f} s {peak:6.2f} GiB"
         )
     rate = found["rate"]
@@ -189,23 +223,20 @@ def main(argv):
         print(f"update, interaction {name:5s} {value:8.1f} ms")
     for name, value in found["programs"].items():
         print(f"programs compiled for ragged scenes, {name:7s} {value}")
-    numbers.write(
-        [
-            *(
-                numbers.Number("exact values", seconds, "s", f"{count} windows")
-                for count, _, seconds, _ in found["sizes"]
-            ),
-            numbers.Number("coalitions", rate, "1/s"),
-            *(
-                numbers.Number(f"coalitions, one call each, {name}", value, "1/s")
-                for name, value in found["one_by_one"].items()
-            ),
-            *(
-                numbers.Number(f"update, {name}", value, "ms")
-                for name, value in found["update"].items()
-            ),
-        ]
-    )
+    numbers.write(_numbers(found))
+
+
+def _numbers(found: dict) -> list[numbers.Number]:
+    rows = [
+        numbers.Number("exact values", seconds, "s", f"{count} windows")
+        for count, _, seconds, _ in found["sizes"]
+    ]
+    rows.append(numbers.Number("coalitions", found["rate"], "1/s"))
+    for name, value in found["one_by_one"].items():
+        rows.append(numbers.Number(f"coalitions, one call each, {name}", value, "1/s"))
+    for name, value in found["update"].items():
+        rows.append(numbers.Number(f"update, {name}", value, "ms"))
+    return rows
 
 
 if __name__ == "__main__":

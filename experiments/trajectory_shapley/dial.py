@@ -11,10 +11,18 @@ import jax
 import numpy as np
 
 from experiments import run as runner
-from experiments.trajectory_shapley import compare as studies
+from experiments.trajectory_shapley import games, problem
+from experiments.trajectory_shapley.games import Games
+from experiments.trajectory_shapley.problem import Problem
 from iclr22 import data, progress, record
-from iclr22.trajectory_shapley import figures, pipeline, shapley, windows
+from iclr22.data.tracks.simulated import Influence
+from iclr22.trajectory_shapley import artifact, evaluation, figures, pipeline, shapley
 from iclr22.trajectory_shapley.attribute import attribute, game
+from iclr22.trajectory_shapley.blocks import Estimation
+from iclr22.trajectory_shapley.coalitions import Rules
+from iclr22.trajectory_shapley.designs import ESTIMATORS, bits
+from iclr22.trajectory_shapley.random_agents import with_random_agent
+from iclr22.trajectory_shapley.windows import sample_windows
 
 VARIANT, TRAINING = "edge", "coalition_dropout"
 SMALL = {  # one compile and seconds for each of 15 trainings
@@ -42,81 +50,69 @@ SMALL = {  # one compile and seconds for each of 15 trainings
 }
 SCENES, QUICK_SCENES = 800, 24
 REPEATS = 200  # of estimators that draw, to see how often their errors are right
-_NAMES = {
-    "sis@0": "strongest neighbour, no interaction [nats]",
-    "delta_sis@0": "the same beyond random agents, no interaction",
-    "sis@1": "strongest neighbour, full interaction [nats]",
-    "delta_sis@1": "the same beyond random agents, full interaction",
-    "dial/rank_correlation": "rank correlation of dial and strongest neighbour",
-    "dial/leader@1": "strongest neighbour is the true leader [%]",
-    "dial/chance@1": "... by chance [%]",
-}
-HEADLINES = [
-    (what, ("simulated", TRAINING, VARIANT, metric), "")
-    for metric, what in _NAMES.items()
-]
 
 
 def study_dial(run: runner.Run) -> None:
     """SIS against the dial, the true leader, estimators on one game."""
-    cells = {}
-    places = [(dial, seed) for seed in run.seeds for dial in run.settings.dials]
+    dials, cells = run.options.dials, {}
+    first, _ = _prepared(run, dials[0], run.seeds[0])
+    problem.plan(run, first, [(VARIANT, TRAINING)])
+    places = [(dial, seed) for seed in run.seeds for dial in dials]
     for dial, seed in progress.track(places, "dials"):
-        cells[dial, seed] = run.cell(
-            f"dial-{dial:g}-{seed}", lambda d=dial, s=seed: _measure(run, d, s)
-        )
+        compute = functools.partial(_measure, run, dial, seed)
+        cells[dial, seed] = run.cell(f"dial-{dial:g}-{seed}", compute)
     for seed in run.seeds:
-        run.cell(f"rank-{seed}", lambda s=seed: _rank(run, cells, s))
-    last = run.settings.dials[-1], run.seeds[0]
-    table = run.cell("estimators", lambda: _estimators(run, *last))
+        run.cell(f"rank-{seed}", functools.partial(_rank, run, cells, seed))
+    compute = functools.partial(_estimators, run, dials[-1], run.seeds[0])
+    table = run.cell("estimators", compute)
     _draw(run, cells, table)
     run.summary = _conclusions(run)
 
 
-def _prepared(run, dial, seed):
-    """Windows of a generated fold, the true leaders, hyper-parameters."""
+def _prepared(run, dial, seed) -> tuple[Problem, Influence]:
+    """Windows of a generated fold, and who is followed."""
     scenes = QUICK_SCENES if run.quick else SCENES
     tracks, truth = data.simulate_tracks(dial, scenes=scenes, seed=seed)
-    fold = data.split_tracks(tracks)
-    found = studies.windows_of(run, fold)
-    return found, truth, studies.options_of(run, fold.test)
+    return problem.problem_of(run, data.split_tracks(tracks)), truth
+
+
+def _row(run, seed, metric, value) -> tuple:
+    return VARIANT, problem.setting_of(run, TRAINING), seed, metric, value, ""
 
 
 def _measure(run, dial, seed) -> dict:
     """Rows of one setting and seed."""
-    found, truth, options = _prepared(run, dial, seed)
+    found, truth = _prepared(run, dial, seed)
     fitted = pipeline.train(
-        *(VARIANT, TRAINING, found.train, found.valid, options),
+        found.data,
+        problem.options_of(run, VARIANT, TRAINING),
         directory=run.workdir / "training" / f"dial-{dial:g}-{seed}",
         seed=seed,
         mode=run.mode,
-        kinds=found.tracks.kinds,
     )
     model = fitted.model
     if seed == run.seeds[0]:
-        pipeline.save(run.workdir / "models" / f"dial-{dial:g}.npz", model)
-    chosen = pipeline.sample_windows(found.test, run.settings.windows)
-    given = pipeline.predictor(model)
-    result = studies.games(run, given, chosen, found.train, seed=seed)
-    measured = {r[3]: r[4] for r in studies.rows_of(result, "", "", seed)}
-    measured |= pipeline.evaluate(model, found.test)
+        artifact.save(run.workdir / "models" / f"dial-{dial:g}.npz", model)
+    chosen = sample_windows(found.test, run.options.windows)
+    given = artifact.predictor_of(model)
+    result = games.play(run, given, chosen, found.data.train, seed=seed)
+    measured = games.values_of(result) | evaluation.evaluate(model, found.test)
     hit, chance = _leaders(result, truth)
     measured |= {"dial/leader": hit, "dial/chance": chance}
     measured = {k: v for k, v in measured.items() if np.isfinite(v)}
     rows = [
-        (VARIANT, TRAINING, seed, f"{metric}@{dial:g}", value, "")
-        for metric, value in measured.items()
+        _row(run, seed, f"{name}@{dial:g}", value) for name, value in measured.items()
     ]
-    if dial == run.settings.dials[-1]:
+    if dial == run.options.dials[-1]:
         rows += [
-            (VARIANT, TRAINING, seed, metric, value, "")
-            for metric, value in measured.items()
-            if not metric.startswith("dial/")
+            _row(run, seed, name, value)
+            for name, value in measured.items()
+            if not name.startswith("dial/")
         ]
     return {"rows": rows, "measured": measured}
 
 
-def _leaders(found: studies.Games, truth) -> tuple[float, float]:
+def _leaders(found: Games, truth: Influence) -> tuple[float, float]:
     """How often the strongest neighbour is the one who is followed, and what chance would
     give, percent; nan where nobody is followed."""
     given = found.windows
@@ -135,50 +131,33 @@ def _rank(run, cells, seed) -> dict:
     """Rank correlation of the dial with SIS and its difference from random agents."""
     from scipy import stats
 
-    rows = []
+    dials, rows = run.options.dials, []
     for metric, name in (("sis", "rank_correlation"), ("delta_sis", "rank_of_delta")):
-        values = [cells[dial, seed]["measured"][metric] for dial in run.settings.dials]
-        found = float(stats.spearmanr(run.settings.dials, values).statistic)
-        rows.append((VARIANT, TRAINING, seed, f"dial/{name}", found, ""))
+        values = [cells[dial, seed]["measured"][metric] for dial in dials]
+        found = stats.spearmanr(dials, values)[0]
+        rows.append(_row(run, seed, f"dial/{name}", float(found)))
     return {"rows": rows}
 
 
 def _estimators(run, dial, seed) -> dict:
     """All estimators on the window with the largest contribution of a neighbour."""
-    found, _, _ = _prepared(run, dial, seed)
-    model = pipeline.load(run.workdir / "models" / f"dial-{dial:g}.npz")
-    given = pipeline.predictor(model)
-    chosen = pipeline.sample_windows(found.test, run.settings.windows)
-    chosen = windows.with_random_agent(chosen, found.train, seed)
-    exact = attribute(given, chosen, seed=seed, mode=run.mode)
-    top = np.argmax(np.where(exact.mask[:, 1:], exact.values[:, 1:, 0], -99).max(1))
-    value_fn, slots = game(given, chosen, int(top), seed=seed)
-    count = 1 + len(slots)
-    worth = np.asarray(value_fn(shapley.bits(count)))  # of every coalition, by number
-    value_fn = lambda c: worth[c @ (1 << np.arange(count))]  # noqa: E731
+    worth, count = _one_game(run, dial, seed)
+    numbers = 1 << np.arange(count)
+
+    def value_fn(coalitions):
+        return worth[coalitions @ numbers]
+
+    exact = shapley.shapley_values(value_fn, count).values[:, 0]
     rows, table = [], {}
-    for name in shapley.ESTIMATORS:
+    for name in ESTIMATORS:
         ask = functools.partial(shapley.shapley_values, value_fn, count, estimator=name)
         one = ask(key=jax.random.key(seed))
-        values, error = one.values[:, 0], one.standard_error[:, 0]
-        table[name] = [values.tolist(), error.tolist()]
-        total = one.full[0] - one.empty[0]
-        measured = {
-            "efficiency_gap": abs(values.sum() - total),
-            "largest_difference": np.abs(values - table["exact"][0]).max(),
-            "coalitions": one.evaluations,
-        }
-        if error.any():
+        table[name] = [one.values[:, 0].tolist(), one.standard_error[:, 0].tolist()]
+        measured = _how_far(one, exact)
+        if one.standard_error.any():
             again = [ask(key=jax.random.key(i)) for i in range(REPEATS)]
-            off = np.stack([x.values[:, 0] - table["exact"][0] for x in again])
-            spread = np.stack([x.standard_error[:, 0] for x in again])
-            measured["within_two_standard_errors"] = 100 * np.mean(
-                np.abs(off) <= 2 * spread
-            )
-        rows += [
-            (VARIANT, TRAINING, seed, f"{name}/{k}", float(v), "")
-            for k, v in measured.items()
-        ]
+            measured["within_two_standard_errors"] = _within(again, exact)
+        rows += [_row(run, seed, f"{name}/{k}", float(v)) for k, v in measured.items()]
     lines = [
         (name, player, f"{value:.6g}", f"{spread:.3g}")
         for name, (values, errors) in table.items()
@@ -189,10 +168,41 @@ def _estimators(run, dial, seed) -> dict:
     return {"rows": rows, "table": table}
 
 
+def _one_game(run, dial, seed) -> tuple[np.ndarray, int]:
+    """Worth of every coalition, by number, of the window with the largest contribution of
+    a neighbour, and its number of players."""
+    found, _ = _prepared(run, dial, seed)
+    model = artifact.load(run.workdir / "models" / f"dial-{dial:g}.npz")
+    given = artifact.predictor_of(model)
+    chosen = sample_windows(found.test, run.options.windows)
+    chosen = with_random_agent(chosen, found.data.train, seed)
+    values = attribute(given, chosen, Rules(), Estimation(seed=seed), mode=run.mode)
+    near = np.where(values.mask[:, 1:], values.values[:, 1:, 0], -99)
+    value_fn, slots = game(given, chosen, int(np.argmax(near.max(1))), seed=seed)
+    return np.asarray(value_fn(bits(1 + len(slots)))), 1 + len(slots)
+
+
+def _how_far(found: shapley.Shapley, exact) -> dict[str, float]:
+    """What one estimate misses, and how many coalitions it asked."""
+    values, total = found.values[:, 0], found.full[0] - found.empty[0]
+    return {
+        "efficiency_gap": abs(values.sum() - total),
+        "largest_difference": np.abs(values - exact).max(),
+        "coalitions": found.evaluations,
+    }
+
+
+def _within(found: list[shapley.Shapley], exact) -> float:
+    """How often values are within two of their standard errors, percent."""
+    off = np.stack([x.values[:, 0] - exact for x in found])
+    spread = np.stack([x.standard_error[:, 0] for x in found])
+    return 100 * float(np.mean(np.abs(off) <= 2 * spread))
+
+
 def _draw(run, cells, estimators):
     def mean(metric):
         found = {}
-        for dial in run.settings.dials:
+        for dial in run.options.dials:
             each = [cells[dial, seed]["measured"].get(metric) for seed in run.seeds]
             each = [x for x in each if x is not None]
             if each:
@@ -214,7 +224,7 @@ def _draw(run, cells, estimators):
 
 def _conclusions(run):
     means = {s.metric: s.mean for s in record.summarise(run.rows)}
-    low, high = (f"{run.settings.dials[i]:g}" for i in (0, -1))
+    low, high = (f"{run.options.dials[i]:g}" for i in (0, -1))
     lines = [
         f"The strongest neighbour is worth {means[f'sis@{low}']:.3g} nats at dial {low} "
         f"(random agents: {means[f'sis_random@{low}']:.3g}) and "

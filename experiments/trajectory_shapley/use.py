@@ -1,86 +1,79 @@
 """Attribution in use: your tracks, with a model trained on them, a saved one, or your own
 predictor; tables of every value, of scores, of the most interactive moments."""
 
+import functools
+
 import numpy as np
 from absl import logging
 
 from experiments import run as runner
-from experiments.trajectory_shapley import compare as studies
+from experiments.trajectory_shapley import games, outputs, problem
+from experiments.trajectory_shapley.games import Games
+from experiments.trajectory_shapley.problem import Problem
 from iclr22 import data, errors, record
-from iclr22.trajectory_shapley import figures, pipeline, scores, windows
+from iclr22.data.tracks import Tracks
+from iclr22.trajectory_shapley import artifact, evaluation, figures, scores, tables
+from iclr22.trajectory_shapley.artifact import Model
 from iclr22.trajectory_shapley.predictor import Foreign
 from iclr22.trajectory_shapley.predictor import load as load_predictor
+from iclr22.trajectory_shapley.windows import Windows, build_windows, sample_windows
 
 MOMENTS = 20  # lines of moments.csv
-SECONDS = 20  # apart are windows of one recording that are told apart
 
 
 def attribute(run: runner.Run) -> None:
     """local.csv, global.csv, moments.csv, figures, a verdict."""
-    settings = run.settings
-    if settings.model and settings.predictor:
-        raise errors.InputError("expected --model or --predictor, not both")
-    model = pipeline.load(settings.model) if settings.model else None
-    foreign = load_predictor(settings.predictor) if settings.predictor else None
-    tracks = _tracks(run)
-    trained = model is None and foreign is None
-    if trained:
-        found = studies.windows_of(run, _fold(run))
-        tracks, everything, pool = found.tracks, found.test, found.train
+    options = run.options
+    if options.model:
+        _attribute_given(run, artifact.load(options.model))
+    elif options.predictor:
+        _attribute_given(run, load_predictor(options.predictor))
     else:
-        everything = _windows(run, tracks, model)
-        pool = everything
-    chosen = pipeline.sample_windows(everything, settings.windows)
-    run.facts["attribution"] = studies.told_cost(run, chosen)
-    cell = run.cell(
-        f"attribution-{settings.baseline[0]}",
-        lambda: (
-            _measure(run, found, chosen)
-            if trained
-            else _given(run, model or foreign, chosen, pool)
-        ),
-    )
-    if trained:
-        model = pipeline.load(run.workdir / "model.npz")
-    if model is not None:
-        run.facts["predictor"] = f"{model.variant}, {model.setting}, {model.config}"
-    result = _games(run, model or foreign, chosen, pool)
-    _write(run, result, tracks)
-    _draw(run, result, model, tracks)
-    run.summary = cell["verdict"]
-    logging.info("%s", cell["verdict"])
+        _attribute_trained(run)
 
 
-def _tracks(run):
-    """Your tracks, or the test part of a data set."""
-    settings = run.settings
-    if not run.own:
-        return studies.load(run).test
-    return data.load_own_tracks(
-        settings.tracks, dt=run.config.dt, radius=settings.radius, unit=settings.unit
-    )
+def _attribute_trained(run):
+    """A model of the earlier or other scenes, on the later ones."""
+    found = problem.problem_of(run, problem.load(run))
+    (variant,), (training,) = run.options.variant, run.options.training
+    problem.plan(run, found, [(variant, training)])
+    chosen, pool = _chosen(run, found.test), found.data.train
+    cell = _cell(run, functools.partial(_measure, run, found, chosen))
+    model = artifact.load(run.workdir / "model.npz")
+    _report(run, cell, model, chosen, pool, found.tracks)
 
 
-def _fold(run):
-    if not run.own:
-        return studies.load(run)
-    tracks = _tracks(run)
-    data.check_tracks(tracks, run.settings.history, run.config.horizon)
-    return data.split_tracks(tracks)
+def _attribute_given(run, predictor: Model | Foreign):
+    """A saved model, or the user's function, on all tracks."""
+    tracks = problem.own_tracks(run) if run.own else problem.load(run).test
+    pool = _windows(run, tracks, predictor)
+    chosen = _chosen(run, pool)
+    cell = _cell(run, functools.partial(_values, run, predictor, chosen, pool))
+    _report(run, cell, predictor, chosen, pool, tracks)
 
 
-def _windows(run, tracks, model):
-    """Windows of all tracks, of the shape that a given model takes."""
-    settings = run.settings
-    sizes = {"history": settings.history, "horizon": run.config.horizon}
-    if model is not None:
-        _check_fits(model, tracks)
-        sizes = {"history": model.history, "horizon": model.horizon}
-    data.check_tracks(tracks, *sizes.values())
-    return windows.build_windows(tracks, **sizes, neighbours=settings.neighbours)
+def _chosen(run, found: Windows) -> Windows:
+    chosen = sample_windows(found, run.options.windows)
+    run.facts["attribution"] = games.told_cost(run, chosen)
+    return chosen
 
 
-def _check_fits(model, tracks):
+def _cell(run, compute) -> dict:
+    return run.cell(f"attribution-{run.options.baseline[0]}", compute)
+
+
+def _windows(run, tracks: Tracks, predictor: Model | Foreign) -> Windows:
+    """Windows of all tracks, of the shape that a given predictor takes."""
+    history, horizon = run.options.history, problem.horizon_of(run)
+    if isinstance(predictor, Model):
+        _check_fits(predictor, tracks)
+        history, horizon = predictor.history, predictor.horizon
+    data.check_tracks(tracks, history, horizon)
+    slots = run.options.neighbours
+    return build_windows(tracks, history=history, horizon=horizon, neighbours=slots)
+
+
+def _check_fits(model: Model, tracks: Tracks):
     """Refuse tracks that a model was not trained for."""
     if abs(model.dt - tracks.dt) > 1e-3 * model.dt:
         raise errors.InputError(
@@ -94,48 +87,67 @@ def _check_fits(model, tracks):
         )
 
 
-def _measure(run, found, chosen) -> dict:
-    """Train on the earlier or other scenes, then as for a given model."""
-    variant, training = run.settings.variant[0], run.settings.training[-1]
-    options = studies.options_of(run, found.tracks, **pipeline.scales(found.train))
-    model = studies.fit(run, found, options, variant, training, run.seeds[0])
-    pipeline.save(run.workdir / "model.npz", model)
-    result = _given(run, model, chosen, found.train)
-    measured = pipeline.evaluate(model, found.test)
-    still = studies.fit(
-        run, found, options, "constant_velocity", training, run.seeds[0]
+def _measure(run, found: Problem, chosen: Windows) -> dict:
+    """Train, then as for a given model; errors beside those of constant velocity."""
+    (variant,), (training,), seed = (
+        run.options.variant,
+        run.options.training,
+        run.seeds[0],
     )
-    rows = result["rows"]
-    for name, values in (
-        (variant, measured),
-        ("constant_velocity", pipeline.evaluate(still, found.test)),
-    ):
-        rows += [(name, training, run.seeds[0], k, v, "") for k, v in values.items()]
-    return result | {"rows": rows}
+    model = problem.fit(run, found, variant, training, seed)
+    artifact.save(run.workdir / "model.npz", model)
+    result = _values(run, model, chosen, found.data.train)
+    still = problem.fit(run, found, "constant_velocity", training, seed)
+    rows = [
+        (name, training, seed, metric, value, "")
+        for name, made in ((variant, model), ("constant_velocity", still))
+        for metric, value in evaluation.evaluate(made, found.test).items()
+    ]
+    return result | {"rows": result["rows"] + rows}
 
 
-def _games(run, predictor, chosen, pool) -> studies.Games:
+def _play(run, predictor: Model | Foreign, chosen: Windows, pool: Windows) -> Games:
     """Both games; finished chunks of an interrupted run are read from disk."""
     given = predictor
-    if not isinstance(predictor, Foreign):
-        given = pipeline.predictor(predictor)
-    options = {"seed": run.seeds[0], "baseline": run.settings.baseline[0]}
-    return studies.games(run, given, chosen, pool, name="own", **options)
+    if isinstance(predictor, Model):
+        given = artifact.predictor_of(predictor)
+    return games.play(
+        run,
+        given,
+        chosen,
+        pool,
+        seed=run.seeds[0],
+        baseline=run.options.baseline[0],
+        name="own",
+    )
 
 
-def _given(run, predictor, chosen, pool) -> dict:
+def _values(run, predictor: Model | Foreign, chosen: Windows, pool: Windows) -> dict:
     """Rows and the verdict of one predictor."""
-    result = _games(run, predictor, chosen, pool)
+    result = _play(run, predictor, chosen, pool)
     variant, setting = "predictor", "as given"
-    if not isinstance(predictor, Foreign):
-        variant, setting = predictor.variant, predictor.setting
-    rows = studies.rows_of(result, variant, setting, run.seeds[0])
+    if isinstance(predictor, Model):
+        variant, setting = predictor.variant, predictor.training
+    rows = games.rows_of(result, variant, setting, run.seeds[0])
     return {"rows": rows, "verdict": scores.verdict(result.scores)}
 
 
-def _write(run, result: studies.Games, tracks):
+def _report(run, cell, predictor: Model | Foreign, chosen, pool, tracks: Tracks):
+    """Tables, figures, the verdict."""
+    model = predictor if isinstance(predictor, Model) else None
+    if model is not None:
+        about = f"{model.variant}, {model.training}, {model.config}"
+        run.facts["predictor"] = about
+    result = _play(run, predictor, chosen, pool)
+    _write(run, result, tracks)
+    _draw(run, result, model, tracks)
+    run.summary = cell["verdict"]
+    logging.info("%s", cell["verdict"])
+
+
+def _write(run, result: Games, tracks: Tracks):
     """Three tables."""
-    columns = scores.local_table(result.real, result.windows, tracks)
+    columns = tables.local_table(result.real, result.windows, tracks)
     record.write_columns(run.output("local.csv"), columns)
     lines = [
         (name, *("" if np.isnan(x) else f"{x:.6g}" for x in value))
@@ -143,11 +155,11 @@ def _write(run, result: studies.Games, tracks):
     ]
     header = ("score", "mean", "low", "high")
     record.write_csv(run.output("global.csv"), header, lines)
-    columns = scores.moments(result.real, result.windows, tracks, MOMENTS)
+    columns = tables.moments(result.real, result.windows, tracks, MOMENTS)
     record.write_columns(run.output("moments.csv"), columns)
 
 
-def _draw(run, result: studies.Games, model, tracks):
+def _draw(run, result: Games, model: Model | None, tracks: Tracks):
     found = result.scores
     path = run.figure(
         "contributions", "Contributions with the random agent as control."
@@ -159,6 +171,5 @@ def _draw(run, result: studies.Games, model, tracks):
         "mean neighbour": found.neighbour_mean,
         "random agent": found.random_agent,
     }
-    valued = "nats" if run.settings.metric == "nll" else tracks.unit
-    figures.contributions(path, bars, unit=valued)
-    studies.draw_games(run, result, model, tracks)
+    figures.contributions(path, bars, unit=outputs.unit_of(run, tracks))
+    outputs.draw(run, result, model, tracks)

@@ -167,7 +167,7 @@ def start(
 
 def _on_devices(functions, params, rules, chunk, on, given):
     """Encode once, then decode under every coalition."""
-    encode, rows = _compiled(*functions, rules, on)
+    encode, rows = compiled(*functions, rules, on)
     seen = {k: given[k] for k in ("history", "neighbours", "kind", "neighbour_kind")}
     if rules.baseline == "random":
         for name, other in SUBSTITUTED.items():
@@ -185,8 +185,8 @@ def _on_devices(functions, params, rules, chunk, on, given):
 
 
 @functools.lru_cache(maxsize=32)
-def _compiled(encode, decode, draw, rules, on):
-    """The two functions that run on devices."""
+def compiled(encode, decode, draw, rules, on):
+    """The two functions that run on devices: `encode`, and worth of rows."""
 
     def rows(params, codes, rest, index, coalitions):
         codes, rest = jax.tree.map(lambda x: x[index], (codes, rest))

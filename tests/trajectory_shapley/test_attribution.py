@@ -1,4 +1,4 @@
-"""Attribution of predictors: what must hold for every model, foreign ones, scores."""
+"""Attribution of predictors: what must hold for every model, foreign ones."""
 
 import functools
 import sys
@@ -8,44 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from track_helpers import HORIZON, some_windows
 
 from iclr22 import errors
-from iclr22.data.tracks import Tracks
+from iclr22.trajectory_shapley import attribute as attribute_windows
+from iclr22.trajectory_shapley import blocks, shapley
 from iclr22.trajectory_shapley import predictor as predictors
-from iclr22.trajectory_shapley import scores, shapley
-from iclr22.trajectory_shapley import windows as window_lib
-from iclr22.trajectory_shapley.attribute import Attribution, attribute, game
+from iclr22.trajectory_shapley.attribute import game
+from iclr22.trajectory_shapley.blocks import Estimation
+from iclr22.trajectory_shapley.coalitions import Rules
 from iclr22.trajectory_shapley.metrics import Mixture
 from iclr22.trajectory_shapley.predictor import Foreign, Predictor
+from iclr22.trajectory_shapley.random_agents import with_random_agent
 
-TIME, HORIZON, DRAWS = 4, 3, 4
-
-
-def tracks(recordings=2, agents=6, frames=14, shift=0.0, seed=0):
-    """Random walks on a grid of 1/64 m; some agents come later."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for r in range(recordings):
-        for a in range(agents):
-            first = rng.integers(0, 4) if a % 2 else 0
-            steps = rng.integers(-32, 33, (frames, 2)).cumsum(0) / 64
-            place = rng.integers(-64, 65, 2) / 64
-            rows += [(r, a, f, *(place + steps[f])) for f in range(first, frames)]
-    r, a, f, x, y = np.array(rows).T
-    xy = np.stack([x, y], 1).astype(np.float32) + np.float32(shift)
-    integers = (column.astype(np.int32) for column in (r, a, f))
-    kind = (a % 2).astype(np.int32)
-    names = tuple(f"scene {i}" for i in range(recordings))
-    return Tracks(*integers, xy, kind, names, ("walker", "biker"), 0.5, 2.0)
-
-
-@functools.cache
-def some_windows(count=12, slots=5, shift=0.0):
-    found = window_lib.build_windows(
-        tracks(shift=shift), history=TIME, horizon=HORIZON, neighbours=slots
-    )
-    return window_lib.select(found, slice(0, None, max(1, len(found.mask) // count)))
-
+DRAWS = 4
 
 PARAMS = {
     "pair": np.random.default_rng(0).normal(0, 0.5, (12, 4)).astype(np.float32),
@@ -110,6 +86,14 @@ def sampled_paths(history, neighbours, mask, kind, neighbour_kind):
     found = predict(history, neighbours, mask, kind, neighbour_kind)["mean"]
     noise = np.random.default_rng(0).normal(size=(1, DRAWS, HORIZON, 2))
     return {"samples": found + noise}
+
+
+def attribute(model, windows, **options):
+    """`attribute`, fields of `Rules` and `Estimation` by name."""
+    rules = {k: options.pop(k) for k in Rules._fields if k in options}
+    how = {k: options.pop(k) for k in Estimation._fields if k in options}
+    found = Rules(**rules), Estimation(**how)
+    return attribute_windows(model, windows, *found, **options)
 
 
 @functools.cache
@@ -231,7 +215,7 @@ def test_other_parameters_do_not_compile_again():
 
 
 def test_blocks_do_not_change_exact_values(monkeypatch):
-    monkeypatch.setattr(sys.modules[attribute.__module__], "ROWS", 70)
+    monkeypatch.setattr(blocks, "ROWS", 70)
     found = attribute(MODEL, some_windows())
     np.testing.assert_allclose(found.values, values().values, atol=1e-6)
 
@@ -269,7 +253,7 @@ def test_far_neighbours_share_a_value():
     np.testing.assert_allclose(found.values[~many], values().values[~many], atol=1e-6)
     controlled = attribute(
         MODEL,
-        window_lib.with_random_agent(given, given, 0),
+        with_random_agent(given, given, 0),
         max_exact=3,
         control=True,
     )
@@ -296,7 +280,7 @@ def test_foreign_samples_have_a_kernel_estimate():
 
 
 def test_interrupted_attribution_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules[attribute.__module__], "ROWS", 64)
+    monkeypatch.setattr(blocks, "ROWS", 64)
     calls = []
 
     def interrupted(*arguments):
@@ -402,111 +386,3 @@ def test_predictors_are_loaded_by_name(monkeypatch):
     ):
         with pytest.raises(errors.InputError, match=message):
             predictors.load(name)
-
-
-# Scores
-
-
-def test_social_interaction_score_is_the_largest_neighbour():
-    near = np.array([[1.0, 5, 2], [-3, -2, 9], [4, 4, 4]])
-    mask = np.array([[True, False, True], [True, True, False], [False] * 3])
-    assert scores.social_interaction_score(near, mask).tolist() == [2, -2, 0]
-
-
-def drawn_attribution(near, past=4.0, agent=0.5):
-    """Values with one output: the past, neighbours `[windows, slots]`, a control agent."""
-    n = len(near)
-    columns = [np.full((n, 1), past), near, np.full((n, 1), agent)]
-    found = np.concatenate(columns, 1)[..., None]
-    mask = np.ones(found.shape[:2], bool)
-    ends = np.zeros((n, 1))
-    return Attribution(found, 0 * found, mask, ends, ends, ("nll",), 8)
-
-
-def wide_windows():
-    given = some_windows()
-    ones = np.ones((len(given.mask), 3), bool)
-    return given._replace(
-        mask=ones,
-        neighbours=given.neighbours[:, :3],
-        neighbour_kind=given.neighbour_kind[:, :3],
-        neighbour_agent=given.neighbour_agent[:, :3],
-    )
-
-
-def test_scores_and_verdict_of_known_values():
-    given = wide_windows()
-    n = len(given.mask)
-    given = given._replace(recording=np.arange(n, dtype=np.int32) % 6)
-    rng = np.random.default_rng(0)
-    used = drawn_attribution(2 + 0.1 * rng.normal(size=(n, 2)))
-    noise = drawn_attribution(0.1 * rng.normal(size=(n, 2)))
-    strangers = drawn_attribution(0.1 * rng.normal(size=(n, 1)), agent=0.0)
-    found = scores.summarise(used, strangers, given)
-    sis = used.values[:, 1:3, 0].max(1).mean()
-    assert found.sis[0] == pytest.approx(sis) and found.past[0] == 4
-    assert found.random_agent == pytest.approx((0.5, 0.5, 0.5))
-    assert found.ratio[0] == pytest.approx(sis / 4)
-    assert found.delta_sis[0] == pytest.approx(found.sis[0] - found.sis_random[0])
-    assert found.neighbour_mean[0] == pytest.approx(used.values[:, 1:3].mean())
-    assert all(low <= mean <= high for mean, low, high in found)
-    assert "uses neighbours" in scores.verdict(found)
-    others = drawn_attribution(noise.values[::-1, 1:3, 0], agent=-9)
-    none = scores.summarise(noise, others, given)
-    assert none.delta_sis[1] < 0 < none.delta_sis[2]
-    assert "ignores neighbours" in scores.verdict(none)
-    assert "Cannot say" in scores.verdict(scores.summarise(used, None, given))
-
-
-def test_intervals_treat_a_recording_as_one():
-    rng = np.random.default_rng(0)
-    cluster = np.repeat(np.arange(20), 30)
-    x = rng.normal(size=20)[cluster][:, None]
-    for number, count in ((cluster, 20), (np.arange(600), 600)):
-        ((mean, low, high),) = scores.intervals(x, np.ones_like(x), number)
-        expected = 2 * 1.96 * x.std() / np.sqrt(count)
-        assert high - low == pytest.approx(expected, rel=0.1) and low < mean < high
-
-
-def test_few_recordings_are_cut_into_stretches():
-    given = wide_windows()
-    frame = np.arange(len(given.mask), dtype=np.int32) * 30
-    given = given._replace(frame=frame, recording=0 * frame)
-    expected = frame // 50
-    found = scores.clusters(given)
-    assert (np.diff(found)[np.diff(expected) == 0] == 0).all()
-    assert len(np.unique(found)) == len(np.unique(expected))
-
-
-def test_groups_times_and_tables():
-    given = wide_windows()
-    real = drawn_attribution(np.arange(2.0 * len(given.mask)).reshape(-1, 2))
-    groups = scores.by_distance(real, given, edges=[0, 1, np.inf])
-    apart = window_lib.distance(given)[:, :2]
-    near = real.values[:, 1:3, 0]
-    assert groups["0-1 m"][0] == pytest.approx(near[apart < 1].mean())
-    assert len(scores.by_distance(real, given)) == 4
-    kinds = scores.by_kind(real, given, ("walker", "biker"))
-    same = given.neighbour_kind[:, :2] == given.kind[:, None]
-    assert kinds["same kind"][0] == pytest.approx(near[same].mean())
-    curves = scores.over_time(real, given, ("scene 0", "scene 1"), real)
-    assert set(curves) == {"scene 0", "scene 1"}
-    source = tracks()._replace(agents=tuple([tuple("abcdef")] * 2))
-    table = scores.local_table(real, given, source)
-    assert len(set(map(len, table.values()))) == 1
-    assert len(table["value"]) == 4 * len(given.mask)
-    assert (
-        {"past", "random agent"}
-        < set(table["player"])
-        <= {
-            *"abcdef",
-            "past",
-            "random agent",
-        }
-    )
-    top = scores.moments(real, given, source, 3)
-    assert top["value"][0] == near.max() and (np.diff(top["value"]) < 0).all()
-    span = TIME + HORIZON
-    for scene in set(top["scene"]):
-        frames = np.sort(top["frame"][top["scene"] == scene])
-        assert (np.diff(frames) >= span).all()

@@ -1,4 +1,4 @@
-"""Constant velocity, PECNet, what training leaves out, and scenes as graphs."""
+"""Constant velocity, PECNet, and what training leaves out."""
 
 import functools
 
@@ -6,19 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_trees_close, numbers
+from helpers import numbers
 
 from iclr22 import errors
-from iclr22.data.tracks import Tracks, sort_tracks
-from iclr22.trajectory_shapley import (
-    augment,
-    baselines,
-    metrics,
-    pecnet,
-    scene,
-    trajectron,
-    windows,
-)
+from iclr22.trajectory_shapley import augment, baselines, metrics, pecnet
 
 
 def game(batch, seed=0):
@@ -219,104 +210,3 @@ def test_turns_are_the_same_for_all_of_an_example():
     angle = np.degrees(np.arctan2(cross, (before * after).sum(1)))
     np.testing.assert_allclose(angle / 15, np.round(angle / 15), atol=1e-3)
     assert len(np.unique(np.round(angle / 15))) > 10
-
-
-# Scenes as graphs
-
-
-def crowd():
-    """Two recordings of agents that come, go and are lost for a while; two kinds."""
-    rng = np.random.default_rng(0)
-    agents, frames = 9, 26
-    recording, agent, frame = (x.ravel() for x in np.indices((2, agents, frames)))
-    steps = rng.normal(0.1, 0.3, (2, agents, frames, 2)).cumsum(2)
-    xy = (steps + rng.uniform(0, 5, (2, agents, 1, 2))).reshape(-1, 2)
-    come = rng.integers(0, 14, (2, agents))[recording, agent]
-    come[agent < 5] = 0
-    keep = (frame >= come) & (rng.random(len(frame)) < np.where(agent < 5, 1, 0.9))
-    columns = (x[keep] for x in (recording, agent, frame, xy, agent % 2))
-    names, kinds = ("a", "b"), ("walker", "rider")
-    return sort_tracks(Tracks(*columns, names, kinds, 0.4, 3.0))
-
-
-@pytest.fixture(scope="module")
-def model():
-    """Parameters of a small model by interaction."""
-    _, batch = trajectron.example()
-
-    def start(interaction):
-        config = trajectron.example()[0]._replace(interaction=interaction)
-        init = jax.jit(functools.partial(trajectron.init, config))
-        return config, init(jax.random.key(0), batch).params
-
-    return start
-
-
-def as_batch(found):
-    names = ("history", "future", "neighbours", "mask", "kind", "neighbour_kind")
-    return {name: getattr(found, name) for name in names}
-
-
-@pytest.mark.parametrize("interaction", ["edge", "sum", "none"])
-def test_scene_equals_windows(interaction, model):
-    config, params = model(interaction)
-    tracks = crowd()
-    found = windows.build_windows(tracks, horizon=3)
-    whole = jax.jit(functools.partial(trajectron.apply, config))(
-        params, as_batch(found)
-    )
-    predict = jax.jit(functools.partial(scene.predict_scene, config))
-    compared = 0
-    for recording, frame in ((0, 9), (0, 14), (1, 12), (1, 20)):
-        here = (found.recording == recording) & (found.frame == frame)
-        graph = scene.scene_graph(tracks, recording, frame, size=(11, 80))
-        mixture = predict(params, graph)
-        rows = np.searchsorted(
-            graph.nodes["agent"][: graph.n_node[0]], found.agent[here]
-        )
-        compared += len(rows)
-        expected = jax.tree.map(lambda x: x[here], whole)  # noqa: B023
-        actual = jax.tree.map(lambda x: x[rows], mixture)  # noqa: B023
-        assert_trees_close(actual, expected, atol=1e-5)
-    assert compared >= 20
-
-
-def test_scene_holds_what_windows_hold():
-    tracks = crowd()
-    found = windows.build_windows(tracks, horizon=3)
-    index = np.flatnonzero((found.recording == 0) & (found.frame == 14))[1]
-    graph = scene.scene_graph(tracks, 0, 14)
-    node = np.flatnonzero(graph.nodes["agent"] == found.agent[index])[0]
-    incoming = np.flatnonzero(graph.receivers == node)
-    mask = found.mask[index]
-    order = np.argsort(found.neighbour_agent[index, mask])
-    senders = graph.nodes["agent"][graph.senders[incoming]]
-    np.testing.assert_array_equal(senders, found.neighbour_agent[index, mask][order])
-    states = found.neighbours[index, mask][order]
-    np.testing.assert_allclose(graph.edges[incoming], states, atol=1e-5)
-    own = found.history[index]
-    np.testing.assert_allclose(graph.nodes["history"][node], own, atol=1e-5)
-    assert np.any(states[:, 0] == 0)  # somebody came late
-    assert len(graph.edges) == graph.n_edge[0] > 0
-
-
-def test_scene_padding_changes_nothing_and_loners_are_predicted(model):
-    config, params = model("edge")
-    tracks = crowd()
-    predict = jax.jit(functools.partial(scene.predict_scene, config, params))
-    graph = scene.scene_graph(tracks, 0, 14)
-    count, edges = int(graph.n_node[0]), int(graph.n_edge[0])
-    padded = scene.scene_graph(tracks, 0, 14, size=(count + 3, edges + 5))
-    shown = jax.tree.map(lambda x: x[:count], predict(padded))
-    assert_trees_close(shown, predict(graph), atol=1e-5)
-    alone = predict(scene.scene_graph(tracks, 0, 14, radius=0.0))
-    assert all(np.isfinite(x).all() for x in alone)
-    assert np.abs(alone.mean - predict(graph).mean).max() > 1e-4
-
-
-def test_scene_says_what_is_wrong():
-    tracks = crowd()
-    with pytest.raises(errors.InputError, match="recording 0 at frame 99; found none"):
-        scene.scene_graph(tracks, 0, 99)
-    with pytest.raises(errors.InputError, match="found a size of 3 and 2"):
-        scene.scene_graph(tracks, 0, 14, size=(3, 2))

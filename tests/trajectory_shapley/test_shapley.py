@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iclr22 import errors
-from iclr22.trajectory_shapley import shapley
+from iclr22.trajectory_shapley import designs
 from iclr22.trajectory_shapley.shapley import interaction_values, shapley_values
 
 WEIGHTS = np.arange(1, 5)
@@ -96,10 +96,10 @@ def errors_of(estimator, samples, games, *, antithetic=True, seed=0):
     """Errors and standard errors `[games, players]` on games of normal numbers."""
     rng, n = np.random.default_rng(seed), 8
     worth = rng.normal(size=(games, 2**n))
-    target = shapley.combine(shapley.enumerated(n, games), worth.reshape(-1, 1))[0]
-    drawn = shapley.sampled(estimator, n, games, rng, samples, antithetic=antithetic)
+    target = designs.combine(designs.enumerated(n, games), worth.reshape(-1, 1))[0]
+    drawn = designs.sampled(estimator, n, games, rng, samples, antithetic=antithetic)
     code = drawn.coalitions @ (1 << np.arange(n))
-    values, spread = shapley.combine(drawn, worth[drawn.game, code][:, None])
+    values, spread = designs.combine(drawn, worth[drawn.game, code][:, None])
     return (values - target)[..., 0], spread[..., 0]
 
 
@@ -144,7 +144,7 @@ def test_permutations_add_up_exactly():
     worth, game = random_game(9)
     found = shapley_values(game, 9, estimator="permutation", samples=8, key=3)
     assert found.values.sum() == pytest.approx(worth[-1] - worth[0], abs=1e-10)
-    assert found.evaluations <= shapley.cost(9, "permutation", 8) == 66
+    assert found.evaluations <= designs.cost(9, "permutation", 8) == 66
     assert (found.standard_error > 0).all()
 
 
@@ -157,7 +157,7 @@ def test_equal_keys_give_equal_values(estimator):
 
 
 def test_coalitions_are_evaluated_once():
-    drawn = shapley.sampled("stratified", 5, 3, np.random.default_rng(0), 40)
+    drawn = designs.sampled("stratified", 5, 3, np.random.default_rng(0), 40)
     codes = drawn.game * 32 + drawn.coalitions @ (1 << np.arange(5))
     assert len(np.unique(codes)) == len(codes) <= 96
     own = drawn.coalitions[drawn.included]

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from iclr22.trajectory_shapley import metrics, networks, trajectron
+from iclr22.trajectory_shapley import (
+    augment,
+    dynamics,
+    losses,
+    metrics,
+    networks,
+    trajectron,
+    trajectron_forward,
+)
+from iclr22.trajectory_shapley.predictor import with_baseline
 
 INTERACTIONS = ("edge", "sum", "none")
 
@@ -37,7 +46,7 @@ def coalition(interaction):
     given = trajectron.predictor(*fitted(interaction)[:2])
 
     def run(params, batch, past, mask):
-        codes = given.encode(params, trajectron.with_baseline(batch))
+        codes = given.encode(params, with_baseline(batch))
         return given.decode(params, codes, past, mask), given.samples(
             params, codes, past, mask
         )
@@ -91,7 +100,7 @@ def test_mixture_density_equals_scipy():
 def test_integrated_velocities_are_sums_of_means_and_covariances():
     rng = np.random.default_rng(1)
     mean, spread = rng.normal(size=(5, 2)), rng.normal(size=(5, 3)) * 0.3
-    found = networks.integrated_mixture(jnp.zeros(1), mean, spread, dt=0.5, scale=3.0)
+    found = dynamics.integrated_mixture(jnp.zeros(1), mean, spread, dt=0.5, scale=3.0)
     np.testing.assert_allclose(found.mean, 0.5 * 3 * np.cumsum(mean, 0), rtol=1e-5)
     sigma = 3 * np.exp(spread[:, :2])
     cov = np.stack(
@@ -128,13 +137,13 @@ def test_gradient_of_information_is_that_of_the_entropies():
     weight = jnp.array([1.0, 1, 1, 1, 0, 1])
 
     def ours(logits):
-        return weight @ trajectron._information(
-            jax.nn.log_softmax(logits), weight, None
-        )
+        return weight @ losses.information(jax.nn.log_softmax(logits), weight, None)
+
+    def entropy(p):
+        return -jnp.sum(p * jnp.log(p), -1)
 
     def direct(logits):
         p = jax.nn.softmax(logits)[weight > 0]
-        entropy = lambda p: -jnp.sum(p * jnp.log(p), -1)  # noqa: E731
         return 5 * (entropy(p.mean(0)) - entropy(p).mean())
 
     np.testing.assert_allclose(ours(logits), direct(logits), rtol=1e-5)
@@ -143,8 +152,11 @@ def test_gradient_of_information_is_that_of_the_entropies():
 
 @pytest.mark.parametrize("level, slope", [(0.01, 0.0), (0.2, 1.0)])
 def test_divergence_below_its_minimum_is_left_alone(level, slope):
-    config, weight = trajectron.Config(), jnp.ones(4)
-    total = lambda x: trajectron._clamped(config, x, weight, None)  # noqa: E731
+    least, weight = trajectron.Config().kl_minimum, jnp.ones(4)
+
+    def total(x):
+        return losses.at_least(least, x, weight, None)
+
     given = jnp.full(4, level)
     np.testing.assert_allclose(total(given), 4 * max(level, 0.07), rtol=1e-6)
     np.testing.assert_allclose(jax.grad(total)(given), slope)
@@ -204,7 +216,7 @@ def test_edges_without_history_do_not_depend_on_the_past():
     config, batch = trajectron.example(8)
     config = config._replace(edge_input="neighbour_only")
     params = compiled(trajectron.init, config)(jax.random.key(0), batch).params
-    inputs = trajectron.with_baseline(batch | {"seed": np.arange(8)})
+    inputs = with_baseline(batch | {"seed": np.arange(8)})
     edges = compiled(trajectron.encode, config)(params, inputs)["edges"]
     np.testing.assert_array_equal(edges[:, 0], edges[:, 1])
 
@@ -215,15 +227,15 @@ def test_random_numbers_belong_to_windows_and_not_to_batches():
     draw = functools.partial(compiled(trajectron.sample, config), params)
     assert_close(draw(batch), draw(back)[::-1])
     even = config._replace(systematic=True, samples=4)
-    chance = np.sort(trajectron._noise(even, batch["seed"])[0], 1)
+    chance = np.sort(trajectron_forward._noise(even, batch["seed"])[0], 1)
     np.testing.assert_allclose(np.diff(chance), 0.25, atol=1e-6)
 
 
 def test_players_are_left_out_as_often_as_asked():
-    config, batch = trajectron.example(4000)
-    config = config._replace(coalition_dropout=0.5, past_dropout=0.1)
+    _, batch = trajectron.example(4000)
     batch["mask"][:] = True
-    found = trajectron._augment(config, batch, jax.random.key(0))
+    shares = {"rotate": False, "coalition": 0.5, "past": 0.1}
+    found = augment.augment(batch, jax.random.key(0), **shares)
     kept = np.asarray(found["mask"])
     assert (
         abs(kept.mean() - 0.75) < 0.02
@@ -235,9 +247,12 @@ def test_players_are_left_out_as_often_as_asked():
 
 def test_turns_keep_lengths_and_angles():
     _, batch = trajectron.example(12)
-    config = trajectron.Config(coalition_dropout=0.0, past_dropout=0.0)
-    found = trajectron._augment(config, batch, jax.random.key(0))
-    dots = lambda b: np.einsum("btf,bsf->bts", b["future"], b["future"])  # noqa: E731
+    kept = {"rotate": True, "coalition": 0.0, "past": 0.0}
+    found = augment.augment(batch, jax.random.key(0), **kept)
+
+    def dots(b):
+        return np.einsum("btf,bsf->bts", b["future"], b["future"])
+
     np.testing.assert_allclose(dots(found), dots(batch), atol=1e-4)
 
     def cross(b):
