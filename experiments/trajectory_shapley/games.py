@@ -1,0 +1,133 @@
+"""Attribution of some windows, beside random agents: how much it asks, its scores, rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+
+from experiments import run as runner
+from iclr22.trajectory_shapley import designs, random_agents, scores
+from iclr22.trajectory_shapley.attribute import Attribution, attribute
+from iclr22.trajectory_shapley.blocks import Estimation
+from iclr22.trajectory_shapley.coalitions import Rules
+from iclr22.trajectory_shapley.windows import Windows
+
+
+class Games(NamedTuple):
+    """Attribution of some windows, and of the same with random agents as neighbours."""
+
+    windows: Windows  # the control agent is the last slot
+    real: Attribution
+    random: Attribution
+    scores: scores.Scores
+
+
+def play(
+    run: runner.Run,
+    predictor,
+    chosen: Windows,
+    pool: Windows,
+    *,
+    seed: int = 0,
+    baseline: str = "zero",
+    name: str = "",
+) -> Games:
+    """Both games of some windows, each with a control agent as one more player: among the
+    neighbours that are there, and among random agents in their place.
+
+    Both have equally many players, so that what is shared is shared by as many.
+
+    Args:
+      predictor: `Predictor` or `Foreign`.
+      pool: windows that random agents are from.
+      name: of the folder where finished parts are kept; empty: nowhere.
+    """
+    options = run.options
+    rules = Rules(metrics=(options.metric,), baseline=baseline)
+    estimation = Estimation(
+        estimator=options.estimator,
+        samples=_draws(options),
+        max_exact=options.max_exact,
+        seed=seed,
+    )
+    folder = run.workdir / "attribution" / name if name else None
+    with_control = random_agents.with_random_agent(chosen, pool, seed)
+    strangers = random_agents.with_random_neighbours(chosen, pool, seed + 1)
+    strangers = random_agents.with_random_agent(strangers, pool, seed + 2)
+    real, random = (
+        attribute(
+            predictor,
+            given,
+            rules,
+            estimation,
+            pool=pool,
+            control=True,
+            directory=folder / f"{baseline}-{part}" if folder else None,
+            mode=run.mode,
+        )
+        for part, given in (("real", with_control), ("random", strangers))
+    )
+    found = scores.summarise(real, random, with_control, seed=seed)
+    return Games(with_control, real, random, found)
+
+
+def _draws(options) -> int | None:
+    return None if options.estimator == "exact" else options.draws
+
+
+def told_cost(run: runner.Run, chosen: Windows) -> str:
+    """How many coalitions an attribution asks for, told before it starts.
+
+    Raises:
+      errors.InputError: more players than the estimator allows.
+    """
+    options = run.options
+    players = 2 + chosen.mask.sum(1)  # the past and the control agent
+    if options.estimator == "exact":
+        players = np.minimum(players, options.max_exact)
+    each = (designs.cost(int(n), options.estimator, _draws(options)) for n in players)
+    text = (
+        f"{len(players):,} windows of up to {players.max()} players, {sum(each):,} "
+        "coalitions per model and baseline, and as many with random neighbours"
+    )
+    logging.info("attribution of %s", text)
+    return text
+
+
+def values_of(games: Games) -> dict[str, float]:
+    """Scores by metric; what is not known is left out."""
+    found = games.scores
+    values = {
+        "shapley/past": found.past[0],
+        "shapley/neighbour_mean": found.neighbour_mean[0],
+        "shapley/random_agent": found.random_agent[0],
+        "sis": found.sis[0],
+        "sis_low": found.sis[1],
+        "sis_high": found.sis[2],
+        "sis_random": found.sis_random[0],
+        "sis_ratio": found.ratio[0],
+        "delta_sis": found.delta_sis[0],
+        "delta_sis_low": found.delta_sis[1],
+        "delta_sis_high": found.delta_sis[2],
+        "delta_mean": found.delta_mean[0],
+        "delta_mean_low": found.delta_mean[1],
+        "delta_mean_high": found.delta_mean[2],
+        "shapley/efficiency_gap": efficiency_gap(games.real),
+    }
+    return {name: value for name, value in values.items() if np.isfinite(value)}
+
+
+def rows_of(
+    games: Games, variant: str, setting: str, seed: int, ending: str = ""
+) -> list[tuple]:
+    """Rows of the scores; `ending` names the baseline where it is not the first."""
+    return [
+        (variant, setting, seed, name + ending, value, "")
+        for name, value in values_of(games).items()
+    ]
+
+
+def efficiency_gap(found: Attribution) -> float:
+    """Mean distance of the sum of values from the worth of all minus that of nobody."""
+    total = found.values[..., 0].sum(1)
+    return float(np.abs(total - (found.full - found.empty)[:, 0]).mean())
