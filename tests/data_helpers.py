@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from iclr22 import sparse
+from iclr22 import data, sparse
 from iclr22.data import domains
 
 
@@ -58,6 +58,24 @@ def same_graph(a, b):
         if one is not None:
             np.testing.assert_array_equal(one, other)
             assert one.dtype == other.dtype or one.dtype.kind == other.dtype.kind == "U"
+
+
+def walkers(positions, frames=None, scene=None, **more):
+    """Tracks of agents: positions `[agents, frames, 2]`, one scene, 0.5 s apart."""
+    positions = np.asarray(positions, np.float32)
+    agents, n = positions.shape[:2]
+    agent = np.repeat(np.arange(agents), n)
+    frame = np.tile(np.arange(n), agents) if frames is None else np.ravel(frames)
+    scene = 0 * agent if scene is None else np.repeat(scene, n)
+    names = tuple(f"s{i}" for i in range(scene.max() + 1))
+    rows = scene, agent, frame, positions.reshape(-1, 2), 0 * agent
+    given = {"kinds": ("agent",), "dt": 0.5, "radius": 3.0} | more
+    return data.sort_tracks(data.Tracks(*rows, names, **given))
+
+
+def random_walkers(agents, n, seed=0, **more):
+    rng = np.random.default_rng(seed)
+    return walkers(rng.normal(0, 0.5, (agents, n, 2)).cumsum(1), **more)
 
 
 def column(rows, name, values):

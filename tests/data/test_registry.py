@@ -1,6 +1,8 @@
 """The registry of data sets."""
 
+import importlib
 import pathlib
+import pkgutil
 import subprocess
 import sys
 import types
@@ -51,6 +53,21 @@ def test_name_defined_twice_is_an_error():
     two = types.SimpleNamespace(__name__="two", DATASETS={"a": None})
     with pytest.raises(ValueError, match="'a' is defined in one and again in two"):
         registry.merge([one, two])
+
+
+KINDS = [x.name for x in pkgutil.iter_modules(data.__path__) if x.ispkg]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_data_has_the_same_files(kind):
+    name = f"iclr22.data.{kind}"
+    published, files, own, simulated = (
+        importlib.import_module(f"{name}.{part}")
+        for part in ("published", "files", "own", "simulated")
+    )
+    assert callable(own.load_own) and callable(simulated.synthetic)
+    assert published.DATASETS.keys() <= set(data.names())
+    assert any(name.startswith("read") for name in vars(files))
 
 
 def test_import_does_not_load_parsers():

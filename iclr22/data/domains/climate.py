@@ -57,7 +57,7 @@ def read_tpt48(folder, task: str, *, classes: bool = False) -> DomainData:
     _check(folder / "tpt48.csv", rows, values, states["state"])
     values = values[[rows.index(state) for state in states["state"]]]
     mean, deviation = scale(values, sources)
-    labels = warmth(values, sources) if classes else None
+    labels = warmth(values, sources)
     values = ((values - mean) / deviation).astype(np.float32)
     strides = [1 if source else YEAR for source in sources]
     windows = [_windows(v, k) for v, k in zip(values, strides, strict=True)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import logging
 
-from iclr22 import errors
+from iclr22 import errors, graph
 from iclr22.data import checks
 from iclr22.data.domains import DomainData, hops, own_samples
 from iclr22.data.domains.own_links import nearest, read_edges, read_links, sort_names
@@ -74,20 +74,41 @@ def load_own(
     )
 
 
-def read_samples(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+def read_samples(
+    path: str | os.PathLike,
+    *,
+    features: Sequence[str] = (),
+    regression: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
     """Samples to predict for: features `[n, features]` and names of domains `[n]`.
 
     Of a file as `load_own` takes it; labels, which may be empty, are passed over.
+
+    Args:
+      features: what the columns of a table have to be called; they may come in any order
+        and are returned in this one. Empty if they have no names.
+      regression: labels are numbers.
+
+    Raises:
+      errors.InputError: what is missing or wrong, and where.
     """
-    found = own_samples.read(checks.existing(path), False)
-    return found.x, np.array(found.of)
+    found = own_samples.read(checks.existing(path), regression)
+    x, of = found.x, np.array(found.of)
+    if not features or not found.feature_names:
+        return x, of
+    if set(features) != set(found.feature_names):
+        raise errors.InputError(
+            f"{path}: expected the features {', '.join(features)}; found "
+            f"{', '.join(found.feature_names)}. Add or remove columns."
+        )
+    return x[:, [found.feature_names.index(name) for name in features]], of
 
 
 def read_neighbors(path: str | os.PathLike) -> dict[str, dict[str, float]]:
     """Weights of every domain's neighbours, by name, from a table of edges."""
-    names, links = read_edges(checks.existing(path))
+    names, edges = read_edges(checks.existing(path))
     found: dict[str, dict[str, float]] = {name: {} for name in names}
-    for a, b, w in zip(links.senders, links.receivers, links.edges, strict=True):
+    for a, b, w in zip(*graph.links(edges), strict=True):
         found[names[b]][names[a]] = float(w)
     return found
 
@@ -155,7 +176,7 @@ def _warn(path, links, sources, names):
     islands = hops(links, np.arange(len(names)) == 0) < 0
     if sources.all():
         logging.warning("every domain is a source: there is no target to adapt to")
-    if not len(links.senders):
+    if not len(graph.links(links).senders):
         logging.warning(
             "%s: no domains are linked, so nothing is to be aligned: GRDA then reduces to "
             "training on the sources alone",

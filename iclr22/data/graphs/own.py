@@ -127,7 +127,7 @@ def _duplicate(where, name):
 def _link(path, features, ends, weights, directed):
     """The clean graph, with features made from degrees if there are none."""
     links = graph.build(features, *ends, weights=weights, directed=directed)
-    if not len(links.senders):
+    if not len(graph.links(links).senders):
         raise errors.InputError(
             f"{path}: expected edges between different nodes; found none."
         )
