@@ -5,8 +5,7 @@ Later ones win: defaults, the preset of the data set, the presets of chosen valu
 """
 
 import fnmatch
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from experiments import flags as config_flags
@@ -25,7 +24,7 @@ class Use(NamedTuple):
     "no") can be asked for.
     """
 
-    flags: tuple[str, ...]  # patterns such as "bpr.*"
+    flags: tuple[str, ...]  # patterns such as "bpr.*"; also "dataset", "seeds"
     where: Mapping[str, tuple]
 
 
@@ -42,6 +41,9 @@ class Experiment(NamedTuple):
     uses: tuple[Use, ...] = ()
     check: Callable[[Any], None] | None = None  # of resolved options; raises InputError
     own_data: str = ""  # flag that may hold a path to the user's own data
+    drawn: Mapping[
+        str, str
+    ] = {}  # by "flag=value": what data drawn by the run are called
     seeds: int = 5  # default number of them
 
 
@@ -52,12 +54,14 @@ def resolve(
     dataset: str,
     own: bool = False,
     quick: bool = False,
+    also: Iterable[str] = (),
 ):
     """The options of a run.
 
     Args:
       given: what the command line says, by flag.
       dataset: its name; of the user's own data any.
+      also: flags on the command line that are no options.
 
     Raises:
       errors.InputError: a flag that this run does not read, or what `check` refuses.
@@ -71,7 +75,7 @@ def resolve(
         options = _apply(options, experiment.quick, chosen)
     options = config_flags.replace(options, given)
     found = facts | config_flags.values(options)
-    for flag in given:
+    for flag in (*given, *also):
         _check_used(flag, experiment.uses, found)
     if experiment.check:
         experiment.check(options)
@@ -79,11 +83,24 @@ def resolve(
 
 
 def _apply(options, presets, chosen):
-    for condition, preset in presets.items():
+    for preset in _fitting(presets, chosen):
+        options = config_flags.replace(options, preset)
+    return options
+
+
+def _fitting(entries: Mapping[str, Any], chosen: Preset) -> list:
+    """The entries whose condition, "flag=value" or "", holds."""
+    found = []
+    for condition, entry in entries.items():
         flag, _, value = condition.partition("=")
         if not condition or str(chosen[flag]) == value:
-            options = config_flags.replace(options, preset)
-    return options
+            found.append(entry)
+    return found
+
+
+def drawn(experiment: Experiment, options) -> str:
+    """What the data are called that such a run draws itself; empty if it loads some."""
+    return "".join(_fitting(experiment.drawn, config_flags.values(options)))
 
 
 def _check_used(flag: str, uses: tuple[Use, ...], found: Preset) -> None:
@@ -130,16 +147,27 @@ def plain(value, *, resolved: bool = True) -> Any:
     """Options as JSON values: configurations become objects.
 
     Args:
-      resolved: with the fields of `RESOLVED`, which are worth something only where they
-        have been filled in.
+      resolved: with the fields that have no flag (`RESOLVED`), which are worth something
+        only where they have been filled in.
     """
-    again = functools.partial(plain, resolved=resolved)
+    if not resolved:
+        return plain(_with_flags(value))
     if hasattr(value, "_asdict"):
-        without = () if resolved else getattr(value, "RESOLVED", ())
-        fields = value._asdict().items()
-        return {name: again(x) for name, x in fields if name not in without}
+        value = value._asdict()
     if isinstance(value, tuple | list):
-        return [again(x) for x in value]
+        return [plain(x) for x in value]
     if isinstance(value, Mapping):
-        return {name: again(x) for name, x in value.items()}
+        return {name: plain(x) for name, x in value.items()}
     return value
+
+
+def _with_flags(options) -> dict[str, Any]:
+    """Options that have a flag, in nested dicts."""
+    found: dict[str, Any] = {}
+    values = config_flags.values(options)
+    for field in config_flags.fields(options):
+        place = found
+        for name in field.path[:-1]:
+            place = place.setdefault(name, {})
+        place[field.path[-1]] = values[field.name]
+    return found

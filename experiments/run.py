@@ -240,7 +240,11 @@ def launch(experiment: option_lib.Experiment) -> None:
             about = {name: getattr(run, name) for name in workdir.IDENTITY}
             about["options"] = option_lib.plain(run.options, resolved=False)
             about |= {"seeds": run.seeds, "mode": run.mode}
-            workdir.claim(run.workdir, about, resume=FLAGS.resume)
+            names = {
+                ".".join(("options", *field.path)): f"--{field.name}"
+                for field in config_flags.fields(run.options)
+            }
+            workdir.claim(run.workdir, about, resume=FLAGS.resume, names=names)
         parallel.barrier("work directory")  # nobody reads what is about to be replaced
         if FLAGS.profile:
             _profiled(experiment.study, run)
@@ -255,10 +259,15 @@ def from_flags(experiment: option_lib.Experiment) -> Run:
     """The run that the command line asks for; nothing is written."""
     dataset = known_dataset(experiment.datasets, experiment.own_data)
     own, quick = dataset not in experiment.datasets, FLAGS.quick
-    given = config_flags.given(experiment.options)
     options = option_lib.resolve(
-        experiment, given, dataset=dataset, own=own, quick=quick
+        experiment,
+        config_flags.given(experiment.options),
+        dataset=dataset,
+        own=own,
+        quick=quick,
+        also=[name for name in ("dataset", "seeds") if FLAGS[name].present],
     )
+    dataset = option_lib.drawn(experiment, options) or dataset
     seeds = FLAGS.seeds
     if quick and not FLAGS["seeds"].present:
         seeds = QUICK_SEEDS
@@ -290,6 +299,10 @@ def _profiled(study, run: Run) -> None:
 def known_dataset(datasets: Sequence[str], own_data: str) -> str:
     """What the flags name, if it can be loaded, else an error with the nearest names."""
     path = FLAGS[own_data].value if own_data not in ("", "dataset") else ""
+    if path and FLAGS["dataset"].present:
+        raise errors.InputError(
+            f"--dataset and --{own_data} both say which data; leave one out"
+        )
     name = path or FLAGS.dataset
     if name in datasets and not path:
         return name

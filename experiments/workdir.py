@@ -13,6 +13,7 @@ from experiments import options as option_lib
 from iclr22 import checkpoint, errors
 
 IDENTITY = ("method", "dataset", "quick", "options")  # other values: another run
+SHOWN = 6  # differences that an error tells
 
 
 def default(method: str, dataset: str, *, quick: bool, key: list) -> pathlib.Path:
@@ -23,12 +24,22 @@ def default(method: str, dataset: str, *, quick: bool, key: list) -> pathlib.Pat
     return pathlib.Path("runs") / method / name
 
 
-def claim(folder: pathlib.Path, about: Mapping[str, Any], *, resume: bool) -> None:
+def claim(
+    folder: pathlib.Path,
+    about: Mapping[str, Any],
+    *,
+    resume: bool,
+    names: Mapping[str, str] = {},
+) -> None:
     """Write config.json, or refuse a work directory that belongs to another run.
 
     Args:
       about: the run; what is in `IDENTITY` must be equal to go on in a folder.
       resume: otherwise what is in the folder is removed.
+      names: what users call an entry such as `options.models.main.rate`.
+
+    Raises:
+      errors.InputError: it belongs to another run, or is not an experiment's.
     """
     path = folder / "config.json"
     described = option_lib.plain(about)
@@ -38,7 +49,7 @@ def claim(folder: pathlib.Path, about: Mapping[str, Any], *, resume: bool) -> No
             shutil.rmtree(old) if old.is_dir() else old.unlink()
     elif found:
         wanted = {name: described[name] for name in IDENTITY}
-        _refuse(folder, differences(found, wanted))
+        _refuse(folder, differences(found, wanted, names=names))
         described["trained"] = found.get("trained", {})
         logging.info("continuing in %s", folder)
     checkpoint.write_json(path, described)
@@ -65,9 +76,11 @@ def record_trained(folder: pathlib.Path, configurations: Mapping[str, Any]) -> N
 
 def _refuse(folder, differing: list[str]) -> None:
     if differing:
+        more = len(differing) - SHOWN
+        told = "; ".join(differing[:SHOWN]) + (f"; {more} more" if more > 0 else "")
         raise errors.InputError(
-            f"{folder} holds another run ({'; '.join(differing)}). Choose another "
-            "--workdir, or --noresume to replace it."
+            f"{folder} holds another run ({told}). Choose another --workdir, or "
+            "--noresume to replace it."
         )
 
 
@@ -84,13 +97,22 @@ def _previous(path: pathlib.Path) -> dict:
     return found
 
 
-def differences(found: Mapping, wanted: Mapping, prefix: str = "") -> list[str]:
-    """What differs between two descriptions, in words."""
+def differences(
+    found: Mapping, wanted: Mapping, prefix: str = "", *, names: Mapping[str, str] = {}
+) -> list[str]:
+    """What differs between two descriptions, in words; `names` as of `claim`."""
     lines = []
     for key in wanted:
-        a, b = found.get(key), wanted[key]
+        a, b, place = found.get(key), wanted[key], f"{prefix}{key}"
         if isinstance(b, dict) and isinstance(a, dict):
-            lines += differences(a, b, f"{prefix}{key}.")
+            lines += differences(a, b, f"{place}.", names=names)
         elif a != b:
-            lines.append(f"{prefix}{key}: {a} there, {b} now")
+            lines.append(f"{names.get(place, place)}: {_said(a)} there, {_said(b)} now")
     return lines
+
+
+def _said(value) -> str:
+    """As it is typed."""
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value in ("", None) else str(value)

@@ -1,69 +1,48 @@
 """All methods on one data set: the table, and the model that is kept."""
 
+import functools
+import operator
+
 import numpy as np
 
 from experiments import run as runner
 from experiments.grda import outputs, paper
 from experiments.grda.problem import (
-    CURVES,
     LEAKS,
+    Line,
+    Problem,
+    configurations,
+    lines_of,
     load,
     options_of,
-    pairing_of,
+    released,
     rows_of,
 )
 from iclr22 import grda, progress, record
-from iclr22.data import domains as domain_data
 from iclr22.data.domains import climate
-from iclr22.grda import artifact, linear, pipeline
+from iclr22.grda import artifact, least_squares, metrics, pipeline
 
 WINDOWS = 12  # source windows of TPT-48 from one January to the next
 
 
 def compare(run: runner.Run) -> None:
     """All methods on one data set; figures and files of the first seed."""
-    found = load(run)
-    _describe(run, found)
-    hops = domain_data.hops(found.graph, found.sources)
-    plan = _plan(run, found)
-    run.trains(
-        {
-            f"{variant}-{pairing}": pipeline.config_of(
-                options_of(run, variant, pairing), found
-            )
-            for variant, pairing in plan
-        }
-    )
+    problem = load(run)
+    lines = lines_of(run, problem.data)
+    lines += [x for x in released(run, problem.data) if x not in lines]
+    _describe(run, problem.data)
+    run.trains(configurations(run, problem.data, lines))
     kept = {}
     for seed in progress.track(run.seeds, "seeds"):
-        for variant, pairing in plan:
-            cell = run.cell(
-                f"{variant}-{pairing}-{seed}",
-                lambda v=variant, p=pairing, s=seed: _measure(
-                    run, found, hops, v, p, s
-                ),
-            )
-            if seed == run.seeds[0]:
-                kept[variant if pairing != LEAKS else f"{variant} ({LEAKS})"] = cell
+        for line in lines:
+            work = functools.partial(_measure, run, problem, line, seed)
+            cell = run.cell(f"{line.name}-{seed}", work)
+            kept.setdefault(line, cell)
     if run.dataset in climate.DATASETS and not run.quick:
-        run.cell("linear", lambda: _linear(run, found, hops))
-    outputs.draw(run, found, hops, kept)
-    outputs.export(run, found, hops, kept)
-    run.summary = _conclusions(run, found)
-
-
-def _plan(run, found):
-    """(method, pairing) of every line of the table."""
-    lines = [
-        (variant, pairing_of(run, variant))
-        for variant in run.options.method
-        if not (variant == "propagate" and found.regression)
-    ]
-    equal = len(set(np.bincount(found.domain, minlength=found.size))) == 1
-    if run.options.reproduce and equal and ("grda", LEAKS) not in lines:
-        if "grda" in run.options.method:
-            lines.append(("grda", LEAKS))
-    return lines
+        run.cell("linear", functools.partial(_linear, run, problem))
+    outputs.draw(run, problem, kept)
+    outputs.export(run, problem, kept)
+    run.summary = _conclusions(run, problem.data)
 
 
 def _describe(run, found):
@@ -72,34 +51,43 @@ def _describe(run, found):
     run.facts["edges"] = len(found.graph.senders) // 2
 
 
-def _measure(run, found, hops, variant, pairing, seed) -> dict:
-    """Rows of one run, and what the figures and files need of it."""
-    folder = run.workdir / "training" / f"{variant}-{pairing}-{seed}"
+def _measure(run, problem: Problem, line: Line, seed: int) -> dict:
+    """Rows of one training, and what the figures and files need of it."""
+    found = problem.data
     fitted = grda.train(
         found,
-        options_of(run, variant, pairing),
-        directory=folder,
+        options_of(run, line),
+        directory=run.workdir / "training" / f"{line.name}-{seed}",
         seed=seed,
         mode=run.mode,
     )
     said = grda.predict(fitted.model, found.x, found.domain)
-    values = pipeline.domain_scores(said, found)
-    rows = rows_of(run, found, hops, variant, pairing, seed, values)
-    scores = fitted.scores[fitted.chosen]
-    rows.append((variant, pairing, seed, "selection/agreement", scores.agreement, ""))
+    values = metrics.domain_scores(said, found)
+    rows = rows_of(run, problem, line.method, line.pairing, seed, values)
+    agreement = fitted.scores[fitted.chosen].agreement
+    rows.append((line.method, line.pairing, seed, "selection/agreement", agreement, ""))
     if seed == run.seeds[0]:
-        artifact.save(run.workdir / "models" / f"{variant}-{pairing}.npz", fitted.model)
-    watched = [line for line in fitted.curves if "valid/adversary" in line]
-    names = ("step", "valid/adversary", "valid/edge_auc")
-    curves = {
-        key: np.array([line[name] for line in watched if name in line])
-        for key, name in zip(CURVES, names, strict=True)
+        artifact.save(run.workdir / "models" / f"{line.name}.npz", fitted.model)
+    return {"rows": rows, "values": values, "said": said, **_curves(fitted.curves)}
+
+
+def _curves(logged) -> dict[str, np.ndarray]:
+    """How the adversary fared: at which step, its loss, GRDA's AUC of edges."""
+    watched = [line for line in logged if "valid/adversary" in line]
+    names = {
+        "step": "step",
+        "adversary": "valid/adversary",
+        "edge_auc": "valid/edge_auc",
     }
-    return {"rows": rows, "values": values, "said": said, **curves}
+    return {
+        key: np.array([line[name] for line in watched if name in line])
+        for key, name in names.items()
+    }
 
 
-def _linear(run, found, hops):
+def _linear(run, problem: Problem) -> dict:
     """Least squares, and the mean of the source states, for TPT-48; classes one-hot."""
+    found = problem.data
     source = found.sources[found.domain]
     aligned = source.copy()
     for u in np.flatnonzero(found.sources):
@@ -108,38 +96,41 @@ def _linear(run, found, hops):
     x, y = found.x, found.y
     y = y if found.regression else np.eye(len(found.class_names))[y]
     said = {
-        "least_squares": linear.least_squares(x[aligned], y[aligned], x),
-        "least_squares_sliding": linear.least_squares(x[source], y[source], x),
+        "least_squares": least_squares.predict(x[aligned], y[aligned], x),
+        "least_squares_sliding": least_squares.predict(x[source], y[source], x),
         "climatology": np.broadcast_to(y[aligned].mean(axis=0), y.shape),
     }
     rows = []
-    for variant, values in said.items():
-        scores = pipeline.domain_scores(values, found)
-        rows += rows_of(run, found, hops, variant, "independent", 0, scores)
+    for variant, predicted in said.items():
+        values = metrics.domain_scores(predicted, found)
+        rows += rows_of(run, problem, variant, "independent", 0, values)
     return {"rows": rows}
 
 
-def _conclusions(run, found):
+def _conclusions(run, found) -> str:
+    """The best line, whether any leaks, and who loses to a linear model."""
     metric = "target/mse" if found.regression else "target/accuracy"
     means = [s for s in record.summarise(run.rows) if s.metric == metric]
     if not means:
         return ""
+    better = operator.lt if found.regression else operator.gt
     clean = [s for s in means if s.setting != LEAKS] or means
-    pick = min if found.regression else max
-    best = pick(clean, key=lambda s: s.mean)
+    best = clean[0]
+    for line in clean[1:]:
+        best = line if better(line.mean, best.mean) else best
     text = (
         f"Best on target domains without their labels: {best.variant}, {best.mean:.4g}."
     )
     if any(s.setting == LEAKS for s in means):
         text += (
-            " Rows with shared_index are a reproduction of the released batches, whose "
+            f" Rows with {LEAKS} are a reproduction of the released batches, whose "
             "slots hold one class in every domain: they leak target labels."
         )
-    by_name = {s.variant: s.mean for s in clean}
-    if "least_squares" in by_name:
-        line = by_name["least_squares"]
-        losing = [v for v in pipeline.METHODS if v in by_name]
-        losing = [v for v in losing if pick(by_name[v], line) == line != by_name[v]]
+    values = {s.variant: s.mean for s in clean}
+    if "least_squares" in values:
+        linear = values["least_squares"]
+        trained = [name for name in pipeline.METHODS if name in values]
+        losing = [name for name in trained if better(linear, values[name])]
         text += f" Least squares beats {', '.join(losing) or 'none of the methods'}."
     if found.regression and run.dataset in paper.MSE:
         text += " The published scale cannot be had from public data."

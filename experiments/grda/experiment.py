@@ -26,7 +26,9 @@ class Options(NamedTuple):
     regression: bool = False  # your labels are numbers
     nearest: int = 4  # domains that coordinates link to each
     model: str = ""  # model.npz of an earlier run, for --task=predict
-    export: str = "grda_plus"  # method whose first model and predictions are written
+    # method whose first model and predictions are written; if not named grda_plus, or,
+    # where the table has none, the first
+    export: str = ""
     noises: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)  # dial of --task=noise
     nuisances: tuple[int, ...] = (0, 2)  # features without meaning, of --task=noise
 
@@ -43,14 +45,38 @@ def study(run: runner.Run) -> None:
 
 def check(options: Options) -> None:
     """Refuse what would fail after long work."""
-    for name in (*options.method, options.export):
+    if options.task == "predict":
+        if not (options.model and options.samples):
+            raise errors.InputError(
+                "--task=predict needs --model=RUN/model.npz and --samples; for domains "
+                "that the model does not know also --domains=edges.csv"
+            )
+        return
+    for name in options.method:
         if name not in pipeline.METHODS:
             raise errors.nearest(name, pipeline.METHODS, "method")
-    if bool(options.samples) != bool(options.domains) and options.task != "predict":
+    if not options.method:
+        raise errors.InputError(
+            f"--method expects some of {', '.join(pipeline.METHODS)}; found none"
+        )
+    if options.export not in ("", *options.method):
+        raise errors.nearest(options.export, options.method, "--method to export")
+    if bool(options.samples) != bool(options.domains):
         raise errors.InputError(
             "--samples and --domains go together: the samples, and the graph of their "
             "domains"
         )
+    if options.task == "noise" and not (options.noises and options.nuisances):
+        raise errors.InputError("--noises and --nuisances expect a number at least")
+    _check_counts(options.models)
+
+
+def _check_counts(models: pipeline.Options) -> None:
+    counts = {name: getattr(models.adversarial, name) for name in ("steps", "batch")}
+    counts |= {"snapshots": models.snapshots, "embedding_size": models.embedding_size}
+    for name, count in counts.items():
+        if count < 1:
+            raise errors.InputError(f"--{name} expects 1 or more; found {count}")
 
 
 _DG60 = {
@@ -75,27 +101,39 @@ _QUICK = {
 }
 _TRAINS = ("compare", "noise")
 _PLAYERS = ("dann", "cdann", "adda", "mdd", "grda")
-_ALL = ("source_only", *_PLAYERS)
-_COMMON = ("hidden", "start", "floor", "learning_rate", "halve_every", "batch")
+_PLAYED = ("source_only", *_PLAYERS)  # what `adversarial` trains in the usual loop
 
 
-def _read_by(methods: tuple[str, ...], *flags: str) -> Use:
-    return Use(flags, {"task": _TRAINS, "method": methods})
+def _read_by(methods: tuple[str, ...], *flags: str, **where: tuple) -> Use:
+    return Use(flags, {"task": _TRAINS, "method": methods, **where})
 
 
 USES = (
     _read_by(("grda_plus",), "plus.*"),
     _read_by(("propagate",), "propagate.*"),
-    _read_by((*_ALL, "propagate"), *_COMMON, "embedding_size"),
-    _read_by(_ALL, "steps", "pairing", "snapshots", "selection"),
+    _read_by(
+        (*_PLAYED, "propagate"),
+        "hidden",
+        "start",
+        "floor",
+        "learning_rate",
+        "halve_every",
+        "batch",
+        "embedding_size",
+    ),
+    _read_by(_PLAYED, "steps", "pairing", "selection"),
+    _read_by(_PLAYED, "snapshots", selection=("unlabelled",)),
     _read_by(_PLAYERS, "adversary_weight", "ramp", "discriminator_rate"),
     _read_by(("grda",), "discriminator_outputs", "sample_vertices"),
     _read_by(("mdd",), "agree_weight", "disagree_weight"),
+    Use(("reproduce",), {"task": ("compare",), "method": ("grda",)}),
     Use(("method",), {"task": _TRAINS}),
-    Use(("export", "reproduce"), {"task": ("compare",)}),
+    Use(("export", "dataset"), {"task": ("compare",)}),
+    Use(("seeds",), {"task": _TRAINS}),
+    Use(("samples", "domains"), {"task": ("compare", "predict")}),
     Use(("noises", "nuisances"), {"task": ("noise",)}),
     Use(("model",), {"task": ("predict",)}),
-    Use(("sources", "regression", "nearest"), {"own": ("yes",)}),
+    Use(("sources", "regression", "nearest"), {"task": ("compare",), "own": ("yes",)}),
 )
 EXPERIMENT = Experiment(
     method="grda",
@@ -107,5 +145,6 @@ EXPERIMENT = Experiment(
     uses=USES,
     check=check,
     own_data="samples",
+    drawn={"task=noise": "drawn"},
     seeds=3,
 )

@@ -1,24 +1,45 @@
 """Figures and files of the comparison, all of the first seed but the table."""
 
+from typing import Any
+
 import numpy as np
 
+from experiments import run as runner
 from experiments.grda import paper
-from experiments.grda.problem import CURVES, LEAKS, LEVELS, pairing_of
+from experiments.grda.problem import LEAKS, LEVELS, Line, Problem
 from iclr22 import checkpoint, grda, plots, record
 from iclr22.grda import artifact, embedding, figures
 
+Kept = dict[Line, dict[str, Any]]  # what is left of each line's first training
+SAMPLED = ("source_only", "grda", "grda_plus")  # whose samples are drawn
 
-def draw(run, found, hops, kept):
+
+def draw(run: runner.Run, problem: Problem, kept: Kept) -> None:
     """Figures of the first seed, and the table as dots."""
+    found = problem.data
+    _draw_scores(run, problem, kept)
+    _draw_training(run, found, kept)
+    _draw_embeddings(run, found, kept)
+    if found.regression:
+        _draw_levels(run)
+    elif found.x.shape[1] == 2:
+        _draw_samples(run, found, kept)
+    metric = "target/mse" if found.regression else "target/accuracy"
+    path = run.figure("targets", "Target domains: mean and interval; grey: the paper.")
+    plots.dots(path, record.summarise(run.rows), [metric])
+
+
+def _draw_scores(run, problem, kept):
+    """Every domain, on the graph and by distance."""
+    found, hops = problem
     label = "MSE" if found.regression else "accuracy [%]"
-    values = {name: cell["values"] for name, cell in kept.items()}
-    scale = {} if not found.regression else {"low": 0, "high": _upper(found, values)}
+    values = {line.title: cell["values"] for line, cell in kept.items()}
     figures.accuracy_on_graph(
         run.figure("graph", f"{label} of every domain on the graph, first seed."),
         found,
         values,
         label=label,
-        **scale,
+        high=_upper(found, values) if found.regression else 100,
     )
     figures.score_by_hops(
         run.figure("hops", f"{label} by distance to the nearest source, first seed."),
@@ -26,30 +47,6 @@ def draw(run, found, hops, kept):
         values,
         label=label,
     )
-    curves = {
-        k: c for k, c in kept.items() if k.startswith("grda") and len(c["adversary"])
-    }
-    curves = {
-        name: {key: np.asarray(c[key]).tolist() for key in CURVES}
-        for name, c in curves.items()
-    }
-    if curves:
-        path = run.figure(
-            "training", "GRDA's discriminator: loss against N ln 2, AUC of edges."
-        )
-        figures.training(path, curves, found.size)
-    z = _embeddings(run, found, kept)
-    fit = embedding.quality(found.graph, z)
-    run.facts["embedding"] = f"cross-entropy {fit.cross_entropy:.3f}, AUC {fit.auc:.3f}"
-    figures.embeddings(run.figure("embeddings", "Domain embeddings z."), found, z)
-    if found.regression:
-        _draw_levels(run)
-    elif found.x.shape[1] == 2:
-        _draw_samples(run, found, kept)
-    summaries = record.summarise(run.rows)
-    metric = "target/mse" if found.regression else "target/accuracy"
-    path = run.figure("targets", "Target domains: mean and interval; grey: the paper.")
-    plots.dots(path, summaries, [metric])
 
 
 def _upper(found, values):
@@ -58,40 +55,59 @@ def _upper(found, values):
     return max(2 * float(np.median(means)), 1e-6)
 
 
-def _kept(run, name):
-    """The first seed's model of a line of the table."""
-    variant, _, leaks = name.partition(" ")
-    pairing = LEAKS if leaks else pairing_of(run, variant)
-    return artifact.load(run.workdir / "models" / f"{variant}-{pairing}.npz")
+def _draw_training(run, found, kept):
+    """How the discriminator of GRDA fared."""
+    curves = {
+        line.title: {
+            key: np.asarray(cell[key]).tolist()
+            for key in ("step", "adversary", "edge_auc")
+        }
+        for line, cell in kept.items()
+        if line.method == "grda" and len(cell["adversary"])
+    }
+    if curves:
+        path = run.figure(
+            "training", "GRDA's discriminator: loss against N ln 2, AUC of edges."
+        )
+        figures.training(path, curves, found.size)
 
 
-def _embeddings(run, found, kept):
-    """Domain embeddings `[N, t]` of the first seed; fitted if no method needed any."""
-    for name in kept:
-        if name != "grda_plus":
-            return _kept(run, name).embeddings
-    size, seed = run.options.models.embedding_size, run.seeds[0]
-    return embedding.fit_embedding(found.graph, size, seed=seed)
+def _draw_embeddings(run, found, kept):
+    """Domain embeddings of the first seed; fitted if no method needed any."""
+    fitted = [line for line in kept if line.method != "grda_plus"]
+    if fitted:
+        z = _model(run, fitted[0]).embeddings
+    else:
+        size = run.options.models.embedding_size
+        z = embedding.fit_embedding(found.graph, size, seed=run.seeds[0])
+    fit = embedding.quality(found.graph, z)
+    run.facts["embedding"] = f"cross-entropy {fit.cross_entropy:.3f}, AUC {fit.auc:.3f}"
+    figures.embeddings(run.figure("embeddings", "Domain embeddings z."), found, z)
+
+
+def _model(run, line: Line) -> artifact.Model:
+    """The first seed's model of a line."""
+    return artifact.load(run.workdir / "models" / f"{line.name}.npz")
 
 
 def _draw_samples(run, found, kept):
-    for name in kept:
-        variant, _, leaks = name.partition(" ")
-        if variant not in ("source_only", "grda", "grda_plus"):
+    for line in kept:
+        if line.method not in SAMPLED:
             continue
-        made = _kept(run, name)
+        model = _model(run, line)
         path = run.figure(
-            f"samples_{variant}{'_' + LEAKS if leaks else ''}",
-            f"Samples and decision boundary per domain, {name}, first seed.",
+            f"samples_{line.method}{'_' + LEAKS if line.pairing == LEAKS else ''}",
+            f"Samples and decision boundary per domain, {line.title}, first seed.",
         )
-        figures.samples(
-            path,
-            found,
-            lambda x, domain, m=made: grda.predict(m, x, np.full(len(x), domain)),
-        )
+
+        def predict(x, domain, model=model):
+            return grda.predict(model, x, np.full(len(x), domain))
+
+        figures.samples(path, found, predict)
 
 
 def _draw_levels(run):
+    """Errors by distance, beside the paper's."""
     levels = [f"{i}" for i in range(1, LEVELS + 1)] + ["all"]
     names = [f"level{i}/mse" for i in range(1, LEVELS + 1)] + ["target/mse"]
     means = {
@@ -110,40 +126,44 @@ def _draw_levels(run):
     figures.error_by_level(path, levels, ours, known)
 
 
-def export(run, found, hops, kept):
-    """model.npz, encodings.npz, predictions.csv and domains.csv."""
+def export(run: runner.Run, problem: Problem, kept: Kept) -> None:
+    """domains.csv, and of one line model.npz, encodings.npz and predictions.csv."""
+    found, hops = problem
     columns = {
         "domain": found.domain_names,
         "source": found.sources.astype(int),
         "hops": hops,
     }
-    columns |= {name: np.round(cell["values"], 4) for name, cell in kept.items()}
+    columns |= {line.title: np.round(x["values"], 4) for line, x in kept.items()}
     record.write_columns(run.workdir / "domains.csv", columns)
-    chosen = run.options.export
-    if chosen not in kept:
-        chosen = next(iter(kept))
-    made = _kept(run, chosen)
-    artifact.save(run.workdir / "model.npz", made)
-    said = kept[chosen]["said"]
+    line = _exported(run, kept)
+    model, said = _model(run, line), kept[line]["said"]
+    artifact.save(run.workdir / "model.npz", model)
     checkpoint.write_npz(
         run.workdir / "encodings.npz",
-        encodings=grda.encode(made, found.x, found.domain),
-        embeddings=made.embeddings,
+        encodings=grda.encode(model, found.x, found.domain),
+        embeddings=model.embeddings,
         predictions=said,
         domain=found.domain,
         domain_names=found.domain_names.astype(str),
     )
-    write_predictions(run.workdir / "predictions.csv", made, found.domain, said)
+    write_predictions(run.output("predictions.csv"), model, found.domain, said)
 
 
-def write_predictions(path, made: artifact.Model, domain, said) -> None:
+def _exported(run, kept: Kept) -> Line:
+    """The line that was asked for, else GRDA+, else the first."""
+    wanted = run.options.export or "grda_plus"
+    return next((line for line in kept if line.method == wanted), next(iter(kept)))
+
+
+def write_predictions(path, model: artifact.Model, domain, said) -> None:
     """A row per sample: its domain, what is predicted and how surely."""
     columns = {
         "sample": np.arange(len(said)),
-        "domain": made.domain_names[domain],
+        "domain": model.domain_names[domain],
     }
-    if made.class_names:
-        columns["predicted"] = np.array(made.class_names)[said.argmax(1)]
+    if model.class_names:
+        columns["predicted"] = np.array(model.class_names)[said.argmax(1)]
         columns["probability"] = np.round(said.max(1), 4)
     else:
         width = said.shape[1]

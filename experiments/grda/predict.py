@@ -5,41 +5,47 @@ import numpy as np
 from experiments import run as runner
 from experiments.grda.outputs import write_predictions
 from iclr22 import errors, grda
-from iclr22.data import domains as domain_data
-from iclr22.data.domains import own
+from iclr22.data.domains import DomainData, own
 from iclr22.grda import artifact, figures
 
 
 def predict(run: runner.Run) -> None:
     """Predictions of a kept model for new samples, new domains among them."""
-    if not run.options.model or not run.own:
-        raise errors.InputError(
-            "--task=predict needs --model=RUN/model.npz and --samples; for domains that "
-            "the model does not know also --domains=edges.csv"
-        )
-    made = artifact.load(run.options.model)
-    x, of = own.read_samples(run.options.samples)
-    made, added = _insert(made, sorted(set(of.tolist())), run.options.domains)
-    said = grda.predict(made, x, of)
-    numbers = artifact.numbers_of(made, of)
-    write_predictions(run.workdir / "predictions.csv", made, numbers, said)
-    artifact.save(run.workdir / "model.npz", made)
-    rows = [("predict", "own", 0, "predict/samples", len(x), "")]
-    rows.append(("predict", "own", 0, "predict/new_domains", len(added), ""))
-    run.cell("predict", lambda: {"rows": rows})
-    found = domain_data.DomainData(
-        *(x, np.zeros(len(x), np.int32), numbers, made.graph),
-        np.zeros(len(made.domain_names), bool),
-        *(made.class_names, made.domain_names),
+    options = run.options
+    model = artifact.load(options.model)
+    x, of = own.read_samples(
+        options.samples,
+        features=model.feature_names,
+        regression=not model.class_names,
     )
+    model, added = insert(model, sorted(set(of.tolist())), options.domains)
+    said = grda.predict(model, x, of)
+    numbers = artifact.numbers_of(model, of)
+    write_predictions(run.output("predictions.csv"), model, numbers, said)
+    artifact.save(run.output("model.npz"), model)
+    rows = [
+        ("predict", "own", 0, "predict/samples", len(x), ""),
+        ("predict", "own", 0, "predict/new_domains", len(added), ""),
+    ]
+    run.cell("predict", lambda: {"rows": rows})
     path = run.figure("embeddings", "Domain embeddings; new domains are among them.")
-    figures.embeddings(path, found, made.embeddings)
-    run.summary = f"Predictions for {len(x)} samples; new domains: {', '.join(added)}."
+    figures.embeddings(path, _drawn(model), model.embeddings)
+    run.summary = f"Predictions for {len(x)} samples; new domains: "
+    run.summary += f"{', '.join(added) or 'none'}."
 
 
-def _insert(made, names, edges):
-    """The model with every unknown domain inserted by its edges; and their names."""
-    new = [name for name in names if name not in made.domain_names]
+def insert(
+    model: artifact.Model, names: list[str], edges: str
+) -> tuple[artifact.Model, list[str]]:
+    """The model with every unknown domain inserted by its edges; and their names.
+
+    Args:
+      names: domains of samples; edges: path of their table, `source`, `target`.
+
+    Raises:
+      errors.InputError: an unknown domain without an edge to the model's.
+    """
+    new = [name for name in names if name not in model.domain_names]
     if new and not edges:
         raise errors.InputError(
             f"the model does not know the domain {new[0]!r}: name its neighbours in "
@@ -47,12 +53,26 @@ def _insert(made, names, edges):
         )
     neighbors = own.read_neighbors(edges) if new else {}
     for name in new:
-        known = made.domain_names.tolist()
+        known = model.domain_names.tolist()
         near = {k: w for k, w in neighbors.get(name, {}).items() if k in known}
         if not near:
             raise errors.InputError(
                 f"{edges}: expected an edge from {name!r} to a domain of the model; found "
                 f"none. Its domains: {', '.join(known[:5])}..."
             )
-        made = grda.insert_domain(made, name, near)
-    return made, new
+        model = grda.insert_domain(model, name, near)
+    return model, new
+
+
+def _drawn(model: artifact.Model) -> DomainData:
+    """The domains of a model, as figures take them; without samples."""
+    size = len(model.domain_names)
+    return DomainData(
+        x=np.zeros((0, len(model.sample_scale.shift)), np.float32),
+        y=np.zeros(0, np.int32),
+        domain=np.zeros(0, np.int32),
+        graph=model.graph,
+        sources=np.zeros(size, bool),
+        class_names=model.class_names,
+        domain_names=model.domain_names,
+    )

@@ -1,50 +1,125 @@
-"""The data of the GRDA experiment, the options of one training, rows of its scores."""
+"""The data of the GRDA experiment, the lines of its table, rows of scores."""
+
+from typing import Any, NamedTuple
 
 import numpy as np
+from absl import logging
 
 from experiments import run as runner
 from experiments.grda import paper
-from iclr22 import data, grda
-from iclr22.data import domains as domain_data
+from iclr22 import data, errors, grda
+from iclr22.data import domains
+from iclr22.grda import pipeline
 
 LEVELS = 3  # domains further away count as this far
-CURVES = ("step", "adversary", "edge_auc")  # what is drawn of a training
 LEAKS = "shared_index"  # batches that tell target labels
 ALONE = ("propagate", "grda_plus")  # they compare no slots
 
 
-def load(run: runner.Run) -> domain_data.DomainData:
+class Problem(NamedTuple):
+    """Related domains, and how far each is from a source."""
+
+    data: domains.DomainData
+    hops: np.ndarray  # [N], edges to the nearest source, -1 without a path
+
+
+class Line(NamedTuple):
+    """A line of the table: a method, and which samples share a slot of its batches."""
+
+    method: str
+    pairing: str
+
+    @property
+    def name(self) -> str:
+        """Of cells, folders and files."""
+        return f"{self.method}-{self.pairing}"
+
+    @property
+    def title(self) -> str:
+        """For people: it says where labels leak."""
+        return f"{self.method} ({LEAKS})" if self.pairing == LEAKS else self.method
+
+
+def problem_of(found: domains.DomainData) -> Problem:
+    """The problem that data pose."""
+    return Problem(found, domains.hops(found.graph, found.sources))
+
+
+def load(run: runner.Run) -> Problem:
     """The data of this run."""
     options = run.options
     if run.own:
-        return data.load_own_domains(
+        found = data.load_own_domains(
             options.samples,
             options.domains,
             sources=options.sources,
             regression=options.regression,
             neighbors=options.nearest,
         )
-    known = data.get(run.dataset)
-    if run.quick:
-        return known.synthetic(np.random.default_rng(0), 300)
-    return known.load(run.data_dir)
+    elif run.quick:
+        found = data.get(run.dataset).synthetic(np.random.default_rng(0), 300)
+    else:
+        found = data.get(run.dataset).load(run.data_dir)
+    return problem_of(found)
 
 
-def options_of(run: runner.Run, method: str, pairing: str = "") -> grda.Options:
-    """The options of one line of the table."""
+def lines_of(run: runner.Run, found: domains.DomainData) -> list[Line]:
+    """What is measured on these data.
+
+    Raises:
+      errors.InputError: no method is left.
+    """
+    methods = [
+        name
+        for name in run.options.method
+        if not (name == "propagate" and found.regression)
+    ]
+    if not methods:
+        raise errors.InputError(
+            "propagate needs classes; found numbers to predict. Name another --method"
+        )
+    if len(methods) < len(run.options.method):
+        logging.info("propagate is left out: it needs classes")
+    return [Line(name, _pairing_of(run, name)) for name in methods]
+
+
+def released(run: runner.Run, found: domains.DomainData) -> list[Line]:
+    """GRDA as released, if it is wanted and domains are of one size; its batches leak."""
+    sizes = np.bincount(found.domain, minlength=found.size)
+    wanted = run.options.reproduce and "grda" in run.options.method
+    return [Line("grda", LEAKS)] if wanted and len(set(sizes)) == 1 else []
+
+
+def _pairing_of(run, method):
+    asked = run.options.models.adversarial.pairing
+    if method in ALONE or (asked == "pseudo_label" and method != "grda"):
+        return "independent"
+    return asked
+
+
+def options_of(run: runner.Run, line: Line) -> grda.Options:
+    """The options of one line."""
     models = run.options.models
-    pairing = pairing or pairing_of(run, method)
-    changed = models.adversarial._replace(pairing=pairing)
-    return models._replace(method=method, adversarial=changed)
+    changed = models.adversarial._replace(pairing=line.pairing)
+    return models._replace(method=line.method, adversarial=changed)
 
 
-def pairing_of(run: runner.Run, method: str) -> str:
-    """Which samples share a slot of the batches of a method."""
-    return "independent" if method in ALONE else run.options.models.adversarial.pairing
+def configurations(
+    run: runner.Run, found: domains.DomainData, lines: list[Line]
+) -> dict[str, Any]:
+    """What is trained for these lines, by name."""
+    named = {}
+    for line in lines:
+        options = options_of(run, line)
+        named[line.name] = pipeline.config_of(options, found)
+        if line.method == "propagate":
+            named[f"{line.name}-plan"] = options.propagate
+    return named
 
 
-def rows_of(run, found, hops, variant, setting, seed, values):
-    """Means over domains: targets, sources, targets by distance."""
+def rows_of(run, problem: Problem, variant: str, setting: str, seed: int, values):
+    """Means over domains of values `[N]`: targets, sources, targets by distance."""
+    found, hops = problem
     metric = "mse" if found.regression else "accuracy"
     groups = {"target": ~found.sources, "source": found.sources}
     for hop in sorted(set(hops[~found.sources].clip(max=LEVELS)) - {-1}):

@@ -73,7 +73,7 @@ def test_folder_of_another_run_is_refused_unless_replaced(toy, tmp_path):
         text = refused(toy, "--quick", f"--workdir={tmp_path}", changed)
         assert str(tmp_path) in text and "--workdir" in text and "--noresume" in text
     text = refused(toy, "--quick", f"--workdir={tmp_path}", "--rate=2")
-    assert "options.models.main.rate: 0.5 there, 2.0 now" in text
+    assert "--rate: 0.5 there, 2.0 now" in text
     assert toy.computed == [0, 1] and (tmp_path / "left.txt").exists()
     toy.launch("--quick", f"--workdir={tmp_path}", "--rate=2", "--noresume")
     assert toy.computed == [0, 1, 0, 1]
