@@ -1,1 +1,1 @@
-"""Time and memory, one script per method: `python -m experiments.benchmarks.<method>`."""
+"""Time and memory: those of no single method, and `python -m experiments.benchmarks`."""
