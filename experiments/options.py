@@ -134,7 +134,7 @@ def _words(where):
 def _said(name: str, values: tuple) -> str:
     if name == "own":
         return OWN[values[0]]
-    if values == ("",):
+    if values in (("",), ((),)):
         return f"no --{name}"
     return f"--{name}={'|'.join(map(_text, values))}"
 

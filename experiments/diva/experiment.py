@@ -43,6 +43,7 @@ def study(run: runner.Run) -> None:
     """Your own data ranked, or all that is measured on a registered data set."""
     pool = tasks.load(run)
     run.facts["examples"] = {k: len(part["y"]) for k, part in pool.splits.items()}
+    run.facts["features"] = ", ".join(pool.model)
     run.trains(_configurations(run, pool))
     (curation.curation if run.own else compare.compare)(run, pool)
 
@@ -50,7 +51,7 @@ def study(run: runner.Run) -> None:
 def _configurations(run, pool):
     """What is trained: features, and the network that removal retrains."""
     config = pipeline.config_of(run.options.models, len(pool.names))
-    names = [name for name in ("cnn",) if name in pool.model]
+    names = ["cnn"] if "cnn" in pool.model else []
     if not run.own and "removal" in run.options.parts:
         names.append("removal")
     return {name: config for name in names}
@@ -74,13 +75,12 @@ _REGISTERED = {"own": ("no",)}
 _LARGE = {"train_size": 5000, "test_size": 2000, "extend_batch": 50, "parts": ()}
 _NETWORK = tuple(x for x in Classifier._fields if x not in Classifier.RESOLVED)
 USES = (
-    Use(_NETWORK, {"model": ("cnn",)}),
+    Use((*_NETWORK, "linearize"), {"model": ("cnn",)}),
+    Use((*_NETWORK, "linearize"), {"model": ((),)}),  # where the file has no features
     Use(_NETWORK, {"parts": ("removal",), **_REGISTERED}),
-    Use((*_NETWORK, "linearize"), {"model": ((),)}),
-    Use(("linearize",), {"model": ("cnn",)}),
     Use(("weights", "image_size"), {"model": (PRETRAINED,)}),
     Use(("random_features",), {"model": ("random_relu", "random_fourier")}),
-    Use(("parts", "train_size", "neighbors"), _REGISTERED),
+    Use(("parts", "train_size", "neighbors", "seeds"), _REGISTERED),
     Use(("extend_batch",), {"parts": ("extend",), **_REGISTERED}),
     Use(("removal_seeds",), {"parts": ("removal",), **_REGISTERED}),
 )

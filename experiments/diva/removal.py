@@ -8,7 +8,7 @@ import numpy as np
 from experiments import run as runner
 from experiments.diva.tasks import Task
 from iclr22 import diva
-from iclr22.diva import figures
+from iclr22.diva import figures, fit_subsets
 
 REMOVERS = ("derivative_path", "loo_residual", "random")
 REMOVED = (0.0, 0.1, 0.2, 0.3)
@@ -62,7 +62,7 @@ def _retrained(run, task: Task, subsets) -> list[float]:
     """Test accuracy in percent of a network for every subset of the examples."""
     config = run.trained["removal"]
     arrays = {"x": task.x, "y": task.y.astype(np.int32)}
-    params = diva.fit_subsets(config, arrays, subsets, jax.random.key(task.seed))
+    params = fit_subsets(config, arrays, subsets, jax.random.key(task.seed))
     predict = jax.jit(functools.partial(diva.apply, config))
     accuracy = []
     for i in range(len(subsets)):

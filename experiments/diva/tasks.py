@@ -8,6 +8,7 @@ from experiments import run as runner
 from iclr22 import data, diva, errors
 from iclr22.data import Splits
 from iclr22.diva import artifact
+from iclr22.diva.classifier import Config as Classifier
 
 PRETRAINED, FILE = "efficientnet_lite0", "features"  # values of --model
 NETWORK_SIZE = 32  # pixels of a folder's images for the network trained here
@@ -62,7 +63,10 @@ def _models(run, train) -> tuple[str, ...]:
 
     What they need must be in the file; better to hear so before any long work.
     """
-    model = run.options.model or ((FILE,) if "z" in train else ("cnn",))
+    model = run.options.model
+    if not model:
+        model = (FILE,) if "z" in train else ("cnn",)
+        _check_unread(run, model)
     for name in model:
         field = "z" if name == FILE else "x"
         if field not in train:
@@ -70,6 +74,17 @@ def _models(run, train) -> tuple[str, ...]:
                 f"--model={name} needs {field} in {run.dataset}; found {', '.join(train)}"
             )
     return model
+
+
+def _check_unread(run, model: tuple[str, ...]) -> None:
+    """Refuse settings of a network where the file decides against one."""
+    options = run.options
+    settings = options.models.classifier, options.linearize
+    if model == (FILE,) and settings != (Classifier(), "head"):
+        raise errors.InputError(
+            f"{run.dataset} has features z, so that no network is trained, but options "
+            "of one are given. Leave them out, or choose --model=cnn."
+        )
 
 
 def make_task(run: runner.Run, pool: Pool, seed: int) -> Task:
