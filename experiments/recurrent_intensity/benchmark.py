@@ -12,6 +12,7 @@ pairs, a Hawkes fit of a million events, audiences of 100 users for 10,000 items
 import functools
 import resource
 import time
+from typing import Literal
 
 import jax
 import numpy as np
@@ -21,8 +22,15 @@ from experiments import run as runner
 from experiments.benchmarks import numbers
 from iclr22 import parallel
 from iclr22.data import batching
-from iclr22.recurrent_intensity import dual, hawkes, scores, sequence
+from iclr22.recurrent_intensity import dual, hawkes, moments, ranking, scores, sequence
 
+CALLS = ((),)  # arguments of a full run
+QUICK = ("--scale=0.01", "--repeat=1")
+SCALING = {  # stage: examples of one process, and what is wider than in an example
+    "sequence": (2048, {"width": 128}),
+    "bpr": (524288, {"factors": 32}),
+    "graph_conv": (524288, {"factors": 32}),
+}
 RELEASED = {"gru epoch": 10.0, "transformer epoch": 11.5, "online prices": 20.0}
 FLAGS = flags.FLAGS
 
@@ -37,7 +45,7 @@ def timed(work, repeat: int) -> tuple[float, float]:
     return tuple(np.median(times[1:], axis=0))
 
 
-def epoch(network: str, scale: float, repeat: int):
+def epoch(network: Literal["gru", "transformer"], scale: float, repeat: int):
     """An epoch of training on histories as long as those of MovieLens-100K."""
     rng = np.random.default_rng(0)
     users, items = max(8, round(754 * scale)), max(8, round(1682 * scale))
@@ -67,16 +75,22 @@ def drawn_scores(x: int, y: int, d: int = 128) -> scores.Scores:
     rng = np.random.default_rng(1)
     rows, columns = (rng.normal(size=(n, d)).astype(np.float32) for n in (x, y))
     rate = rng.lognormal(0, 1, x).astype(np.float32)
-    zero = np.full(x, -np.log(y), np.float32), np.zeros(y, np.float32)
-    return scores.Scores(0.2 * rows, columns, *zero, rate, "exp")
+    return scores.Scores(
+        rows=0.2 * rows,
+        columns=columns,
+        row_bias=np.full(x, -np.log(y), np.float32),
+        column_bias=np.zeros(y, np.float32),
+        rate=rate,
+        link="exp",
+    )
 
 
 def prices(scale: float, repeat: int):
     """100 epochs of online prices."""
     x, y = (max(8, round(n * scale)) for n in (472, 1556))
     given, key = drawn_scores(x, y), jax.random.key(0)
-    options = {"k": max(1, y // 100), "c": max(1, x // 100), "key": key}
-    return timed(lambda: dual.online_prices(given, **options), repeat)
+    k, c = max(1, y // 100), max(1, x // 100)
+    return timed(lambda: dual.online_prices(given, k=k, c=c, key=key), repeat)
 
 
 def hawkes_fit(scale: float, repeat: int):
@@ -89,7 +103,7 @@ def hawkes_fit(scale: float, repeat: int):
     times = times[np.lexsort((times, row))]
     indptr, end = np.append(0, np.cumsum(lengths)), np.full(users, 100.0)
     return timed(
-        lambda: hawkes.minimise(hawkes.hawkes_moments(times, indptr, end, 1.0)), repeat
+        lambda: hawkes.minimise(moments.hawkes_moments(times, indptr, end, 1.0)), repeat
     )
 
 
@@ -97,7 +111,7 @@ def audiences(scale: float, repeat: int):
     """The best hundred of 100,000 user states for each of 10,000 items."""
     x, y = max(128, round(100_000 * scale)), max(8, round(10_000 * scale))
     given = drawn_scores(x, y)
-    return timed(lambda: jax.block_until_ready(scores.top_users(given, 100)), repeat)
+    return timed(lambda: jax.block_until_ready(ranking.top_users(given, 100)), repeat)
 
 
 def measure(scale: float, repeat: int) -> dict[str, tuple[float, float]]:

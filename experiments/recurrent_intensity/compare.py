@@ -1,5 +1,7 @@
 """Comparison of recurrent intensity models on one log: the table and trade-offs."""
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -80,7 +82,7 @@ def _measure(run, models, variant, seed) -> dict:
     if split.events.truth is not None:
         value = _expected(models, rows)
         lines.append((variant, setting, seed, "user/expected_precision", value, ""))
-    result = {"rows": lines}
+    result: dict[str, Any] = {"rows": lines}
     if variant not in pipeline.COUNTS and pipeline.VARIANTS[variant][1] in CALIBRATED:
         by_user, _ = scores.expected(found._replace(seen=None))
         counts = np.asarray(targets.sum(axis=1))

@@ -41,7 +41,7 @@ class Now(NamedTuple):
             if name not in place:
                 raise errors.InputError(
                     f"item {name!r} is not scored: expected one of {len(place)} items, "
-                    f"such as {self.items[0]!r}. If it had too few events, train with a "
+                    f"such as {str(self.items[0])!r}. If it had too few events, train with a "
                     "lower --least_events."
                 )
         return np.array([place[name] for name in names], int)

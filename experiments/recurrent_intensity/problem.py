@@ -9,7 +9,6 @@ from experiments import run as runner
 from iclr22 import data, errors
 from iclr22 import recurrent_intensity as rim
 from iclr22.data import events as event_data
-from iclr22.data.events import own
 from iclr22.recurrent_intensity import pipeline, requests
 
 QUICK_EVENTS = 1500
@@ -19,7 +18,7 @@ def load(run: runner.Run) -> data.Events:
     """The log of this run."""
     options = run.options
     if run.own:
-        events = own.load_own_events(options.events, unit=options.unit)
+        events = data.load_own_events(options.events, unit=options.unit)
     elif run.quick:
         rng = np.random.default_rng(0)
         events = data.get(run.dataset).synthetic(rng, QUICK_EVENTS)

@@ -80,8 +80,10 @@ def predict(
         users, end = requests.state_now(events)
         given = requests.make_requests(events, users, end, model.horizon)
     known = _renumbered(model, events)
-    scorer = recommender if isinstance(model.item, Recommender) else popularity
-    found = scorer.score(model.item, known, given, model.items)
+    if isinstance(model.item, Recommender):
+        found = recommender.score(model.item, known, given, model.items)
+    else:
+        found = popularity.score(model.item, known, given, model.items)
     if model.activity is not None:
         rate = activity.intensity(model.activity, given, known)
         found = scores.with_rate(found, rate)

@@ -51,7 +51,7 @@ class Config(NamedTuple):
 State = gradients.State  # params: users, items [n, d]; user_bias, item_bias [n]
 
 
-def optimizer(config, rate=1.0) -> optax.GradientTransformation:
+def optimizer(config, rate: float | jax.Array = 1.0) -> optax.GradientTransformation:
     """Adagrad with L2 in the gradient; its state are sums of squares.
 
     Args:
@@ -62,10 +62,10 @@ def optimizer(config, rate=1.0) -> optax.GradientTransformation:
     def init(params):
         return jax.tree.map(jnp.zeros_like, params)
 
-    def update(grads, squares, params):
+    def update(updates, state, params=None):
         decay, step = config.weight_decay, config.learning_rate * rate
-        grads = jax.tree.map(lambda g, p: g + decay * p, grads, params)
-        squares = jax.tree.map(lambda s, g: s + g**2, squares, grads)
+        grads = jax.tree.map(lambda g, p: g + decay * p, updates, params)
+        squares = jax.tree.map(lambda s, g: s + g**2, state, grads)
         updates = jax.tree.map(
             lambda g, s: -step * g / (jnp.sqrt(s) + config.epsilon), grads, squares
         )
@@ -231,11 +231,12 @@ def fit_bpr(
         pairs.
     """
     counts = factorization.check_counts(counts)
-    config = config_of(config, counts.shape)
+    shape = factorization.shape_of(counts)
+    config = config_of(config, shape)
     user, item = counts.tocoo().coords
     pairs = {"user": user, "item": item, "weight": counts.data}
     sampler = negatives.make_sampler(
-        config, counts, negatives.make_pairs(user, item, counts.shape)
+        config, counts, negatives.make_pairs(user, item, shape)
     )
     params = train(
         sys.modules[__name__],

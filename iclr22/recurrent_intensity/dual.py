@@ -24,7 +24,7 @@ from scipy import sparse
 from iclr22 import errors
 from iclr22.recurrent_intensity import budgets, matching, ranking
 from iclr22.recurrent_intensity import scores as score
-from iclr22.recurrent_intensity.scores import Scores
+from iclr22.recurrent_intensity.scores import Array, Scores
 
 ITERATIONS = 100  # of bisection, at most
 EPSILON = 1e-10  # smoothing at the end
@@ -88,13 +88,13 @@ class _Problem(NamedTuple):
     """Arrays of a dual; scores are divided by `scale`."""
 
     scores: Scores
-    scale: jax.Array
-    alpha: jax.Array  # [x]
-    low: jax.Array  # [y], 0 where there is none
-    high: jax.Array  # [y], 0 where there is none
-    closed: jax.Array  # bool [y], items that may not be served
-    tolerance: jax.Array
-    noise: jax.Array  # 32 bits that break ties
+    scale: Array
+    alpha: Array  # [x]
+    low: Array  # [y], 0 where there is none
+    high: Array  # [y], 0 where there is none
+    closed: Array  # bool [y], items that may not be served
+    tolerance: Array
+    noise: Array | None  # 32 bits that break ties
 
 
 def _rows(problem, rows):
@@ -181,17 +181,17 @@ def online_prices(
     x, y = scores_valid.shape
     users = x if users is None else users
     k = budgets.budget("k", k, x, y, "items")
-    low, high = budgets.limits(c, bound, y, users, np.mean(k))
+    low, high = budgets.limits(c, bound, y, users, float(np.mean(k)))
     scale = _scale(scores_valid)
     problem = _Problem(
-        jax.device_put(scores_valid),
-        np.float32(scale),
-        np.float32(k / y),
-        np.float32(low / users),
-        np.float32(high / users),
-        (high == 0) & (bound != "lower"),
-        np.float32(0.1 / max(x, y)),
-        ranking.noise_seed(jax.random.fold_in(key, epochs + 1)),
+        scores=jax.device_put(scores_valid),
+        scale=np.asarray(scale, np.float32),
+        alpha=np.asarray(k / y, np.float32),
+        low=np.asarray(low / users, np.float32),
+        high=np.asarray(high / users, np.float32),
+        closed=(high == 0) & (bound != "lower"),
+        tolerance=np.asarray(0.1 / max(x, y), np.float32),
+        noise=ranking.noise_seed(jax.random.fold_in(key, epochs + 1)),
     )
     batch = min(x, max(1, PAIRS // y) if batch is None else batch)
     v = scale * np.asarray(_learn(problem, key, bound, epochs, batch))

@@ -98,12 +98,18 @@ def check_counts(counts) -> scipy.sparse.csr_array:
     if not matrix.nnz:
         raise errors.InputError(
             "expected counts with at least one event; found none in "
-            f"{matrix.shape[0]} users x {matrix.shape[1]} items."
+            f"{' users x '.join(map(str, shape_of(matrix)))} items."
         )
     return matrix
 
 
-def check_factors(config: NamedTuple) -> None:
+def shape_of(counts) -> tuple[int, int]:
+    """Numbers of users and items."""
+    users, items = counts.shape
+    return users, items
+
+
+def check_factors(config: ALS | Logistic) -> None:
     """Raises `errors.InputError` where a hyper-parameter is out of range."""
     for name in ("factors", "iterations"):
         if getattr(config, name) < 1:

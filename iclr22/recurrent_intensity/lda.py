@@ -4,7 +4,7 @@ Histories are documents and items words: p(y | x) = sum over topics of p(topic |
 p(y | topic). A baseline of Ma, Liu and Deoras, ICLR 2022 (OpenReview TZeArecH2Nf).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Config(NamedTuple):
 class Model(NamedTuple):
     """Fitted topics."""
 
-    estimator: object  # of scikit-learn, infers the topics of a history
+    estimator: Any  # of scikit-learn, infers the topics of a history
     topics: np.ndarray  # float32 [items, factors], p(y | topic)
     bias: np.ndarray  # float32 [items], 0, or -inf without a training event
 
@@ -42,9 +42,10 @@ def fit_lda(
     config = config or Config()
     allocation = _allocation()
     counts = factorization.check_counts(factorization.training_counts(split))
+    _, items = factorization.shape_of(counts)
     estimator = allocation(
         config.factors,
-        topic_word_prior=min(1.0, config.word_prior / counts.shape[1]),  # its limit
+        topic_word_prior=min(1.0, config.word_prior / items),  # its limit
         max_iter=config.iterations,
         random_state=seed,
     )

@@ -174,7 +174,8 @@ def repair(plan, z, least) -> sparse.csr_array:
         fits = _before(given[rows]) < spare[given[rows]]
         rows, columns = rows[fits], columns[fits]
         if not len(rows):
-            return _plan(*np.nonzero(chosen), chosen.shape)
+            rows, columns = np.nonzero(chosen)
+            return _plan(rows, columns, chosen.shape)
         chosen[rows, given[rows]] = False
         chosen[rows, columns] = True
 

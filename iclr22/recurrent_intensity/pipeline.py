@@ -116,7 +116,7 @@ def config_of(options: Options, split: Split, item_model: str):
 
 def configurations(
     options: Options, split: Split, variants: Iterable[str]
-) -> dict[str, NamedTuple]:
+) -> dict[str, Any]:
     """What these variants train by steps: configurations by item model."""
     names = dict.fromkeys(VARIANTS[variant][0] for variant in variants)
     return {x: config_of(options, split, x) for x in names if x in TRAINED}

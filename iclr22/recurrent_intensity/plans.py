@@ -50,9 +50,8 @@ def match(
     x, y = scores.shape
     if method == "topk":
         return matching.top_k(scores, k, key=key)
-    low, _ = budgets.limits(
-        c, bound, y, x, np.mean(budgets.budget("k", k, x, y, "items"))
-    )
+    mean = float(np.mean(budgets.budget("k", k, x, y, "items")))
+    low, _ = budgets.limits(c, bound, y, x, mean)
     if method == "greedy":
         return matching.greedy(scores, k=k, c=c, bound=bound, key=key)
     if method == "dual":

@@ -15,14 +15,17 @@ WIDTH = 16  # entries of a piece
 PIECES = 2048  # of a chunk, or what the longest row needs
 
 
+Array = jax.Array | np.ndarray
+
+
 class Table(NamedTuple):
     """Rows of a sparse matrix in chunks of pieces; padding has value 0."""
 
-    index: jax.Array  # int32 [chunks, pieces, width], columns of entries
-    value: jax.Array  # float32 [chunks, pieces, width]
-    row: jax.Array  # int32 [chunks, pieces], row in the chunk, ascending
-    member: jax.Array  # int32 [chunks, height], row in the matrix
-    place: jax.Array  # int32 [rows], where results [chunks * height] of a row are
+    index: Array  # int32 [chunks, pieces, width], columns of entries
+    value: Array  # float32 [chunks, pieces, width]
+    row: Array  # int32 [chunks, pieces], row in the chunk, ascending
+    member: Array  # int32 [chunks, height], row in the matrix
+    place: Array  # int32 [rows], where results [chunks * height] of a row are
 
 
 def tabulate(matrix, width: int = WIDTH, most: int = PIECES) -> Table:

@@ -7,7 +7,7 @@ is in the history of x) has the score `EXCLUDED`.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,8 @@ from iclr22 import errors
 EXCLUDED = -1e10  # score of a pair that must not be chosen, as in the released code
 BLOCK = 1 << 24  # pairs evaluated at once: 64 MiB of float32
 DENSE = 1 << 26  # pairs that `dense` is ready to return
+
+Array = jax.Array | np.ndarray
 
 LINKS = {
     "exp": jnp.exp,
@@ -33,14 +35,14 @@ class Scores(NamedTuple):
     A pytree whose link is static, so it goes through `jax.jit` as an argument.
     """
 
-    rows: jax.Array  # float32 [x, d]
-    columns: jax.Array  # float32 [y, d]
-    row_bias: jax.Array  # [x]; softmax: minus logsumexp over all training tokens
-    column_bias: jax.Array  # [y]; -inf: the item is unknown, its score is 0
-    rate: jax.Array  # [x], activity lambda(x); ones for a plain item model
+    rows: Array  # float32 [x, d]
+    columns: Array  # float32 [y, d]
+    row_bias: Array  # [x]; softmax: minus logsumexp over all training tokens
+    column_bias: Array  # [y]; -inf: the item is unknown, its score is 0
+    rate: Array  # [x], activity lambda(x); ones for a plain item model
     link: str  # exp, softplus, sigmoid or identity
     # int32 [x, longest], excluded columns, -1 is padding
-    seen: np.ndarray | None = None
+    seen: Array | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,7 +85,7 @@ def at_rows(scores: Scores, rows) -> jax.Array:
     return s.at[at].set(EXCLUDED, mode="drop")
 
 
-def allowed(s: jax.Array) -> jax.Array:
+def allowed(s: Any) -> Any:
     """Which entries of a block are not excluded."""
     return s > EXCLUDED / 2
 

@@ -17,7 +17,7 @@ Transformer at 0.012 to 6.2.
 """
 
 import functools
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -84,7 +84,7 @@ def _rest(config, rows):
     return jnp.zeros((config.layers, rows, config.width))
 
 
-def _run(config, params, tokens, carry=None):
+def _run(config, params, tokens, carry=None) -> tuple[Any, Any]:
     """Outputs `[rows, time, width]` for tokens `[rows, time]`, and the carry."""
     x = _embedding(config).apply({"params": params["embedding"]}, tokens)
     body = _body(config)

@@ -216,4 +216,4 @@ def split_now(events: Events, horizon: float | None = None, **least: int) -> Spl
         )
     now = users, np.full(len(users), end)
     before = users, np.full(len(users), end - ahead)
-    return make_split(events, ahead, now, before, **least)
+    return make_split(events, ahead, now, before, (), **least)

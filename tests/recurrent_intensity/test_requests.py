@@ -5,7 +5,7 @@ import pytest
 
 from iclr22 import data, errors
 from iclr22.data import events
-from iclr22.recurrent_intensity import requests
+from iclr22.recurrent_intensity import requests, splits
 
 INF = float("inf")
 
@@ -25,7 +25,7 @@ def log():
 
 def test_worked_example_of_requests(tiny):
     asked = [2, 1, 0, 1], [9, 0, INF, 6]
-    split = requests.make_split(tiny, 100, asked, ([2], [7.5]))
+    split = splits.make_split(tiny, 100, asked, ([2], [7.5]))
     assert split.test.user.tolist() == [2, 1] and split.test.time.tolist() == [9, 6]
     assert tiny.item_names[split.test_items].tolist() == ["i1", "i3"]
     assert split.train.user.tolist() == [2, 1, 0]
@@ -38,7 +38,7 @@ def test_worked_example_of_requests(tiny):
 
 
 def test_users_train_on_what_is_before_their_earliest_request(tiny):
-    split = requests.make_split(tiny, 1, ([2, 2], [9.5, 8]), ([2], [8]))
+    split = splits.make_split(tiny, 1, ([2, 2], [9.5, 8]), ([2], [8]))
     assert split.train.time.tolist() == [8]
     assert split.test.time.tolist() == [9.5, 8]
 
@@ -54,7 +54,7 @@ def test_movielens_recipe_gives_the_known_counts(
     shared, name, test, counts, horizon, valid, valid_events
 ):
     found = events.second_half(data.get(name).load(shared / "data"))
-    split = requests.user_split(found)
+    split = splits.user_split(found)
     trained = int((split.train.stop - split.train.start).sum())
     assert split.test_targets.shape == test
     assert (split.test_targets.sum(), trained) == counts
@@ -81,7 +81,7 @@ def test_requests_equal_brute_force(log):
 
 
 def test_user_split_by_brute_force(log):
-    split = requests.user_split(log, seed=2)
+    split = splits.user_split(log, seed=2)
     first = np.array([log.time[log.user == u].min() for u in range(9)])
     last = np.array([log.time[log.user == u].max() for u in range(9)])
     span = np.median(last - first)
@@ -95,24 +95,24 @@ def test_user_split_by_brute_force(log):
     within = log.time >= (first + span / 2)[log.user]
     within &= log.time < (first + span)[log.user]
     assert extra.targets.sum() == within[np.isin(log.user, extra.user)].sum()
-    assert requests.user_split(log, extra=0).extra == ()
+    assert splits.user_split(log, extra=0).extra == ()
 
 
 def test_temporal_split_tests_the_last_horizon(log):
-    split = requests.temporal_split(log, horizon=5.0, extra=2)
+    split = splits.temporal_split(log, horizon=5.0, extra=2)
     assert set(split.test.time) == {24.0 + np.spacing(29.0)}
     assert split.test.targets.sum() == (log.time > 24).sum()
     assert set(split.valid.time) == {split.test.time[0] - 5}
     assert [x.time[0] for x in split.extra] == [
         split.test.time[0] - k for k in (10, 15)
     ]
-    given = requests.temporal_split(log, 20.0, 5.0)
+    given = splits.temporal_split(log, 20.0, 5.0)
     assert given.test.targets.sum() == ((log.time >= 20) & (log.time < 25)).sum()
-    assert requests.temporal_split(log).horizon == pytest.approx(2.9)
+    assert splits.temporal_split(log).horizon == pytest.approx(2.9)
 
 
 def test_least_numbers_of_events_filter_requests_and_items(log):
-    split = requests.temporal_split(log, 6.0, 5.0, least_history=4, least_events=3)
+    split = splits.temporal_split(log, 6.0, 5.0, least_history=4, least_events=3)
     before = log.time < 6
     history = np.bincount(log.user[before], minlength=9)
     np.testing.assert_array_equal(split.test.user, np.flatnonzero(history >= 4))
@@ -130,8 +130,8 @@ def test_histories_hold_the_last_items_padded_on_the_right(log, monkeypatch):
         items = log.item[given.start[x] : given.stop[x]][-6:] + 1
         assert lengths[x] == len(items)
         np.testing.assert_array_equal(tokens[x], np.pad(items, (0, 6 - len(items))))
-    split = requests.temporal_split(log, 20.0, 5.0)
-    assert requests.histories(split, split.test)[0].shape == (9, 256)
+    split = splits.temporal_split(log, 20.0, 5.0)
+    assert requests.histories(log, split.test)[0].shape == (9, 256)
 
 
 def test_seen_lists_columns_of_candidates_once(log, monkeypatch):
@@ -200,17 +200,28 @@ def test_names_are_found_and_unknown_ones_refused(tiny):
 
 def test_splits_without_anything_to_test_are_refused(tiny):
     with pytest.raises(errors.InputError, match="events before and after the start"):
-        requests.temporal_split(tiny, 3.0, 1.0)
+        splits.temporal_split(tiny, 3.0, 1.0)
     with pytest.raises(errors.InputError, match="events before and after the start"):
-        requests.temporal_split(tiny, horizon=10.0)
+        splits.temporal_split(tiny, horizon=10.0)
     with pytest.raises(errors.InputError, match="a median span of 0"):
-        requests.user_split(tiny)
+        splits.user_split(tiny)
     with pytest.raises(errors.InputError, match="found 0 requests, 1 items"):
-        requests.make_split(tiny, 1, ([2, 0], [6, INF]), ([0], [4]), least_history=2)
+        splits.make_split(tiny, 1, ([2, 0], [6, INF]), ([0], [4]), least_history=2)
     with pytest.raises(errors.InputError, match="extra of 0 or 1; found 2"):
-        requests.user_split(tiny, extra=2)
+        splits.user_split(tiny, extra=2)
 
 
 def test_split_without_targets_says_so(tiny, caplog):
-    requests.make_split(tiny, 0.5, ([1], [6.0]), ([1], [6.0]))
+    splits.make_split(tiny, 0.5, ([1], [6.0]), ([1], [6.0]))
     assert "no test request has a target" in caplog.text
+
+
+def test_joined_requests_keep_their_order(log):
+    parts = [
+        requests.make_requests(log, u, t, 9.0) for u, t in (([2, 0], 2.5), ([1], 0))
+    ]
+    found = requests.join(parts)
+    np.testing.assert_array_equal(found.user, [2, 0, 1])
+    np.testing.assert_array_equal(
+        found.targets.toarray(), np.concatenate([x.targets.toarray() for x in parts])
+    )

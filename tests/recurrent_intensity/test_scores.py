@@ -1,19 +1,22 @@
-"""Scores in blocks, and the metrics of what is chosen by them."""
+"""Scores in blocks, and the best of them."""
 
 import jax
 import numpy as np
 import pytest
-from scipy import sparse
+from score_helpers import from_matrix
 
 from iclr22 import errors
-from iclr22.recurrent_intensity import metrics
+from iclr22.recurrent_intensity import ranking
 from iclr22.recurrent_intensity import scores as score
 from iclr22.recurrent_intensity.scores import Scores
 
 
 def make(x=23, y=11, d=3, link="exp", seed=0, seen=None):
     rng = np.random.default_rng(seed)
-    draw = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
+
+    def draw(*shape):
+        return rng.normal(size=shape).astype(np.float32)
+
     rate = rng.exponential(size=x).astype(np.float32)
     return Scores(draw(x, d), draw(y, d), draw(x), draw(y), rate, link, seen)
 
@@ -71,10 +74,10 @@ def test_dense_of_many_pairs_is_refused():
 def test_tops_are_those_of_a_sort(blocks_of_four):
     scores = make()
     s = formula(scores)
-    values, columns = score.top_items(scores, 4)
+    values, columns = ranking.top_items(scores, 4)
     np.testing.assert_array_equal(columns, np.argsort(-s, axis=1)[:, :4])
     np.testing.assert_allclose(values, -np.sort(-s, axis=1)[:, :4], rtol=2e-5)
-    values, rows = score.top_users(scores, 6)
+    values, rows = ranking.top_users(scores, 6)
     np.testing.assert_array_equal(rows, np.argsort(-s, axis=0)[:6].T)
     np.testing.assert_allclose(values, -np.sort(-s, axis=0)[:6].T, rtol=2e-5)
 
@@ -82,15 +85,15 @@ def test_tops_are_those_of_a_sort(blocks_of_four):
 def test_noise_leaves_distinct_scores_and_splits_ties(blocks_of_four):
     scores = make()
     key = jax.random.key(3)
-    for top in (score.top_items, score.top_users):
+    for top in (ranking.top_items, ranking.top_users):
         np.testing.assert_array_equal(top(scores, 5)[1], top(scores, 5, key=key)[1])
-    same = score.from_matrix(np.full((40, 40), 7.0))
-    assert (score.top_items(same, 1)[1] == 0).all()
-    _, columns = score.top_items(same, 1, key=key)
+    same = from_matrix(np.full((40, 40), 7.0))
+    assert (ranking.top_items(same, 1)[1] == 0).all()
+    _, columns = ranking.top_items(same, 1, key=key)
     assert len(np.unique(columns)) > 15  # 25 expected of 40 draws
-    _, rows = score.top_users(same, 1, key=key)
+    _, rows = ranking.top_users(same, 1, key=key)
     assert len(np.unique(rows)) > 15
-    np.testing.assert_array_equal(columns, score.top_items(same, 1, key=key)[1])
+    np.testing.assert_array_equal(columns, ranking.top_items(same, 1, key=key)[1])
 
 
 def test_rate_leaves_rows_as_they_rank():
@@ -98,7 +101,7 @@ def test_rate_leaves_rows_as_they_rank():
     rate = np.random.default_rng(1).exponential(size=23)
     product = score.with_rate(scores, rate)
     np.testing.assert_array_equal(
-        score.top_items(scores, 11)[1], score.top_items(product, 11)[1]
+        ranking.top_items(scores, 11)[1], ranking.top_items(product, 11)[1]
     )
     np.testing.assert_allclose(
         score.dense(product), rate[:, None] * score.dense(scores), rtol=1e-5
@@ -113,7 +116,7 @@ def test_users_of_equal_taste_rank_by_rate():
         row_bias=np.zeros_like(plain.row_bias),
         rate=np.ones_like(plain.rate),
     )
-    _, rows = score.top_users(score.with_rate(equal, rate), 23)
+    _, rows = ranking.top_users(score.with_rate(equal, rate), 23)
     assert (rows == np.argsort(-rate)).all()
 
 
@@ -124,10 +127,10 @@ def test_excluded_pairs_are_never_chosen(blocks_of_four):
     s = score.dense(scores)
     off = np.argwhere(s == score.EXCLUDED).tolist()
     assert off == [[0, 0], [0, 1], [0, 5], [1, 2]]
-    _, columns = score.top_items(scores, 11)
+    _, columns = ranking.top_items(scores, 11)
     assert (columns[0] == -1).sum() == 3 and (columns[0, 8:] == -1).all()
     assert set(columns[0, :8]) == {2, 3, 4, 6, 7, 8, 9, 10}
-    _, rows = score.top_users(scores, 23)
+    _, rows = ranking.top_users(scores, 23)
     assert rows[5, -1] == -1 and 0 not in rows[5]
     use = s > score.EXCLUDED / 2
     assert score.maximum(scores) == s[use].max()
@@ -136,14 +139,11 @@ def test_excluded_pairs_are_never_chosen(blocks_of_four):
     np.testing.assert_allclose(by_item, np.where(use, s, 0).sum(0), rtol=1e-5)
 
 
-def test_taking_rows_and_columns_keeps_exclusions():
+def test_taking_columns_keeps_exclusions():
     seen = np.full((23, 2), -1)
     seen[3], seen[4, 0] = (0, 7), 10
     scores = score.exclude(make(), seen)
     s = score.dense(scores)
-    np.testing.assert_array_equal(
-        score.dense(score.take_rows(scores, [4, 3])), s[[4, 3]]
-    )
     taken = score.dense(score.take_columns(scores, [7, -1, 10, 2]))
     np.testing.assert_array_equal(taken[:, [0, 2, 3]], s[:, [7, 10, 2]])
     assert (taken[:, 1] == 0).all()
@@ -165,101 +165,6 @@ def test_wrong_scores_name_what_is_wrong():
     ):
         score.exclude(scores, np.where(np.arange(23)[:, None] == 2, 11, -1))
     with pytest.raises(errors.InputError, match="k of 1 to 11.*found 12"):
-        score.top_items(scores, 12)
+        ranking.top_items(scores, 12)
     with pytest.raises(errors.InputError, match="c of 1 to 23.*found 0"):
-        score.top_users(scores, 0)
-
-
-def test_perplexity_of_known_counts():
-    assert metrics.perplexity([1, 1, 1, 1]) == pytest.approx(4)
-    assert metrics.perplexity([1, 3]) == pytest.approx(1.7547654, abs=1e-7)
-    assert metrics.perplexity([0, 5, 0]) == 1
-    assert metrics.perplexity([0, 0]) == 0
-
-
-def test_metrics_of_a_worked_case():
-    targets = sparse.csr_array([[2, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 3.0]])
-    found = metrics.item_metrics([[0, 1], [0, 1], [0, -1]], targets)
-    assert found["precision"] == pytest.approx(2 / 5)
-    assert found["recall"] == pytest.approx((2 / 3 + 0 + 0) / 3)
-    assert found["item_coverage"] == 0.5 and found["user_coverage"] == 1
-    assert found["item_perplexity"] == pytest.approx(metrics.perplexity([3, 2]))
-    assert found["user_perplexity"] == pytest.approx(metrics.perplexity([2, 2, 1]))
-    found = metrics.user_metrics([[0], [0], [0], [2]], targets)
-    assert found["precision"] == pytest.approx(6 / 4)
-    assert found["recall"] == pytest.approx((2 / 2 + 0 + 1 + 1) / 4)
-    assert found["user_coverage"] == pytest.approx(2 / 3)
-    plan = sparse.csr_array([[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0.5]])
-    assert metrics.plan_metrics(plan, targets)["precision"] == pytest.approx(3.5 / 1.5)
-    assert metrics.plan_metrics(plan, targets, minimum=7)["precision"] == 0.5
-
-
-def test_random_choice_is_as_precise_as_chance():
-    rng = np.random.default_rng(0)
-    targets = sparse.csr_array((rng.random((300, 200)) < 0.02).astype(np.float32))
-    flat = score.from_matrix(np.ones((300, 200)))
-    _, columns = score.top_items(flat, 10, key=jax.random.key(0))
-    found = metrics.item_metrics(columns, targets)["precision"]
-    chance = targets.sum() / (300 * 200)
-    assert abs(found - chance) < 3 * np.sqrt(chance * (1 - chance) / 3000)
-
-
-def test_metrics_refuse_other_shapes():
-    with pytest.raises(errors.InputError, match=r"one shape; found \(2, 2\)"):
-        metrics.plan_metrics(np.ones((2, 2)), np.ones((2, 3)))
-    with pytest.raises(errors.InputError, match="Unknown task"):
-        metrics.plan_metrics(np.ones((2, 2)), np.ones((2, 2)), task="users")
-
-
-def test_calibration_of_a_worked_case():
-    found = metrics.calibration([1, 2, 3, 4], [0, 2, 5, 7], bins=2)
-    np.testing.assert_array_equal(found.count, [2, 2])
-    np.testing.assert_allclose(found.predicted, [1.5, 3.5])
-    np.testing.assert_allclose(found.realised, [1, 6])
-    np.testing.assert_allclose(found.error, [1, 1])  # deviation sqrt(2) / sqrt(2)
-    tied = metrics.calibration(np.ones(9), np.arange(9), bins=3)
-    assert tied.count == [9] and tied.realised == [4]
-
-
-def test_calibration_of_counts_drawn_from_predictions():
-    rng = np.random.default_rng(0)
-    expected = rng.exponential(size=20_000)
-    found = metrics.calibration(expected, rng.poisson(expected))
-    assert len(found.count) == 10 and found.count.sum() == 20_000
-    assert np.all(np.abs(found.realised - found.predicted) < 4 * found.error)
-
-
-def test_pairs_are_calibrated_in_blocks(blocks_of_four):
-    scores = score.exclude(make(), np.arange(23)[:, None] % 11)
-    counts = np.random.default_rng(0).poisson(formula(scores))
-    found = metrics.pair_calibration(scores, sparse.csr_array(counts), bins=5)
-    use = score.dense(scores) > 0
-    s, n = formula(scores)[use], counts[use]
-    whole = metrics.calibration(s, n, bins=5)
-    assert found.count.sum() == 23 * 10
-    np.testing.assert_allclose(found.count, whole.count, atol=2)
-    np.testing.assert_allclose(found.predicted, whole.predicted, rtol=0.05)
-    np.testing.assert_allclose(found.realised @ found.count, n.sum())
-    np.testing.assert_allclose(found.predicted @ found.count, s.sum(), rtol=1e-5)
-
-
-def test_calibration_refuses_what_does_not_fit():
-    with pytest.raises(errors.InputError, match="as many predictions"):
-        metrics.calibration([1, 2], [1])
-    with pytest.raises(errors.InputError, match="nan in place 1"):
-        metrics.calibration([1, np.nan], [1, 2])
-    with pytest.raises(errors.InputError, match="targets of shape"):
-        metrics.pair_calibration(make(), np.ones((2, 2)))
-
-
-def test_gains_of_a_worked_case():
-    found = metrics.gains([4, 3, 2, 1], [3, 0, 1, 0], points=4)
-    np.testing.assert_allclose(found.share, [0.25, 0.5, 0.75, 1])
-    np.testing.assert_allclose(found.gained, [0.75, 0.75, 1, 1])
-    np.testing.assert_allclose(found.lift, [3, 1.5, 4 / 3, 1])
-    tied = metrics.gains([1, 1, 1, 1], [3, 0, 1, 0], points=4)
-    np.testing.assert_allclose(tied.lift, 1)
-    with pytest.raises(errors.InputError, match="at least one hit"):
-        metrics.gains([1, 2], [0, 0])
-    with pytest.raises(errors.InputError, match="1 scores of them nan"):
-        metrics.gains([1, np.nan], [0, 0])
+        ranking.top_users(scores, 0)
