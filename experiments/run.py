@@ -189,8 +189,9 @@ def main(experiment: option_lib.Experiment) -> None:
 
 
 def _ours(entry) -> bool:
-    """Orbax tells at length, in our log, what it does well."""
-    return entry.levelname != "INFO" or "orbax" not in entry.pathname
+    """Orbax and JAX tell in our log what they do well, and which devices are not here."""
+    others = any(name in entry.pathname for name in ("orbax", "xla_bridge"))
+    return entry.levelname != "INFO" or not others
 
 
 def define_flags(experiment: option_lib.Experiment) -> None:

@@ -18,18 +18,27 @@ from absl import app, flags
 
 from experiments import run as runner
 from experiments.benchmarks import numbers
-from iclr22 import data, parallel
-from iclr22.grda import adversarial as game
-from iclr22.grda import batches, embedding, pipeline, plus
+from iclr22 import data, parallel, types
+from iclr22.data.domains import DomainData
+from iclr22.grda import adversarial, batches, embedding, pipeline, plus
 
+CALLS = ((),)  # arguments of a full run
+QUICK = ("--hidden=64", "--repeat=1")  # and of a quick one
+# For `experiments.benchmarks.scaling`: examples of one process, and wider fields.
+SCALING = {
+    "grda.adversarial": (1024, {"hidden": 256}),
+    "grda.plus": (16384, {"features": 256}),
+}
 UPDATES = 20  # per timed round
 TORCH = {"dg15 grda": 94.0}  # ms
+TORCH_HIDDEN = 512  # the width that was measured
+SLOTS, PLUS_SLOTS = 10, 16  # samples of every domain, as released and as of GRDA+
 FLAGS = flags.FLAGS
 
 
-def update_time(stage, config, source, repeat: int) -> float:
+def update_time(stage: types.Method, config, source, repeat: int) -> float:
     """Median milliseconds per update."""
-    on = parallel.devices("jit", stage.BATCH_AXES)
+    on = parallel.devices("jit", types.batch_axes(stage))
     scan = pipeline.scan_of(config)
     drawn = [source(step) for step in range(scan)]
     stacked = jax.tree.map(lambda *x: np.stack(x), *drawn) if scan > 1 else drawn[0]
@@ -41,6 +50,7 @@ def update_time(stage, config, source, repeat: int) -> float:
     batch = parallel.shard(on, stacked, stacked=scan > 1)
     times = []
     for _ in range(repeat + 1):  # the first compiles
+        metrics = None
         began = time.perf_counter()
         for _ in range(UPDATES // scan):
             state, metrics = step(state, batch)
@@ -49,47 +59,52 @@ def update_time(stage, config, source, repeat: int) -> float:
     return float(np.median(times[1:]))
 
 
-def measure(name: str, found, hidden: int, repeat: int) -> dict[str, float]:
+def measure(name: str, found: DomainData, hidden: int, repeat: int) -> dict[str, float]:
     """Milliseconds by data set and method."""
     x = (found.x - found.x.mean(0)) / found.x.std(0)
     found = found._replace(x=x.astype(np.float32))
     z = embedding.fit_embedding(found.graph, 2, restarts=1)
-    graphs = {
-        "game": found.graph._replace(nodes=z),
-        "plus": found.graph._replace(nodes=np.eye(found.size, dtype=np.float32)),
+    graph = found.graph._replace(nodes=z)
+    source = batches.make(found, graph, SLOTS, devices=jax.device_count())
+    released = adversarial.Config(hidden=hidden, start="normal")
+    played = {
+        "source_only": released._replace(adversary="none"),
+        "grda": released._replace(adversary="graph"),
+        "dann": released._replace(adversary="dann"),
     }
-    times, count = {}, jax.device_count()
-    for adversary, label in (
-        ("none", "source_only"),
-        ("graph", "grda"),
-        ("dann", "dann"),
-    ):
-        config = game.Config(adversary=adversary, hidden=hidden, start="normal")
-        source = batches.make(found, graphs["game"], 10, devices=count)
-        times[f"{name} {label}"] = update_time(game, config, source, repeat)
-    source = batches.make(found, graphs["plus"], 16, devices=count)
-    config = plus.Config(warm=0)
-    times[f"{name} grda_plus"] = update_time(plus, config, source, repeat)
+    times = {
+        f"{name} {method}": update_time(adversarial, config, source, repeat)
+        for method, config in played.items()
+    }
+    graph = found.graph._replace(nodes=np.eye(found.size, dtype=np.float32))
+    source = batches.make(found, graph, PLUS_SLOTS, devices=jax.device_count())
+    times[f"{name} grda_plus"] = update_time(plus, plus.Config(warm=0), source, repeat)
     return times
 
 
-def main(argv):
+def main(argv) -> None:
     """Print a table."""
     del argv
+    dg15 = data.get("dg15").load(None)
     drawn = data.generate_domains(np.random.default_rng(0), 60, kind="dg60")
-    times = measure("dg15", data.get("dg15").load(), FLAGS.hidden, FLAGS.repeat)
+    times = measure("dg15", dg15, FLAGS.hidden, FLAGS.repeat)
     times |= measure("60 domains", drawn, FLAGS.hidden, FLAGS.repeat)
     size = f"{FLAGS.hidden} wide"
-    numbers.write(numbers.Number(k, v, "ms", size) for k, v in times.items())
-    print(f"{runner.device()}, {FLAGS.hidden} wide, ms per update")
+    numbers.write(
+        numbers.Number(what=name, value=value, unit="ms", size=size)
+        for name, value in times.items()
+    )
+    print(f"{runner.device()}, {size}, ms per update")
     for name, value in times.items():
-        torch = TORCH.get(name) if FLAGS.hidden == 512 else None
-        beside = f"   PyTorch {torch:.0f}, {torch / value:.1f} times" if torch else ""
+        beside = ""
+        if name in TORCH and FLAGS.hidden == TORCH_HIDDEN:
+            torch = TORCH[name]
+            beside = f"   PyTorch {torch:.0f}, {torch / value:.1f} times"
         print(f"{name:24s} {value:8.2f}{beside}")
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("hidden", 512, "width of encodings")
+    flags.DEFINE_integer("hidden", TORCH_HIDDEN, "width of encodings")
     flags.DEFINE_integer("repeat", 5, "timed rounds of twenty updates", lower_bound=1)
     numbers.define_flags()
     app.run(main)

@@ -141,7 +141,7 @@ EXPERIMENT = Experiment(
     options=Options(),
     datasets=("dg15", "dg60", "dg60_drawn", *climate.DATASETS),
     presets={"dg60": _DG60, "dg60_drawn": _DG60},
-    quick={"": _QUICK},
+    quick={"": _QUICK, "task=noise": {"noises": (0.0, 1.0)}},
     uses=USES,
     check=check,
     own_data="samples",

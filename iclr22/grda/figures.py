@@ -14,7 +14,15 @@ CLASSES = ("#3b6fb6", "#c8443a", "#3f9a5b", "#8a5fb0", "#d98b2b", "#4aa8b8") * 5
 ASIDE = {"fontsize": 7, "loc": "center left", "bbox_to_anchor": (1, 0.5)}
 
 
-def accuracy_on_graph(path, data, values, *, label="accuracy [%]", low=0, high=100):
+def accuracy_on_graph(
+    path,
+    data,
+    values,
+    *,
+    label: str = "accuracy [%]",
+    low: float = 0,
+    high: float | None = 100,
+) -> None:
     """The graph of domains per variant, nodes from blue, low, to red, high.
 
     Args:

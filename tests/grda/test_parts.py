@@ -1,4 +1,4 @@
-"""GRDA without training: pairs, players' gradients, theory, embeddings, batches, choice."""
+"""GRDA without training: pairs, players' gradients, theory, embeddings, batches, selection."""
 
 import functools
 import itertools
@@ -14,9 +14,15 @@ from scipy import special
 from iclr22 import errors, graph, metrics, parallel
 from iclr22.data import domains
 from iclr22.data.domains import climate, published, simulated
-from iclr22.grda import adversarial as game
-from iclr22.grda import adversaries, batches, embedding, networks, pairs
-from iclr22.grda import selection as choice
+from iclr22.grda import (
+    adversarial,
+    adversaries,
+    batches,
+    embedding,
+    networks,
+    pairs,
+    selection,
+)
 
 DG15 = published.load_dg15()
 TPT48 = climate.load_tpt48("tpt48_east_west")
@@ -45,8 +51,8 @@ def size(module, *widths):
 
 
 def test_parameter_counts_are_those_of_the_released_code():
-    config, square = game.Config(hidden=512), 512 * 513
-    modules = {x: game.players(config._replace(adversary=x), 15) for x in PLAYED}
+    config, square = adversarial.Config(hidden=512), 512 * 513
+    modules = {x: adversarial.players(config._replace(adversary=x), 15) for x in PLAYED}
     assert size(modules["graph"]["encoder"], 2, 2) == 3_939_328
     assert size(modules["graph"]["predictor"], 512) == 526_338
     assert size(modules["graph"]["discriminator"], 512) == 1_314_306
@@ -109,10 +115,10 @@ def test_loss_equals_double_loops(weighted):
 
 def setting(adversary, **changes):
     """Configuration, parameters without zeros, and a batch whose last slot is padding."""
-    (config, batch), rng = game.example(6), np.random.default_rng(1)
+    (config, batch), rng = adversarial.example(6), np.random.default_rng(1)
     plain = {"pairing": "independent", "sample_vertices": 0, "agree_weight": 0.3}
     config = config._replace(adversary=adversary, hidden=6, **(plain | changes))
-    init = functools.partial(game.init, config)
+    init = functools.partial(adversarial.init, config)
     shapes = jax.eval_shape(init, KEY, batch).params
     params = jax.tree.map(lambda x: np.float32(rng.normal(0, 0.6, x.shape)), shapes)
     batch["weight"][-1] = 0
@@ -122,7 +128,7 @@ def setting(adversary, **changes):
 def against(config, params, e, outputs, batch):
     """`(loss of the adversary, what the encoder raises)` `[slots]`, without reversal."""
     (name,) = set(params) - {"encoder", "predictor"}
-    module = game.players(config, e.shape[1])[name]
+    module = adversarial.players(config, e.shape[1])[name]
     given = (jax.nn.sigmoid(outputs),) if config.adversary == "cdann" else ()
     said = module.apply({"params": params[name]}, e, *given)
     source = batch["sources"] / batch["sources"].sum()
@@ -150,7 +156,9 @@ def objectives(config, params, batch, strength):
     hold, weight = jax.lax.stop_gradient, batch["weight"]
     z = jnp.broadcast_to(batch["graph"].nodes, batch["x"].shape)
     inputs = {"x": batch["x"], "z": z}
-    e, outputs = (f(config, params, inputs) for f in (game.encode, game.apply))
+    e, outputs = (
+        f(config, params, inputs) for f in (adversarial.encode, adversarial.apply)
+    )
     share = jax.nn.softmax(outputs) * jax.nn.one_hot(batch["y"], config.outputs)
     cost = -jnp.log(share.sum(-1) + config.floor)[:, [0, 2]].mean(1)  # of sources
     own = weight @ against(config, params, hold(e), hold(outputs), batch)[0]
@@ -164,8 +172,12 @@ def test_every_player_follows_its_own_gradient(adversary):
 
     @jax.jit
     def both(params, strength):
-        total = lambda p: game.loss(config, p, batch, strength=strength)  # noqa: E731
-        wanted = lambda p: objectives(config, p, batch, strength)  # noqa: E731
+        def total(params):
+            return adversarial.loss(config, params, batch, strength=strength)
+
+        def wanted(params):
+            return objectives(config, params, batch, strength)
+
         return [jax.grad(f, has_aux=True)(params) for f in (total, wanted)]
 
     norms = []
@@ -182,7 +194,9 @@ def test_every_player_follows_its_own_gradient(adversary):
 
 def test_matched_slots_and_sub_graphs_keep_the_players_apart():
     config, params, batch = setting("graph", pairing="pseudo_label", sample_vertices=3)
-    total = functools.partial(game.loss, config, batch=batch, key=jax.random.key(3))
+    total = functools.partial(
+        adversarial.loss, config, batch=batch, key=jax.random.key(3)
+    )
     slope = jax.jit(jax.grad(lambda p, s: total(p, strength=s)[0]))
     none, half, full = (slope(params, strength) for strength in (0.0, 0.5, 1.0))
     for name in ("discriminator", "predictor"):
@@ -436,28 +450,28 @@ def test_scores_by_hand():
         (np.eye(2)[[0, 0]], 0),
         (np.array([[0.75, 0.25], [0.25, 0.75]]), np.log(2) - entropy(0.25)),
     ):
-        assert choice.mutual_information(rows) == pytest.approx(expected)
-    found = choice.neighborhood_density(np.eye(2)[np.arange(20) % 2])
+        assert selection.mutual_information(rows) == pytest.approx(expected)
+    found = selection.neighborhood_density(np.eye(2)[np.arange(20) % 2])
     assert found == pytest.approx(np.log(9), abs=1e-4)
     spread = np.stack([np.linspace(0, 1, 20), np.linspace(1, 0, 20)], axis=1)
-    assert choice.neighborhood_density(spread) < found - 0.1
-    assert choice.movement([9.0, 1.0, 5.0] * 4 + [3.0] * 4, 15) == 0
+    assert selection.neighborhood_density(spread) < found - 0.1
+    assert selection.movement([9.0, 1.0, 5.0] * 4 + [3.0] * 4, 15) == 0
     moving = [3.0] * 14 + [3.0 + 15 * np.log(2)] * 2
-    assert choice.movement(moving, 15) == pytest.approx(1)
-    assert choice.movement([], 15) == choice.movement([2.0], 15) == 0
+    assert selection.movement(moving, 15) == pytest.approx(1)
+    assert selection.movement([], 15) == selection.movement([2.0], 15) == 0
 
 
 def test_choice_needs_good_sources_and_an_adversary_at_rest():
-    good = choice.Scores(99, 0.05, 0.3, 1.0, 0.8)
+    good = selection.Scores(99, 0.05, 0.3, 1.0, 0.8)
     informed = good._replace(information=0.5, agreement=0.7)
     agreeing = good._replace(information=0.35, agreement=0.9)
     poor = good._replace(source=96, information=0.69, agreement=1.0)
     moving = good._replace(movement=0.2, information=0.69, agreement=1.0)
-    assert choice.choose([good, poor, informed, moving, agreeing]) == 4
-    assert choice.choose([good, poor, informed, moving]) == 2
-    assert choice.choose([good, poor], tolerance=3.0) == 1
-    assert choice.choose([poor, moving]) == 0  # none is both: all may be chosen
-    assert choice.choose([good, good._replace(density=2.0)]) == 1
+    assert selection.choose([good, poor, informed, moving, agreeing]) == 4
+    assert selection.choose([good, poor, informed, moving]) == 2
+    assert selection.choose([good, poor], tolerance=3.0) == 1
+    assert selection.choose([poor, moving]) == 0  # none is both: all may be chosen
+    assert selection.choose([good, good._replace(density=2.0)]) == 1
 
 
 def test_a_silent_discriminator_knows_half_of_the_edges():
@@ -468,16 +482,16 @@ def test_a_silent_discriminator_knows_half_of_the_edges():
 
 
 def test_slots_without_labels_do_not_dilute_the_loss():
-    config, batch = game.example(8)
+    config, batch = adversarial.example(8)
     config = config._replace(adversary="none")
-    params = game.init(config, jax.random.key(0), batch).params
+    params = adversarial.init(config, jax.random.key(0), batch).params
     half = dict(batch, labelled=batch["labelled"].copy())
     half["labelled"][4:] = 0
     kept = {
         k: v[:4] if k in ("x", "y", "labelled", "weight") else v
         for k, v in batch.items()
     }
-    whole = game.evaluate(config, params, half)
-    part = game.evaluate(config, params, kept)
+    whole = adversarial.evaluate(config, params, half)
+    part = adversarial.evaluate(config, params, kept)
     for name in ("loss", "score"):
         np.testing.assert_allclose(whole[name] / 8, part[name] / 4, rtol=1e-5)
