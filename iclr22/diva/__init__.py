@@ -1,8 +1,9 @@
 """DIVA: dataset derivative of a learning task (ICLR 2022, arXiv:2111.09785).
 
-`ridge` holds the closed forms, `closed_form`, `groups` and `penalty` their checked public
-doors, `linear` turns a network into features; `detection`, `reweighting`, `extension` and
-`baselines` use the derivative, `stream` does it for data larger than memory.
+`ridge` holds the closed forms, `closed_form`, `groups`, `holdout` and `penalty` their
+checked public doors, `linear` turns a network into features; `detection`, `reweighting`,
+`extension` and `baselines` use the derivative, `stream` does it for data larger than
+memory.
 
 `classifier` is the network that is trained here. `pipeline.train` takes labelled examples
 to a network, a ranking, weights and a linear head; `artifact` predicts with that.
@@ -33,7 +34,6 @@ from iclr22.diva.closed_form import (
     assess,
     derivative,
     derivative_from_gram,
-    holdout_derivative,
     leave_one_out,
     leave_one_out_from_gram,
     relabel_derivative,
@@ -47,6 +47,7 @@ from iclr22.diva.groups import (
     group_derivative_from_gram,
     leave_group_out_from_gram,
 )
+from iclr22.diva.holdout import holdout_derivative
 from iclr22.diva.linear import count_sketch, gram, gram_rows, linearize, sketch
 from iclr22.diva.penalty import choose_l2, conditioning, gram_factor
 from iclr22.diva.pipeline import Curation, Examples, Fitted, Options, curate, train

@@ -87,8 +87,15 @@ def meta_weights(
       features: `[n, m]`, targets one-hot `[n, k]`; validation likewise `[v, m]`, `[v, k]`.
       steps: of gradient descent; rate: step size in units of 1 / mean squared norm.
     """
-    data = (features, targets, validation_features, validation_targets)
-    weights = np.asarray(_meta_weights(*map(jnp.asarray, data), steps, rate))
+    found = _meta_weights(
+        jnp.asarray(features),
+        jnp.asarray(targets),
+        jnp.asarray(validation_features),
+        jnp.asarray(validation_targets),
+        steps,
+        rate,
+    )
+    weights = np.asarray(found)
     return weights * len(weights) / weights.sum()
 
 
@@ -115,9 +122,8 @@ def uncertainty_weights(features, targets, *, steps=100, rate=0.5) -> np.ndarray
     of the label averaged over the steps of training; eps is its mean, as there.
     Arguments as in `meta_weights`.
     """
-    mean = np.asarray(
-        _mean_probability(*map(jnp.asarray, (features, targets)), steps, rate)
-    )
+    features, targets = jnp.asarray(features), jnp.asarray(targets)
+    mean = np.asarray(_mean_probability(features, targets, steps, rate))
     weights = mean * (1 - mean)
     weights += weights.mean()
     return weights / weights.mean()

@@ -138,9 +138,16 @@ def relabel_derivative(
     checks.check("features", features, targets, weights, l2, validation_weights)
     if validation_weights is None:
         validation_weights = checks.ones(weights)
-    data = (features, targets, weights, l2, validation_weights)
-    form = _form("features", features, weights, l2)
-    return _relabel(*data, form=form, loss=get_loss(loss), trusted=trusted)
+    return _relabel(
+        features,
+        targets,
+        weights,
+        l2,
+        validation_weights,
+        form=_form("features", features, weights, l2),
+        loss=get_loss(loss),
+        trusted=trusted,
+    )
 
 
 def leave_one_out_from_gram(gram, targets, weights, l2):
@@ -161,34 +168,6 @@ def derivative_from_gram(
         loss=loss,
         validation_weights=validation_weights,
     ).derivative
-
-
-def holdout_derivative(
-    features,
-    targets,
-    weights,
-    l2,
-    validation_features,
-    validation_targets,
-    *,
-    loss="mse",
-    validation_weights=None,
-):
-    """Derivative `[n]` of the loss on a trusted held-out set in the training weights.
-
-    Args:
-      validation_features: `[v, p]`; validation_targets: `[v, k]`;
-      validation_weights: `[v]`, ones by default; the rest as in `derivative`.
-
-    Source: arXiv:2111.09785, proposition 2 (transposes corrected).
-    """
-    checks.check("features", features, targets, weights, l2, None)
-    ones = np.ones(np.shape(validation_features)[0])
-    checks.check("features", validation_features, validation_targets, ones, 1.0, None)
-    if validation_weights is None:
-        validation_weights = ones
-    data = (features, targets, weights, l2, validation_features, validation_targets)
-    return _holdout(*data, validation_weights, loss=get_loss(loss))
 
 
 def _predicted(kind, matrix, targets, weights, l2):
@@ -271,12 +250,15 @@ def _differentiate(
     smoother = _smoother(matrix, weights, l2, form)
     left_out = ridge.loo_residuals(smoother, targets)
     value = ridge.loo_loss(left_out, targets, validation_weights, loss)
-    data = (smoother, targets, weights)
-    gradient = ridge.loo_derivative(*data, validation_weights, loss)
-    if trusted:
-        gradient = ridge.loo_derivative(
-            *data, validation_weights * (gradient <= 0), loss
+
+    def derivative_by(validation_weights):
+        return ridge.loo_derivative(
+            smoother, targets, weights, validation_weights, loss
         )
+
+    gradient = derivative_by(validation_weights)
+    if trusted:
+        gradient = derivative_by(validation_weights * (gradient <= 0))
     return Assessment(targets - left_out, value, gradient), jnp.min(smoother.slack)
 
 
@@ -285,13 +267,12 @@ def _differentiate(
 def _relabel(matrix, targets, weights, l2, validation_weights, *, form, loss, trusted):
     smoother = _smoother(matrix, weights, l2, form)
     if trusted:
-        data = (smoother, targets, weights, validation_weights, loss)
-        validation_weights *= ridge.loo_derivative(*data) <= 0
+        gradient = ridge.loo_derivative(
+            smoother, targets, weights, validation_weights, loss
+        )
+        validation_weights *= gradient <= 0
     labels = jnp.max(targets) * jnp.eye(targets.shape[1], dtype=targets.dtype)
     return ridge.relabel_derivative(smoother, targets, labels, validation_weights, loss)
-
-
-_holdout = precision.double(jax.jit(ridge.holdout_derivative, static_argnames="loss"))
 
 
 solve = precision.double(jax.jit(ridge.solve))

@@ -128,8 +128,9 @@ def _grouped(gram, targets, weights, l2, ids, loss, validation_weights):
     if validation_weights is None:
         validation_weights = checks.ones(weights)
     members = member_table(ids, np.shape(gram)[0])
-    data = (gram, targets, weights, l2, validation_weights, members)
-    return _differentiate_groups(*data, loss=get_loss(loss))
+    return _differentiate_groups(
+        gram, targets, weights, l2, validation_weights, members, loss=get_loss(loss)
+    )
 
 
 @precision.double
@@ -163,12 +164,13 @@ def coupled_derivative(
 
 
 def _coupled(jacobian, targets, weights, l2, loss, validation_weights):
-    n, k, p = np.shape(jacobian)
+    n = np.shape(jacobian)[0]
     checks.check("features", np.zeros((n, 1)), targets, weights, l2, validation_weights)
     if validation_weights is None:
         validation_weights = checks.ones(weights)
-    data = (jacobian, targets, weights, l2, validation_weights)
-    return _differentiate_coupled(*data, loss=get_loss(loss))
+    return _differentiate_coupled(
+        jacobian, targets, weights, l2, validation_weights, loss=get_loss(loss)
+    )
 
 
 @precision.double
