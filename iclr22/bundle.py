@@ -5,7 +5,6 @@ are called; trees of parameters are nested dicts of arrays.
 """
 
 import json
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -39,14 +38,16 @@ def save(
       kind: what it is, such as `grda model`; `load` refuses any other.
       version: of the format of this kind.
       about: JSON values.
-      trees: nested dicts of arrays by name; names have no slash.
+      trees: arrays, or nested dicts of them, by name.
       inputs: names of the columns of the model's input.
+
+    Raises:
+      TypeError: something else in a tree, or an array of a type that cannot be stored.
+      ValueError: a name in a tree with a slash.
     """
-    arrays = {}
-    for name, tree in trees.items():
-        arrays |= checkpoint.flatten(tree, name)
-    head = {"kind": kind, "version": version, "inputs": list(inputs)}
-    head["trees"] = list(trees)
+    arrays: dict[str, Any] = {}
+    shape = _take_apart(trees, "trees", arrays)
+    head = {"kind": kind, "version": version, "inputs": list(inputs), "trees": shape}
     text = json.dumps({"bundle": head, "about": dict(about)})
     checkpoint.write_npz(path, json=np.asarray(text), **arrays)
 
@@ -61,30 +62,59 @@ def load(path, kind: str, version: int, build: Callable[[Bundle], Model]) -> Mod
       errors.InputError: no such file, no file of this kind, or one of another version.
     """
     try:
-        return build(_read(path, kind, version))
+        head, found = _read(path)
     except FileNotFoundError:
         raise errors.InputError(f"no such file: {path}") from None
-    except errors.InputError:
-        raise
-    except (OSError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise errors.InputError(
-            f"{path}: expected a {kind} that this project wrote; cannot read it "
-            f"({str(error)[:200]})"
-        ) from error
-
-
-def _read(path, kind, version) -> Bundle:
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    found = json.loads(str(arrays.pop("json")))
-    head = found["bundle"]
+    except Exception as error:  # zipfile, zlib and NumPy have many of their own
+        raise _unreadable(path, kind, error) from error
     if (head["kind"], head["version"]) != (kind, version):
         raise errors.InputError(
             f"{path}: expected a {kind}, format {version}; found a {head['kind']}, format "
             f"{head['version']}. Make it again with this version."
         )
-    trees = {
-        name: arrays[name] if name in arrays else checkpoint.unflatten(arrays, name)
-        for name in head["trees"]
+    try:
+        return build(found)
+    except (LookupError, TypeError, ValueError) as error:
+        raise _unreadable(path, kind, error) from error
+
+
+def _unreadable(path, kind, error) -> errors.InputError:
+    return errors.InputError(
+        f"{path}: expected a {kind} that this project wrote; cannot read it "
+        f"({str(error)[:200]})"
+    )
+
+
+def _read(path) -> tuple[dict, Bundle]:
+    """What a file says of itself, and what it holds."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    if "json" not in arrays:
+        raise ValueError("it has no description")
+    found = json.loads(str(arrays["json"]))
+    head = {name: found["bundle"][name] for name in ("kind", "version")}
+    trees = _put_together(found["bundle"]["trees"], "trees", arrays)
+    return head, Bundle(tuple(found["bundle"]["inputs"]), found["about"], trees)
+
+
+def _take_apart(tree, path: str, arrays: dict[str, Any]):
+    """Fill in `arrays` by path; return the nested dicts with None for each array."""
+    if isinstance(tree, Mapping):
+        if any("/" in name for name in tree):
+            raise ValueError(f"expected names without a slash; found {sorted(tree)}")
+        return {
+            name: _take_apart(x, f"{path}/{name}", arrays) for name, x in tree.items()
+        }
+    if not hasattr(tree, "shape"):
+        raise TypeError(f"expected {path} to be an array; found {type(tree).__name__}")
+    arrays[path] = np.asarray(tree)
+    return None
+
+
+def _put_together(shape, path: str, arrays: Mapping[str, Any]):
+    """The tree that `_take_apart` got."""
+    if shape is None:
+        return arrays[path]
+    return {
+        name: _put_together(x, f"{path}/{name}", arrays) for name, x in shape.items()
     }
-    return Bundle(tuple(head["inputs"]), found["about"], trees)

@@ -75,16 +75,20 @@ def mean_gradient(
     Args:
       objective: `(params, batch, key) -> (total, (sums, aux))`, summed over examples.
       parts: the rows of `batch` are taken in so many parts, one after the other, so that
-        only one is in memory (gradient accumulation). Each has a key of its own; `aux` is
-        that of the last.
-      dtype: parameters are cast to it for the objective (`compute_dtype`); gradient and
-        sums stay float32.
+        only one is in memory (gradient accumulation). Every array of it has its examples
+        in its rows. Each part has a key of its own; `aux` is that of the last.
+      dtype: what the objective computes in (`compute_dtype`): it gets parameters cast to
+        it, and casts what it feeds to a network itself; losses are summed in float32,
+        as they are where `weight` is. All that is returned is float32.
+
+    Raises:
+      errors.InputError: rows that do not divide into parts, or a type that is refused.
     """
-    wide = jax.tree.map(jnp.result_type, params)
+    kind = compute_dtype(dtype)
 
     def cast_objective(params, batch, key):
-        total, rest = objective(cast(params, dtype), batch, key)
-        return jnp.float32(total), rest
+        total, rest = objective(cast(params, kind), batch, key)
+        return jnp.float32(total), cast(rest, jnp.float32)
 
     differentiate = jax.grad(
         objective if dtype == "float32" else cast_objective, has_aux=True
@@ -93,19 +97,13 @@ def mean_gradient(
         grads, (sums, aux) = differentiate(params, batch, key)
     else:
         grads, sums, aux = _accumulated(differentiate, params, batch, key, parts)
-    grads = jax.tree.map(lambda g, kind: g.astype(kind), grads, wide)
     grads, metrics = mean(grads, sums, axis_name)
     return grads, metrics, aux
 
 
 def _accumulated(differentiate, params, batch, key, parts: int):
     """Sums over the parts of a batch, in a scan."""
-    rows = {len(x) for x in jax.tree.leaves(batch)}
-    if len(rows) != 1 or next(iter(rows)) % parts:
-        raise errors.InputError(
-            f"expected batches whose rows divide into {parts} parts; found {sorted(rows)}"
-        )
-    split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
+    split = jax.tree.map(lambda x: _dealt(x, parts), batch)
 
     def one(total, given):
         part, index = given
@@ -114,12 +112,21 @@ def _accumulated(differentiate, params, batch, key, parts: int):
         return jax.tree.map(jnp.add, total, (grads, sums)), aux
 
     first = jax.tree.map(lambda x: x[0], split)
-    shapes = jax.eval_shape(differentiate, params, first, key)
-    zero = jax.tree.map(
-        lambda x: jnp.zeros(x.shape, x.dtype), (shapes[0], shapes[1][0])
-    )
+    grads, (sums, _) = jax.eval_shape(differentiate, params, first, key)
+    zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (grads, sums))
     (grads, sums), aux = jax.lax.scan(one, zero, (split, jnp.arange(parts)))
     return grads, sums, jax.tree.map(lambda x: x[-1], aux)
+
+
+def _dealt(x, parts: int):
+    """Rows `[n, ...]` as `[parts, n / parts, ...]`, dealt out like cards: where rows are
+    divided over devices, each part is, too."""
+    if parts < 1 or jnp.ndim(x) == 0 or len(x) % parts:
+        raise errors.InputError(
+            f"expected a batch whose rows divide into {parts} parts; found an array of "
+            f"shape {list(jnp.shape(x))}"
+        )
+    return jnp.swapaxes(x.reshape(-1, parts, *x.shape[1:]), 0, 1)
 
 
 def update(
@@ -165,6 +172,9 @@ def apply(optimizer: optax.GradientTransformation, state: State, grads) -> State
 def begun(on: parallel.Devices, state, begin):
     """A fresh state with other parameters, which are also the best where it keeps those.
 
+    The optimiser's state stays as it is. What is given is copied: a step overwrites its
+    own arrays.
+
     Args:
       on: devices that the state lies on.
       begin: a pytree like `state.params`, or a function that makes it from them.
@@ -172,29 +182,35 @@ def begun(on: parallel.Devices, state, begin):
     Raises:
       errors.InputError: another structure, or another shape of an array.
     """
-    params = begin(state.params) if callable(begin) else begin
-    wanted, found = (
-        {jax.tree_util.keystr(path): np.shape(x) for path, x in leaves}
-        for leaves in map(
-            lambda tree: jax.tree_util.tree_flatten_with_path(tree)[0],
-            (state.params, params),
-        )
-    )
-    for name in {**wanted, **found}:
-        if wanted.get(name) != found.get(name):
+    given = _leaves(begin(state.params) if callable(begin) else begin)
+    wanted = _leaves(state.params)
+    for name in wanted | given:
+        shapes = [np.shape(x[name]) if name in x else None for x in (wanted, given)]
+        if shapes[0] != shapes[1]:
             raise errors.InputError(
-                f"begin: expected parameters like those of the model, {name} of shape "
-                f"{wanted.get(name, 'none')}; found {found.get(name, 'none')}"
+                f"begin: expected parameters like those of the model, {_named(name)} "
+                f"{_sized(shapes[0])}; found {_sized(shapes[1])}"
             )
-
-    def like(x, old):
-        return jax.device_put(np.asarray(x).astype(old.dtype), old.sharding)
-
-    params = jax.tree.map(like, jax.device_get(params), state.params)
+    host = [np.asarray(given[name]).astype(x.dtype) for name, x in wanted.items()]
+    host = jax.tree.unflatten(jax.tree.structure(state.params), host)
+    params = parallel.place(on, lambda tree: jax.tree.map(jnp.array, tree), host)
     if getattr(state, "best", None) is not None:
-        best = parallel.place(on, plateau.fresh, params)
-        state = state._replace(best=best)
+        state = state._replace(best=parallel.place(on, plateau.fresh, host))
     return state._replace(params=params)
+
+
+def _leaves(tree) -> dict[str, Any]:
+    """Arrays by their path in a pytree."""
+    found = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path): x for path, x in found}
+
+
+def _named(path: str) -> str:
+    return path or "an array"
+
+
+def _sized(shape) -> str:
+    return "none" if shape is None else f"of shape {list(shape)}"
 
 
 def compute_dtype(name: str) -> jnp.dtype:
@@ -214,7 +230,7 @@ def compute_dtype(name: str) -> jnp.dtype:
     return jnp.dtype(name)
 
 
-def cast(tree, dtype: str):
+def cast(tree, dtype):
     """Floating leaves of a pytree in another type."""
 
     def convert(x):

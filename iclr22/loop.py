@@ -1,5 +1,6 @@
 """The only training loop: resumes by itself, never waits for the device in between."""
 
+import contextlib
 import functools
 import math
 import time
@@ -89,28 +90,29 @@ def fit(
       NonFiniteLoss: checked before every save, so the newest checkpoint is good.
     """
     on = parallel.devices(mode, _axes(method, batches))
-    init = _compiled_init(method.init, config, *_key(on))
+    init = _compiled(parallel.compile_init, on, method.init, config)
     state = init(jax.random.key(seed), batches(0))
-    if begin is not None:
-        state = gradients.begun(on, state, begin)
-    saved = checkpoint.Checkpoints(f"{directory}/checkpoints") if directory else None
-    start = parallel.agree(saved.latest() or 0) if saved else 0
-    if start:
-        state = saved.restore(start, state)
-        logging.info("%s: resumed at step %d of %d", name, start, schedule.steps)
-    writer = record.Writer(directory, resume_at=start) if directory else None
-    looks = _Looks(valid, review, measure)
-    run = _Run(method, config, on, schedule, writer, saved, looks)
-    try:
+    with contextlib.ExitStack() as opened:
+        saved = writer = None
+        start = 0
+        if directory:
+            saved = checkpoint.Checkpoints(f"{directory}/checkpoints")
+            opened.callback(saved.close)
+            start = parallel.agree(saved.latest() or 0)
+        if saved and start:
+            state = saved.restore(start, state)
+            logging.info("%s: resumed at step %d of %d", name, start, schedule.steps)
+        elif begin is not None:
+            state = gradients.begun(on, state, begin)
+        if directory:
+            writer = record.Writer(directory, resume_at=start)
+            opened.callback(writer.close)
+        looks = _Looks(valid, review, measure)
+        run = _Run(method, config, on, schedule, writer, saved, looks)
         state = run.advance(state, start, batches, name)
-        if watch and run.times:
-            watch(run.times)
-        return state
-    finally:
-        if saved:
-            saved.close()
-        if writer:
-            writer.close()
+    if watch and run.times:
+        watch(run.times)
+    return state
 
 
 class _Looks(NamedTuple):
@@ -142,7 +144,7 @@ class _Run:
         whole = isinstance(batches, batching.Whole)
         make = functools.partial(self._batch, batches)
         began = time.monotonic()
-        ahead = streaming.Prefetch(make, places, 0 if whole else plan.prefetch)
+        ahead = streaming.Prefetch(make, iter(places), 0 if whole else plan.prefetch)
         with ahead:
             state = self._steps(state, places, ahead, whole, name)
         seconds = time.monotonic() - began
@@ -157,7 +159,7 @@ class _Run:
         bar = progress.Bar(plan.steps, name, start=places[0][0])
         for step, count in places:
             batch = ahead.next(before=self._settle)
-            state, metrics = self._compiled(count, not whole)(state, batch)
+            state, metrics = self._step(count, not whole)(state, batch)
             step += count
             self.pending.append((step, count, metrics))
             if plan.prefetch and not whole:
@@ -180,9 +182,11 @@ class _Run:
         batch = _stack([batches(step + i) for i in range(count)])
         return parallel.shard(self.on, batch, stacked=count > 1)
 
-    def _compiled(self, count, stacked):
-        key = self.method.train_step, self.config, *_key(self.on)
-        return _compiled_step(*key, count, stacked)
+    def _step(self, count, stacked):
+        compile_ = functools.partial(_compiled, parallel.compile_step, self.on)
+        return compile_(
+            self.method.train_step, self.config, steps=count, stacked=stacked
+        )
 
     def _settle(self, behind: int = 0):
         """Wait until all steps are done but the last so many."""
@@ -227,8 +231,7 @@ class _Run:
             else:
                 on = self.on._replace(batch_axes=_axes(self.method, None))
                 placed = (parallel.shard(on, batch) for batch in batches())
-            compiled = _compiled_evaluate(self.method.evaluate, self.config, *_key(on))
-            means = _means(compiled, state.params, placed)
+            means = _means(on, self.method, self.config, state.params, placed)
             found |= {f"{name}/{key}": value for key, value in means.items()}
         if self.measure:
             found |= {k: float(v) for k, v in self.measure(state.params).items()}
@@ -250,16 +253,17 @@ def score(
 ) -> dict[str, float]:
     """Run a method's `evaluate` over host batches, or a `Whole`; means per example."""
     on = parallel.devices(mode, _axes(method, batches))
-    compiled = _compiled_evaluate(method.evaluate, config, *_key(on))
     given = [batches(0)] if isinstance(batches, batching.Whole) else batches
-    return _means(compiled, params, (parallel.shard(on, batch) for batch in given))
+    placed = (parallel.shard(on, batch) for batch in given)
+    return _means(on, method, config, params, placed)
 
 
-def _means(compiled, params, placed: Iterable) -> dict[str, float]:
+def _means(on, method, config, params, placed: Iterable) -> dict[str, float]:
     """Sums over all batches, divided once by their weight."""
+    evaluate = _compiled(parallel.compile_evaluate, on, method.evaluate, config)
     total: dict[str, float] = {}
     for batch in placed:
-        sums = jax.device_get(compiled(params, batch))
+        sums = jax.device_get(evaluate(params, batch))
         total = {k: total.get(k, 0.0) + float(v) for k, v in sums.items()}
     weight = total.pop("weight")
     return {k: v / weight for k, v in total.items()}
@@ -271,30 +275,18 @@ def _axes(method, batches):
     return batches.axes if whole else types.batch_axes(method)
 
 
-def _key(on):
-    """Hashable description of a layout."""
+def _compiled(compile_: Callable, on, function, config, **options) -> Callable:
+    """`function` of a configuration, compiled by one of `parallel`, once for all runs."""
     leaves, structure = jax.tree.flatten(on.batch_axes, is_leaf=lambda x: x is None)
-    return on.mode, tuple(leaves), structure
+    layout = on.mode, tuple(leaves), structure
+    return _kept(compile_, layout, function, config, **options)
 
 
-# Kept, so that the next seed does not compile again.
-@functools.lru_cache(maxsize=64)
-def _compiled_init(init, config, mode, leaves, structure):
+@functools.lru_cache(maxsize=192)  # so that the next seed does not compile again
+def _kept(compile_, layout, function, config, **options):
+    mode, leaves, structure = layout
     on = parallel.devices(mode, structure.unflatten(leaves))
-    return parallel.compile_init(on, functools.partial(init, config))
-
-
-@functools.lru_cache(maxsize=64)
-def _compiled_step(step, config, mode, leaves, structure, count, stacked):
-    on = parallel.devices(mode, structure.unflatten(leaves))
-    step = functools.partial(step, config)
-    return parallel.compile_step(on, step, steps=count, stacked=stacked)
-
-
-@functools.lru_cache(maxsize=64)
-def _compiled_evaluate(evaluate, config, mode, leaves, structure):
-    on = parallel.devices(mode, structure.unflatten(leaves))
-    return parallel.compile_evaluate(on, functools.partial(evaluate, config))
+    return compile_(on, functools.partial(function, config), **options)
 
 
 def _places(step: int, plan: Schedule) -> list[tuple[int, int]]:

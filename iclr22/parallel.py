@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ class Devices(NamedTuple):
 
     mode: str
     mesh: Mesh
-    batch_axes: object = 0
+    batch_axes: Any = 0  # 0 or None per array, a pytree prefix of a batch
 
     @property
     def axis_name(self) -> str | None:
@@ -37,7 +37,7 @@ class Devices(NamedTuple):
         return AXIS if self.mode == "pmap" else None
 
 
-def devices(mode: str = "jit", batch_axes=0) -> Devices:
+def devices(mode: str = "jit", batch_axes: Any = 0) -> Devices:
     """All devices of all hosts (`jit`), or this host's (`pmap`)."""
     if mode not in MODES:
         raise errors.nearest(mode, MODES, "mode")
@@ -167,14 +167,14 @@ def compile_step(
     batch, or sees the same one in every step.
     """
     step = functools.partial(step, axis_name=on.axis_name)
-    if steps == 1:
-        whole = step
-    elif stacked:
-        whole = functools.partial(jax.lax.scan, step)
-    else:
-        whole = lambda state, batch: jax.lax.scan(  # noqa: E731
-            lambda state, _: step(state, batch), state, length=steps
-        )
+
+    def whole(state, batch):
+        if steps == 1:
+            return step(state, batch)
+        if stacked:
+            return jax.lax.scan(step, state, batch)
+        return jax.lax.scan(lambda state, _: step(state, batch), state, length=steps)
+
     if on.mode == "jit":
         replicated = NamedSharding(on.mesh, P())
         return jax.jit(whole, donate_argnums=0, out_shardings=replicated)

@@ -5,10 +5,11 @@ import math
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from iclr22 import checkpoint, errors, record
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 130,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import core
 
 
 def is_traced(*values) -> bool:
     """True if any array in `values` is being traced (inside jit, grad or vmap)."""
-    return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(values))
+    return any(isinstance(x, core.Tracer) for x in jax.tree.leaves(values))
 
 
 def double(function: Callable) -> Callable:
@@ -29,7 +30,7 @@ def double(function: Callable) -> Callable:
         if is_traced(args, kwargs):
             with jax.default_matmul_precision("highest"):
                 return function(*args, **kwargs)
-        wide = jax.config.jax_enable_x64
+        wide = jnp.result_type(float) == jnp.float64  # jax_enable_x64
         if jax.default_backend() == "tpu":
             with jax.default_matmul_precision("highest"):
                 return jax.tree.map(np.asarray, function(*args, **kwargs))

@@ -44,8 +44,10 @@ class Bar:
 
 def track(items: Iterable, name: str, total: int | None = None) -> Iterator:
     """Iterate with progress."""
-    items = list(items) if total is None else items
-    bar = Bar(len(items) if total is None else total, name)
+    if total is None:
+        items = list(items)
+        total = len(items)
+    bar = Bar(total, name)
     for done, item in enumerate(items, start=1):
         yield item
         bar.update(done)

@@ -7,7 +7,7 @@ import math
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -77,29 +77,44 @@ def read_results(path) -> list[Result]:
     needed = set(Result._fields[:8])
     if rows and needed - set(rows[0]):
         raise errors.InputError(f"{path} lacks columns {sorted(needed - set(rows[0]))}")
-    known = [{k: v for k, v in row.items() if k in Result._fields} for row in rows]
-    return [_typed(Result(**row)) for row in known]
+    return [_typed(row) for row in rows]
 
 
-def _typed(row: Result) -> Result:
-    seconds = float(row.seconds) if row.seconds else ""
-    return row._replace(seed=int(row.seed), value=float(row.value), seconds=seconds)
+def _typed(row: dict[str, str]) -> Result:
+    known: dict[str, Any] = {k: v for k, v in row.items() if k in Result._fields}
+    known |= {"seed": int(row["seed"]), "value": float(row["value"])}
+    if row.get("seconds"):
+        known["seconds"] = float(row["seconds"])
+    return Result(**known)
 
 
 def summarise(rows: Iterable[Result]) -> list[Summary]:
     """Mean and 95 % interval over seeds for everything else that is equal."""
     from scipy import stats
 
-    groups: dict[tuple, list[float]] = {}
+    groups: dict[tuple, list[Result]] = {}
     for row in rows:
         key = (*row[:4], row.metric, row.published)
-        groups.setdefault(key, []).append(row.value)
+        groups.setdefault(key, []).append(row)
     summaries = []
-    for key, values in groups.items():
-        n = len(values)
+    for members in groups.values():
+        first, n = members[0], len(members)
+        values = [row.value for row in members]
         spread = np.std(values, ddof=1) / np.sqrt(n) if n > 1 else math.nan
         half = float(stats.t.ppf(0.975, n - 1) * spread) if n > 1 else math.nan
-        summaries.append(Summary(*key, float(np.mean(values)), half, n))
+        summaries.append(
+            Summary(
+                method=first.method,
+                dataset=first.dataset,
+                variant=first.variant,
+                setting=first.setting,
+                metric=first.metric,
+                published=first.published,
+                mean=float(np.mean(values)),
+                interval=half,
+                seeds=n,
+            )
+        )
     return summaries
 
 
@@ -138,8 +153,9 @@ class Writer:
         values = {name.replace("__", "/"): float(x) for name, x in values.items()}
         with open(self._path, "a") as file:
             file.write(json.dumps({"step": int(step), **values}) + "\n")
-        for name, value in values.items() if self._board else ():
-            self._board.add_scalar(name, value, step)
+        if self._board:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Write metrics.csv from the lines and close the event file."""

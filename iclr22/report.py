@@ -117,17 +117,6 @@ def facts_table(facts: Mapping[str, object]) -> str:
     return _table(("", ""), lines)
 
 
-def markdown_table(summaries: Iterable[record.Summary]) -> str:
-    """Markdown table of the same columns as `results_table`, for READMEs."""
-    lines = ["| dataset | setting | variant | metric | ours | published |"]
-    lines.append("| --- " * 6 + "|")
-    for s in summaries:
-        texts = [s.dataset, s.setting, s.variant, s.metric]
-        texts += [number(s.mean, s.interval), s.published]
-        lines.append("| " + " | ".join(texts) + " |")
-    return "\n".join(lines)
-
-
 def _table(head, lines) -> str:
     titles = "".join(f"<th>{html.escape(x)}</th>" for x in head)
     return f"<table><tr>{titles}</tr>{''.join(lines)}</table>"

@@ -25,9 +25,7 @@ from absl import app, flags
 
 FLAGS = flags.FLAGS
 GRACE = 2.0  # seconds between asking and killing; JAX itself does not heed the asking
-SETTLE = (
-    1.5  # seconds after a failure in which others may turn out to have failed first
-)
+SETTLE = 1.5  # seconds after a failure in which others may turn out to be its cause
 ROOT = pathlib.Path(__file__).parents[1]
 LAST_LINES = 15  # of the log of the process that failed
 
@@ -72,7 +70,10 @@ class Processes:
         while not self._ended.empty():
             failed.append(self._ended.get())
         failed = [found for found in failed if found[1]]
-        spoke = lambda found: self.logs[found[0]].stat().st_mtime_ns  # noqa: E731
+
+        def spoke(found):
+            return self.logs[found[0]].stat().st_mtime_ns
+
         return min(failed, key=spoke, default=None)
 
     def _start(self, index: int, address: str):
@@ -88,7 +89,10 @@ class Processes:
                 start_new_session=True,
             )
         self._running.append(process)
-        wait = lambda: self._ended.put((index, process.wait()))  # noqa: E731
+
+        def wait():
+            self._ended.put((index, process.wait()))
+
         threading.Thread(target=wait, daemon=True).start()
 
     def _show(self):

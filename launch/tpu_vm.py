@@ -20,7 +20,7 @@ import shlex
 import subprocess
 import sys
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import app, flags
 
@@ -81,14 +81,14 @@ def create(s: Settings, words=()) -> list[list[str]]:
     """Create the machine now, or fail."""
     command = _gcloud(s, "tpu-vm", "create")
     command += [f"--accelerator-type={s.accelerator_type}"]
-    return [command + [f"--version={s.runtime_version}"] + ["--spot"] * s.spot]
+    return [[*command, f"--version={s.runtime_version}", *_spot(s)]]
 
 
 def queue(s: Settings, words=()) -> list[list[str]]:
     """Ask for the machine; the second command is repeated until it answers ACTIVE."""
     command = _gcloud(s, "queued-resources", "create")
     command += [f"--node-id={s.name}", f"--accelerator-type={s.accelerator_type}"]
-    command += [f"--runtime-version={s.runtime_version}"] + ["--spot"] * s.spot
+    command += [f"--runtime-version={s.runtime_version}", *_spot(s)]
     return [command, describe_queue(s)]
 
 
@@ -113,15 +113,15 @@ def setup(s: Settings, words=()) -> list[list[str]]:
 
 def run(s: Settings, words=()) -> list[list[str]]:
     """Start the experiment on every worker; it does not need the connection."""
-    has_folder = any(word.startswith("--workdir") for word in words)
-    words = [*words] + [f"--workdir={s.workdir}"] * bool(s.workdir and not has_folder)
+    if s.workdir and not any(word.startswith("--workdir") for word in words):
+        words = [*words, f"--workdir={s.workdir}"]
     return [_control(s, "start", "JAX_PLATFORMS=tpu,cpu", *s.env, *words)]
 
 
 def logs(s: Settings, words=()) -> list[list[str]]:
     """The end of the log of one worker, or of all."""
-    tail = "tail -n 100" + " -F" * s.follow + " iclr22/runs/worker/log"
-    return [_ssh(s, s.worker, tail)]
+    how = "-n 100 -F" if s.follow else "-n 100"
+    return [_ssh(s, s.worker, f"tail {how} iclr22/runs/worker/log")]
 
 
 def stop(s: Settings, words=()) -> list[list[str]]:
@@ -144,6 +144,10 @@ def describe(s: Settings) -> list[str]:
 def describe_queue(s: Settings) -> list[str]:
     """Ask for the state of the request."""
     return [*_gcloud(s, "queued-resources", "describe"), "--format=value(state.state)"]
+
+
+def _spot(s):
+    return ["--spot"] if s.spot else []
 
 
 def _gcloud(s, kind, verb):
@@ -338,7 +342,7 @@ def needed(verb: str, s: Settings) -> list[str]:
     names = ["project", "zone", "name"]
     if verb in ("create", "queue") or s.keep_alive:
         names += ["accelerator_type", "runtime_version"]
-    return names + ["workdir"] * s.keep_alive
+    return [*names, "workdir"] if s.keep_alive else names
 
 
 def missing(verb: str, s: Settings) -> str:
@@ -370,7 +374,8 @@ def unfit(verb: str, s: Settings, words) -> str:
 
 def from_flags(verb: str, words) -> Settings:
     """Settings from flags, then from the environment, then from what follows."""
-    s = Settings(**{x: FLAGS[x].value for x in Settings._fields if x in FLAGS})
+    values: dict[str, Any] = {x: FLAGS[x].value for x in Settings._fields if x in FLAGS}
+    s = Settings(**values)
     empty = {x: os.environ.get(VARIABLES[x], "") for x in VARIABLES if not s[_at(x)]}
     s = s._replace(**empty, env=tuple(s.env), keep_alive=s.keep_alive and verb == "run")
     given = [x.partition("=")[2] for x in words if x.startswith("--workdir=")]

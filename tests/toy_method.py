@@ -1,13 +1,17 @@
-"""A toy method, least squares with noise, and its training; for tests of the loop."""
+"""A method as small as can be, and its training; for tests of what all methods share.
 
-import types
+A linear model, learned by gradient steps with noise.
+"""
+
+import sys
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
-from iclr22 import loop, parallel
+from iclr22 import gradients, loop, parallel
 from iclr22.data import batching
 
 COUNT = len(jax.devices())
@@ -18,41 +22,47 @@ class Config(NamedTuple):
 
     rate: float = 0.1  # step size
     width: int = 1  # copies of the weights
+    keep_best: bool = False  # for a review
 
 
-class State(NamedTuple):
-    """Of the toy method."""
-
-    step: jax.Array
-    params: jax.Array
-    key: jax.Array
+State = gradients.State
 
 
 def init(config, key, batch):
-    return State(jnp.int32(0), jnp.zeros((config.width, batch["x"].shape[1])), key)
+    weights = jnp.zeros((config.width, batch["x"].shape[1]))
+    params = {"weights": weights, "bias": jnp.zeros(())}
+    optimizer = optax.sgd(config.rate)
+    return gradients.start(optimizer, key, params, keep_best=config.keep_best)
+
+
+def apply(config, params, inputs, *, key=None):
+    return jnp.sum(inputs * params["weights"][0], 1) + params["bias"]
 
 
 def loss(config, params, batch, *, key=None):
-    errors_ = jnp.sum(batch["x"] * params[0], 1) - batch["y"]
-    sums = {"loss": batch["weight"] @ errors_**2, "weight": jnp.sum(batch["weight"])}
+    errors = apply(config, params, batch["x"]) - batch["y"]
+    sums = {"loss": batch["weight"] @ errors**2, "weight": jnp.sum(batch["weight"])}
     return sums["loss"], sums
 
 
 def train_step(config, state, batch, *, axis_name=None):
-    found = jax.grad(lambda p: loss(config, p, batch), has_aux=True)(state.params)
-    grads, sums = parallel.reduce(found, axis_name)
-    key = jax.random.fold_in(state.key, state.step)
-    params = state.params - config.rate * grads / sums["weight"]
-    params = params + 1e-3 * jax.random.normal(key, params.shape)
-    metrics = {"loss": sums["loss"] / sums["weight"]}
-    return State(state.step + 1, params, state.key), metrics
+    def objective(params, batch, key):
+        return loss(config, params, batch)
+
+    key, optimizer = gradients.step_key(state), optax.sgd(config.rate)
+    state, metrics = gradients.update(
+        optimizer, state, objective, batch, axis_name=axis_name
+    )
+    weights = state.params["weights"]
+    weights += 1e-3 * jax.random.normal(key, weights.shape)
+    return state._replace(params=state.params | {"weights": weights}), metrics
 
 
 def evaluate(config, params, batch, *, axis_name=None):
     return parallel.reduce(loss(config, params, batch)[1], axis_name)
 
 
-TOY = types.SimpleNamespace(init=init, train_step=train_step, evaluate=evaluate)
+TOY = sys.modules[__name__]
 
 
 def data(n=40, seed=0):
@@ -66,9 +76,10 @@ BATCHES = batching.make(data(), 16, seed=1, devices=COUNT)
 
 
 def fit(directory, batches=BATCHES, steps=20, *, config=CONFIG, mode="jit", **options):
+    """`loop.fit`; options are of it or of its schedule."""
     every = {"log_every": 4, "save_every": 5} | options
-    valid = every.pop("valid", None)
+    rest = {x: every.pop(x) for x in options if x not in loop.Schedule._fields}
     plan = loop.Schedule(steps, **every)
     return loop.fit(
-        TOY, config, batches, plan, seed=2, mode=mode, directory=directory, valid=valid
+        TOY, config, batches, plan, seed=2, mode=mode, directory=directory, **rest
     )

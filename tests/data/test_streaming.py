@@ -201,7 +201,7 @@ def test_files_can_be_trained_on_like_arrays(tmp_path):
     files = streaming.open_folder(tmp_path)
     assert len(files["x"]) == 40 and files["x"].shape == (40, 3)
     stream = streaming.make(files, 16, block=4, seed=1, devices=toy_method.COUNT)
-    assert np.all(np.isfinite(toy_method.fit(None, stream).params))
+    assert np.all(np.isfinite(toy_method.fit(None, stream).params["weights"]))
     held, mapped = (
         batching.make(x, 16, seed=1, devices=toy_method.COUNT) for x in (data, files)
     )

@@ -228,7 +228,10 @@ def test_chunks_of_a_killed_process_are_kept(tmp_path):
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
     progress = tmp_path / "a" / "table.json"
-    done = lambda: json.loads(progress.read_text())["done"]  # noqa: E731
+
+    def done():
+        return json.loads(progress.read_text())["done"]
+
     victim = helpers.start(script, tmp_path / "a", 0.05)
     helpers.kill_when(victim, lambda: progress.exists() and done() >= 6)
     kept = done()

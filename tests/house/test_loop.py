@@ -5,6 +5,7 @@ import types
 
 import helpers
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from toy_method import (
@@ -13,6 +14,7 @@ from toy_method import (
     COUNT,
     TOY,
     Config,
+    apply,
     data,
     evaluate,
     fit,
@@ -97,9 +99,12 @@ def test_longer_schedule_continues_from_the_end_of_a_shorter(tmp_path):
 @pytest.mark.parametrize("mode", parallel.MODES)
 def test_evaluation_weighs_padded_batches(mode, tmp_path):
     held = data(21, seed=5)
-    valid = lambda: batching.in_order(held, 8, devices=COUNT)  # noqa: E731
+
+    def valid():
+        return batching.in_order(held, 8, devices=COUNT)
+
     state = fit(tmp_path, mode=mode, valid=valid, evaluate_every=10)
-    residuals = held["x"] @ np.asarray(state.params)[0] - held["y"]
+    residuals = np.asarray(apply(CONFIG, state.params, held["x"])) - held["y"]
     found = loop.score(TOY, CONFIG, state.params, valid(), mode=mode)
     assert found == pytest.approx({"loss": np.mean(residuals**2)}, rel=1e-4)
     lines = [x for x in metrics_of(tmp_path) if "valid/loss" in x]
@@ -199,8 +204,7 @@ def whole_data(n=16):
 def test_whole_batch_is_a_batch_in_every_step(mode, axes):
     batch = whole_data()
     plan = loop.Schedule(steps=7, scan=3)
-    given = lambda step: batch  # noqa: E731
-    stacked = loop.fit(TOY, Config(), given, plan, mode=mode)
+    stacked = loop.fit(TOY, Config(), lambda step: batch, plan, mode=mode)
     whole = loop.fit(TOY, Config(), batching.Whole(batch, axes), plan, mode=mode)
     helpers.assert_trees_close(stacked, whole, rtol=1e-5, atol=1e-6)
 
@@ -228,7 +232,7 @@ def test_second_run_does_not_trace_again():
         traces.append(axis_name)
         return train_step(config, state, batch, axis_name=axis_name)
 
-    method = types.SimpleNamespace(init=init, train_step=counted, evaluate=evaluate)
+    method = types.SimpleNamespace(**vars(TOY) | {"train_step": counted})
     for seed in range(3):
         source, plan = batching.Whole(whole_data(), 0), loop.Schedule(steps=4, scan=2)
         loop.fit(method, Config(), source, plan, seed=seed)
@@ -240,15 +244,16 @@ def test_review_sees_means_and_changes_the_state_before_it_is_saved(tmp_path):
 
     def review(state, means):
         seen.append((int(state.step), sorted(means)))
-        return state._replace(params=state.params * 0)
+        return state._replace(params=jax.tree.map(jnp.zeros_like, state.params))
 
     plan = loop.Schedule(steps=6, evaluate_every=3, save_every=3)
     given = {"valid": lambda: [BATCHES(0)], "review": review}
     state = loop.fit(TOY, CONFIG, BATCHES, plan, directory=tmp_path, **given)
     assert seen == [(3, ["valid/loss"]), (6, ["valid/loss"])]
-    assert not np.any(state.params)
+    assert not np.any(state.params["weights"])
     saved = checkpoint.Checkpoints(tmp_path / "checkpoints")
-    assert not np.any(saved.restore(6, state).params)
+    assert not np.any(saved.restore(6, state).params["weights"])
+    saved.close()
     seen.clear()
     loop.fit(TOY, CONFIG, BATCHES, plan, **given)  # also without a directory
     assert len(seen) == 2

@@ -152,19 +152,22 @@ def decay_step(state, batch, *, axis_name=None):
     return (step + 1, value), {"loss": value, "step": step}
 
 
+def decay_start():
+    return jnp.zeros((), jnp.int32), jnp.zeros(())
+
+
 def test_scan_equals_single_steps_in_both_modes():
     batches = make_batch(steps=4)
     histories = []
     for mode in parallel.MODES:
         on = parallel.devices(mode)
-        start = lambda: (jnp.zeros((), jnp.int32), jnp.zeros(()))  # noqa: E731
         whole = parallel.compile_step(on, decay_step, steps=4)
-        state = parallel.place(on, start)
+        state = parallel.place(on, decay_start)
         state, metrics = whole(state, parallel.shard(on, batches, stacked=True))
         assert metrics["loss"].shape == (4,)
         histories.append((state, metrics))
         single = parallel.compile_step(on, decay_step)
-        state, rows = parallel.place(on, start), []
+        state, rows = parallel.place(on, decay_start), []
         for i in range(4):
             one = jax.tree.map(lambda x, i=i: x[i], batches)
             state, metrics = single(state, parallel.shard(on, one))

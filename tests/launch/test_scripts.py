@@ -265,9 +265,10 @@ def test_run_outlives_who_started_it_and_can_be_stopped(checkout, means):
     if means == "tmux" and not shutil.which("tmux"):
         pytest.skip("needs tmux")
     path = without(checkout, "tmux") if means == "nohup" else {}
-    control = lambda *words, **more: checkout.run(  # noqa: E731
-        "control_worker.sh", *words, **path, **more
-    )
+
+    def control(*words, **more):
+        return checkout.run("control_worker.sh", *words, **path, **more)
+
     assert control("status")[0] == "none\n"
     log = checkout.folder / "runs" / "worker" / "log"
     variables = ("JAX_LOCAL_DEVICE_IDS=5 6", "PYTHON=" + sys.executable)

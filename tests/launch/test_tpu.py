@@ -374,9 +374,11 @@ def test_worker_gets_the_committed_files_also_a_second_time(tmp_path):
     (here / "launch").mkdir(parents=True)
     home.mkdir()
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    git = lambda *words: subprocess.run(  # noqa: E731
-        ["git", *identity, *words], cwd=here, check=True, capture_output=True
-    )
+
+    def git(*words):
+        command = ["git", *identity, *words]
+        subprocess.run(command, cwd=here, check=True, capture_output=True)
+
     git("init", "--quiet")
     for text in ("first", "second"):
         (here / "launch" / "setup_worker.sh").write_text(f"echo {text} $1\n")
