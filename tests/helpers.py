@@ -67,11 +67,14 @@ def retrained_predictions(features, targets, weights, l2, groups=None):
     return predictions
 
 
-def start(*arguments, **options) -> subprocess.Popen:
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def start(*arguments, root=ROOT, **options) -> subprocess.Popen:
     """A Python process with these arguments: this checkout, one CPU device, our cache."""
     environment = {
         **os.environ,
-        "PYTHONPATH": str(pathlib.Path(__file__).parents[1]),
+        "PYTHONPATH": str(root),
         "PYTHONUNBUFFERED": "1",
         "JAX_PLATFORMS": "cpu",
         "JAX_NUM_CPU_DEVICES": "1",
