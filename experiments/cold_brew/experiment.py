@@ -107,7 +107,16 @@ PRESETS = {
 }
 # Dropout of every one of 64 inputs leaves nothing, and embeddings must be free to grow.
 _DEEP = {"dropout": 0.1, "embedding_penalty": 1e-3, "epochs": 150}
-_QUICK = {"epochs": 40, "student.steps": 40, "mlp.steps": 40, "graph_mlp.steps": 40}
+_QUICK = {
+    "": {"epochs": 40, "student.steps": 40, "mlp.steps": 40, "graph_mlp.steps": 40},
+    "task=deep": {"deep_layers": 16},
+    "task=screen": {
+        "screen_layers": (2,),
+        "screen_norms": ("none", "pair"),
+        "screen_mlp_widths": (128,),
+        "screen_rates": (5e-3, 2e-2),
+    },
+}
 
 _TRAINS = ("classify", "link", "screen", "deep")
 _GRID = ("layers", "width", "learning_rate")  # of the simple MLP, which screen searches
@@ -128,8 +137,9 @@ USES = (
         _TRAINS,
         *("convolution", "hidden", "embedding_penalty", "embedding_std", "self_loops"),
         *("dropout", "drop_edge", "drop_node", "drop_logits", "optimizer", "epochs"),
-        *("split", "split_index", "vary_split", "edges"),
+        *("split", "split_index", "vary_split", "edges", "seeds"),
     ),
+    _read_by(_TRAINS, "dataset", own=("no",)),
     _read_by(("classify", "link"), "layers", "embeddings"),
     _read_by(("classify", "link", "deep"), "norm", "residual"),
     _read_by(("classify", "screen", "deep"), "learning_rate", "weight_decay"),
@@ -168,7 +178,7 @@ EXPERIMENT = Experiment(
     ),
     presets=PRESETS,
     choices={"task=deep": _DEEP},
-    quick={"": _QUICK},
+    quick=_QUICK,
     uses=USES,
     check=check,
     own_data="nodes",

@@ -87,6 +87,7 @@ def task_of(
         valid=parts.valid,
         train=train,
         node_names=data.node_names,
+        feature_names=data.feature_names,
         normalised=normalise,
     )
 

@@ -8,60 +8,67 @@ import jax
 import numpy as np
 import pytest
 from absl import flags
-from absl.testing import flagsaver
 
 from experiments import run as runner
-from experiments.cold_brew import experiment, studies
-from iclr22 import cold_brew, data, record
-from iclr22.cold_brew import teacher
+from experiments.cold_brew import classify
+from experiments.cold_brew.experiment import EXPERIMENT
+from iclr22 import cold_brew, data, errors, record
 
 VARIANTS = ["gcn", "gcn_no_loops", "sage", "mlp", "graphmlp", "label_propagation"]
 VARIANTS += ["teacher", "teacher_features", "mlp1", "student"]  # by contract
 METRICS = {f"{x}/accuracy" for x in ("isolation", "tail", "head", "overall")}
 FILES = ("student.npz", "embeddings.npz", "predictions.csv", "degrees.csv")
-SHORT = {"epochs": 10, "mlp_steps": 10, "selection": "last"}
-CONFIG = teacher.Config(hidden=8, epochs=10)
-SETTINGS = experiment.Settings(
-    mlp_steps=10,
-    mlp_width=8,
-    neighbors=3,
-    link_pairs=40,
-    deep_layers=3,
-    screen_layers=(2,),
-    screen_norms=("none",),
-    screen_residuals=("none",),
-    screen_mlp_widths=(8,),
-    screen_rates=(5e-3,),
-)
+MLPS = ("student", "mlp", "graph_mlp")
+
+
+def short(steps: int) -> dict:
+    """Flags for so many updates of everything."""
+    return {"epochs": steps} | {f"{name}.steps": steps for name in MLPS}
+
+
+SHORT = short(10) | {"selection": "last"}
+STUDENT = {"student.width": 8, "student.steps": 10, "lookup.neighbors": 3}
+TINY = {  # by task
+    "classify": STUDENT | {"mlp.steps": 10},
+    "link": STUDENT | {"link_pairs": 40},
+    "deep": {"deep_layers": 3},
+    "screen": {
+        "mlp.steps": 10,
+        "screen_layers": 2,
+        "screen_norms": "none",
+        "screen_residuals": "none",
+        "screen_mlp_widths": 8,
+        "screen_rates": 5e-3,
+    },
+}
 NODES, NEW = 150, 20  # of the user's own graph: to train on, without edges
 
 
 def command(*arguments, **options):
     """Start the experiment as a user does, briefly."""
     cache = f"--compile_cache={jax.config.jax_compilation_cache_dir}"
-    given = [f"--{k}={v}" for k, v in options.items()]
+    given = words(options)
     return helpers.start("-m", "experiments.cold_brew", cache, *given, *arguments)
 
 
-def study(folder, *, own=None, **settings) -> runner.Run:
+def words(options) -> list[str]:
+    """Flags as they are typed."""
+    return [f"--{k}={v}" for k, v in options.items()]
+
+
+def study(folder, *, own=None, **options) -> runner.Run:
     """A tiny run of one seed in this process, on synthetic data or the user's own."""
-    if own:
-        settings["nodes"] = str(own)
-    run = runner.Run(
-        method="cold_brew",
-        dataset=str(own or "cora"),
-        settings=SETTINGS._replace(**settings),
-        config=CONFIG,
-        seeds=[0],
-        workdir=folder,
-        data_dir=None,
-        mode="jit",
-        quick=not own,
-        own=bool(own),
-    )
-    experiment.study(run)
-    run.finish(0.0)
-    return run
+    task, runs = options.get("task", "classify"), []
+
+    def kept(run):
+        runs.append(run)
+        EXPERIMENT.study(run)
+
+    given = {"workdir": folder} | ({"nodes": own} if own else {"quick": 1}) | options
+    if task in TINY:
+        given = {"seeds": 1, "hidden": 8, "epochs": 10} | TINY[task] | given
+    helpers.launch(EXPERIMENT._replace(study=kept), *words(given))
+    return runs[0]
 
 
 def table(path):
@@ -92,10 +99,11 @@ def write_table(path, *columns, header):
     return path
 
 
-def write_nodes(path, mine, rows=slice(0, NODES), **columns):
-    """nodes.csv with features and these columns besides."""
-    header = ",".join(["id", *columns, *(f"f{j}" for j in range(mine.x.shape[1]))])
-    columns = (mine.ids[rows], *columns.values(), *mine.x[rows].T)
+def write_nodes(path, mine, rows=slice(0, NODES), order=None, **columns):
+    """nodes.csv with features, in some order, and these columns besides."""
+    order = range(mine.x.shape[1]) if order is None else order
+    header = ",".join(["id", *columns, *(f"f{j}" for j in order)])
+    columns = (mine.ids[rows], *columns.values(), *mine.x[rows].T[list(order)])
     return write_table(path, *columns, header=header)
 
 
@@ -124,11 +132,12 @@ def write_npz(path, mine, **changes):
 def finished(tmp_path_factory):
     """What two programs wrote and said: synthetic data, and the user's own graph."""
     quick, own = (tmp_path_factory.mktemp(x) for x in ("quick", "own"))
-    given = write_csv(own, drawn()) | {"neighbors": 5, "seeds": 1}
-    short = {"epochs": 30, "mlp_steps": 30, "variants": "gcn,mlp,student"}
+    given = write_csv(own, drawn()) | {"lookup.neighbors": 5, "seeds": 1}
+    given |= {"epochs": 30, "student.steps": 30, "mlp.steps": 30}
+    given |= {"variants": "gcn,mlp,student"}
     processes = (
         command("--quick", variants=",".join(VARIANTS), workdir=quick / "run", **SHORT),
-        command(workdir=own / "run", **given, **short),
+        command(workdir=own / "run", **given),
     )
     said = [helpers.finish(process, timeout=240) for process in processes]
     return dict(
@@ -198,7 +207,8 @@ def test_own_graph_is_predicted_by_teacher_and_student(finished):
 def test_new_nodes_are_predicted_from_either_file(finished, tmp_path):
     mine, (folder, _) = drawn(), finished["own"]
     student = folder / "run" / "student.npz"
-    new = write_nodes(tmp_path / "new.csv", mine, slice(NODES, None))
+    turned = range(mine.x.shape[1])[::-1]  # columns are found by their names
+    new = write_nodes(tmp_path / "new.csv", mine, slice(NODES, None), turned)
     given = {"task": "predict", "student": student, "nodes": new}
     process = command(workdir=tmp_path / "one", **given)
     features = {"x": mine.x[NODES:], "ids": mine.ids[NODES:]}
@@ -232,9 +242,9 @@ def test_new_nodes_are_predicted_from_either_file(finished, tmp_path):
         ("deep", "last"),
     ],
 )
-def test_other_tasks_give_finite_rows(task, selection, tmp_path, monkeypatch):
-    monkeypatch.setitem(studies.DEEP_TRAINING, "epochs", 10)
-    run = study(tmp_path, task=task, selection=selection)
+def test_other_tasks_give_finite_rows(task, selection, tmp_path):
+    chosen = {} if task == "screen" else {"selection": selection}
+    run = study(tmp_path, task=task, **chosen)
     rows = record.read_results(tmp_path / "results.csv")
     assert rows and all(np.isfinite(row.value) for row in rows)
     found = {(row.variant, row.metric) for row in rows}
@@ -252,13 +262,13 @@ def test_other_tasks_give_finite_rows(task, selection, tmp_path, monkeypatch):
 @pytest.fixture
 def modified_only(monkeypatch):
     """Leave out the graph with all its edges, which is one of the table's rows."""
-    monkeypatch.setattr(studies, "_unmodified", lambda run, models: {"rows": []})
+    monkeypatch.setattr(classify, "_unmodified", lambda models: {"rows": []})
 
 
 def test_selection_on_test_nodes_is_named_so(modified_only, tmp_path):
     variants = ("teacher", "label_propagation", "student")
-    asked = {"selection": "test_max", "split": "paper", "variants": variants}
-    run = study(tmp_path, **asked)
+    asked = {"selection": "test_max", "split": "paper"}
+    run = study(tmp_path, variants=",".join(variants), **asked)
     rows = record.read_results(tmp_path / "results.csv")
     assert {row.setting for row in rows} == {"paper"}
     by_variant = {v: {x.metric for x in rows if x.variant == v} for v in variants}
@@ -280,7 +290,7 @@ def test_labels_of_test_nodes_do_not_change_predictions(modified_only, tmp_path)
     files = []
     for name, y in (("one", mine.y[:NODES]), ("two", others)):
         path = write_npz(tmp_path / f"{name}.npz", mine, y=y)
-        study(tmp_path / name, own=path, variants=("student",))
+        study(tmp_path / name, own=path, variants="student")
         files.append(tmp_path / name / "predictions.csv")
     one, two = map(table, files)
     assert [x["label"] for x in one] != [x["label"] for x in two]
@@ -296,23 +306,15 @@ def refused(tmp_path):
     """Function that runs the program in this process and returns its one complaint."""
 
     def launch(**options) -> str:
-        given = experiment.PRESETS, "nodes"
-        defaults = teacher.Config(), experiment.Settings(), experiment.DATASETS
         folder = tmp_path / "run"
-        options |= {"compile_cache": "", "workdir": folder, "resume": 0}
-        with flagsaver.flagsaver():
-            runner.define_flags(*defaults, "nodes")
-            try:
-                flags.FLAGS(["cold_brew", *(f"--{k}={v}" for k, v in options.items())])
-            except flags.IllegalFlagValueError as error:
-                return str(error)
-            with pytest.raises(SystemExit) as caught, runner._plain_errors():
-                runner.launch(experiment.study, "cold_brew", *defaults, *given)
+        given = words(options | {"workdir": folder, "resume": 0})
+        complaints = errors.InputError, OSError, flags.IllegalFlagValueError
+        with pytest.raises(complaints) as caught:
+            helpers.launch(EXPERIMENT, *given)
         assert not (folder / "training").exists()
         assert not list((folder / "cells").glob("*"))
-        message = caught.value.code
-        assert message.startswith("error: ") and len(message.splitlines()) == 1
-        return message.removeprefix("error: ")
+        (line,) = str(caught.value).splitlines()
+        return line
 
     yield launch
     flags.FLAGS.unparse_flags()
@@ -358,8 +360,11 @@ def test_splits_without_labels_are_refused(refused, tmp_path):
 
 def test_mistakes_in_flags_are_named(refused, tmp_path):
     for options, message in (
-        ({"quick": 1, "neighbors": 5000}, "expected --neighbors in 1.."),
-        ({"quick": 1, "neighbors": 0, "task": "link"}, "expected --neighbors in 1.."),
+        ({"quick": 1, "lookup.neighbors": 5000}, "--lookup.neighbors in 1.."),
+        (
+            {"quick": 1, "lookup.neighbors": 0, "task": "link"},
+            "--lookup.neighbors in 1..",
+        ),
         ({"quick": 1, "variants": "gcn,studnet"}, "Did you mean 'student'"),
         ({"split": "papr"}, "should be one of <released|paper>"),
         ({"split_index": 7, "dataset": "texas", "quick": 1}, "in 0..0; found 7"),
@@ -380,13 +385,17 @@ def test_mistakes_in_predictions_are_named(refused, finished, tmp_path):
         assert file.name in refused(**given, student=file)
     mine.x = mine.x[:, :-1]
     write_nodes(new, mine, slice(NODES, None))
-    student = folder / "run" / "student.npz"
-    assert "expected features [nodes, 16]" in refused(**given, student=student)
+    given["student"] = folder / "run" / "student.npz"
+    message = refused(**given)
+    assert "expected the 16 features" in message and "found no f15" in message
+    np.savez(tmp_path / "new.npz", x=mine.x[NODES:])
+    message = refused(**given | {"nodes": tmp_path / "new.npz"})
+    assert "expected features [nodes, 16]" in message
 
 
 def test_mistakes_end_the_program_with_one_line(tmp_path):
-    given = {"neighbors": 5000, "workdir": tmp_path / "run"}
+    given = {"lookup.neighbors": 5000, "workdir": tmp_path / "run"}
     out, err = helpers.finish(command("--quick", **given), expect=1)
     (line,) = [x for x in err.splitlines() if "error" in x]
-    assert line.startswith("error: expected --neighbors in 1..") and not out
+    assert line.startswith("error: expected --lookup.neighbors in 1..") and not out
     assert "Traceback" not in err

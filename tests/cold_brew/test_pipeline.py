@@ -16,14 +16,13 @@ from helpers import (
 )
 
 from iclr22 import graph, parallel
-from iclr22.cold_brew import graph_mlp, teacher
-from iclr22.cold_brew import losses as train
-from iclr22.cold_brew import networks as layers
+from iclr22.cold_brew import graph_mlp, losses, networks, teacher, training
 
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 same = np.testing.assert_array_equal
 PLAIN = teacher.Config(classes=3, hidden=4, dropout=0.0, embedding_std=1.0)
-RESIDUALS = typing.get_args(typing.get_type_hints(teacher.Config)["residual"])
+KINDS = typing.get_type_hints(teacher.Config)
+RESIDUALS, NORMS = (typing.get_args(KINDS[x]) for x in ("residual", "norm"))
 
 
 def small(n=12, edges=20):
@@ -96,6 +95,19 @@ def test_network_and_handover_equal_dense_formulas(convolution, self_loops, devi
         same(tables["logits"][-2:], [params["weights"]["layer1"]["bias"]] * 2)
 
 
+@pytest.mark.parametrize("residual", RESIDUALS)
+@pytest.mark.parametrize("depth", [1, 3])
+def test_width_of_handover_is_known_beforehand(residual, depth):
+    config = PLAIN._replace(residual=residual, layers=depth, norm="node")
+    batch = batch_of(config, small())
+    params = teacher.init(config, jax.random.key(0), batch).params
+    for kind in typing.get_args(teacher.Handover):
+        table = jax.eval_shape(
+            lambda k=kind: teacher.handover(config, params, batch, k)
+        )
+        assert table.shape == (12, teacher.handover_width(config, kind))
+
+
 def test_zero_embeddings_give_gcn_and_a_constant_one_is_a_bias_before_the_sum():
     config = PLAIN._replace(layers=1)
     batch = batch_of(config, small())
@@ -155,11 +167,11 @@ def test_sparse_features_equal_dense_ones():
     [
         pytest.param(residual, norm, marks=[] if i % 5 == j % 5 else pytest.mark.slow)
         for i, residual in enumerate(RESIDUALS)
-        for j, norm in enumerate(layers.NORMS)
+        for j, norm in enumerate(NORMS)
     ],
 )
 def test_every_backbone_is_finite(residual, norm):
-    depth = 2 + (RESIDUALS.index(residual) + layers.NORMS.index(norm)) % 3
+    depth = 2 + (RESIDUALS.index(residual) + NORMS.index(norm)) % 3
     config = PLAIN._replace(residual=residual, norm=norm, layers=depth, groups=2)
     config = config._replace(dropout=0.5, embeddings="111")
     batch = batch_of(config, small(8, 12))
@@ -181,7 +193,11 @@ def test_64_layers_start_and_are_finite():
 
 def test_simple_norms_equal_their_closed_forms():
     x = numbers(20, 6)
-    pair, node, mean = layers.pair_norm(x), layers.node_norm(x), layers.mean_norm(x)
+    pair, node, mean = (
+        networks.pair_norm(x),
+        networks.node_norm(x),
+        networks.mean_norm(x),
+    )
     close(np.mean(pair, axis=0), np.zeros(6))
     assert np.mean(np.sum(pair**2, axis=1)) == pytest.approx(1, abs=1e-5)
     close(np.mean(node, axis=1), np.zeros(20))
@@ -193,7 +209,7 @@ def test_simple_norms_equal_their_closed_forms():
 
 def normed(x, training, kind, weight=1.0, given=None):
     """`(output, variables)` of one of the learned norms."""
-    norm = layers.Norm(kind, 3, weight)
+    norm = networks.Norm(kind, 3, weight)
     given = given or norm.init(jax.random.key(0), x, False)
     found, changed = norm.apply(given, x, training, mutable=["stats"])
     return np.asarray(found), {**given, **changed}
@@ -229,14 +245,14 @@ def test_edges_are_dropped_at_the_rate_and_loops_are_not(edge, node, kept):
     config = PLAIN._replace(drop_edge=edge, drop_node=node)
     batch = batch_of(config, small(60, 2000), devices=1)
     g = batch["graph"]
-    drop = jax.vmap(lambda key: teacher.drop_edges(config, batch, key, None))
+    drop = jax.vmap(lambda key: networks.drop_edges(config, batch, key, None))
     found = np.asarray(drop(jax.random.split(jax.random.key(0), 50)))
     loops = g.senders == g.receivers
     assert loops.sum() == 60 and (found[:, loops] == 1).all()
     assert ((found == 0) | (found == g.edges)).all()
     assert np.mean(found[:, ~loops] > 0) == pytest.approx(kept, abs=0.02)
     assert np.std(found[:, ~loops] > 0, axis=0).min() > 0  # others every time
-    assert teacher.drop_edges(config, batch, None, None) is g.edges
+    assert networks.drop_edges(config, batch, None, None) is g.edges
 
 
 @pytest.mark.parametrize("logits_too", [False, True])
@@ -254,7 +270,7 @@ def test_evaluation_is_deterministic_and_training_is_not(logits_too):
 
 def test_dropout_of_sparse_features_touches_entries_only():
     x = as_sparse(numbers(60, 5))
-    found = layers.drop(jax.random.key(0), x, 0.5)
+    found = networks.drop(jax.random.key(0), x, 0.5)
     ratio = found.values / x.values
     close(ratio, np.where(ratio > 0, 2, 0))
     assert found.plan is x.plan and 0.4 < np.mean(ratio > 0) < 0.6
@@ -275,9 +291,10 @@ def test_divided_edges_equal_one_device(changes):
     config = config._replace(weight_decay=0.0, **changes)
     weight = np.arange(21) % 3 > 0
     one, many = (batch_of(config, small(21, 60), weight, d) for d in (1, 8))
-    assert len(many["plan"].offsets) == 8 * len(one["plan"].offsets) == 8 * 22
+    rows = len(one["plan"].offsets) + graph.padding(many["graph"])
+    assert len(many["plan"].offsets) == 8 * rows and len(one["plan"].offsets) == 22
     params = started(teacher, config, one)
-    state = train.start(config, jax.random.key(0), {"params": params["weights"]})
+    state = training.start(config, jax.random.key(0), {"params": params["weights"]})
     state = state._replace(params=params)
     step = functools.partial(teacher.train_step, config)
     apply = jax.jit(functools.partial(teacher.apply, config))
@@ -301,20 +318,20 @@ def targets(y, target=None, hard=1.0, soft=0.0, weight=1.0):
 def test_losses_have_their_literal_values():
     outputs = np.log(np.float32([[1, 3], [1, 3]]))
     batch = targets([0, 1], hard=[0.5, 1], weight=[1, 2])
-    total, sums = train.losses("cross_entropy", outputs, batch)
+    total, sums = losses.summed("cross_entropy", outputs, batch)
     assert total == pytest.approx(0.5 * np.log(4) + 2 * np.log(4 / 3), rel=1e-6)
     assert sums == {"loss": total, "weight": 3, "accuracy": 200}
     soft = targets([0, 1], np.zeros((2, 2), np.float32), hard=0.0, soft=[1, 0.25])
     at_two = 4 * (np.log(1 + np.sqrt(3)) - np.log(3) / 4)
-    close(train.divergence(outputs, soft["target"], 2.0), [at_two, at_two])
-    total, _ = train.losses("cross_entropy", outputs, soft, 2.0)
+    close(losses.divergence(outputs, soft["target"], 2.0), [at_two, at_two])
+    total, _ = losses.summed("cross_entropy", outputs, soft, 2.0)
     assert total == pytest.approx(1.25 * at_two, rel=1e-6)
-    total, sums = train.losses("mse", np.float32([[1, 2], [3, 5]]), soft)
+    total, sums = losses.summed("mse", np.float32([[1, 2], [3, 5]]), soft)
     assert total == (1 + 4) / 2 + (9 + 25) / 2 and "accuracy" not in sums
     links = {"pairs": np.array([[0, 1], [0, 2], [1, 2]]), "linked": np.eye(3)[0]}
     links["pair_weight"] = np.float32([1, 2, 0])
     embeddings = np.float32([[1, 2], [3, -1], [0.5, 0.5]])  # products 1, 1.5, 1
-    total, sums = train.losses("link", embeddings, links)
+    total, sums = losses.summed("link", embeddings, links)
     expected = np.log1p(np.exp(-1.0)) + 2 * np.log1p(np.exp(1.5))
     assert total == pytest.approx(expected, rel=1e-6)
     assert sums == {"loss": total, "weight": 3, "accuracy": 100}
@@ -327,7 +344,7 @@ def test_gradients_of_losses_equal_differences_and_ignore_weight_zero(objective)
     batch = targets([0, 2, 1, 0], target, hard=0.4, soft=0.7, weight=[1, 0, 2, 0.5])
     batch |= {"pairs": np.array([[0, 2], [2, 3], [1, 1]]), "linked": np.eye(3)[1]}
     batch["pair_weight"] = np.array([1, 0.5, 0])
-    total = lambda x: train.losses(objective, x.reshape(4, 3), batch, 2.0)[0]  # noqa: E731
+    total = lambda x: losses.summed(objective, x.reshape(4, 3), batch, 2.0)[0]  # noqa: E731
     with jax.enable_x64(True):
         found = np.asarray(jax.jit(jax.grad(total))(outputs))
         expected = central_differences(jax.jit(total), outputs)

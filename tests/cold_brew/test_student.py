@@ -9,7 +9,15 @@ from helpers import as_sparse, assert_trees_close, numbers, started
 
 from iclr22 import cold_brew, data, errors, graph, loop, record
 from iclr22.cold_brew import artifact as student
-from iclr22.cold_brew import figures, graph_mlp, perceptron, pipeline, teacher
+from iclr22.cold_brew import (
+    figures,
+    graph_mlp,
+    models,
+    perceptron,
+    pipeline,
+    rounds,
+    teacher,
+)
 
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 same = np.testing.assert_array_equal
@@ -110,11 +118,11 @@ def test_student_refuses_wrong_features_and_files(tmp_path):
     path = tmp_path / "student.npz"
     student.save(path, given)
     arrays = dict(np.load(path))
-    good = str(arrays.pop("description"))
+    good = str(arrays.pop("json"))
     old = good.replace('"version": ', '"version": -')
     for text in (old, good.replace('"neighbors"', '"k"'), "no json", None):
-        np.savez(path, **arrays, **({"description": text} if text else {}))
-        with pytest.raises(errors.InputError, match="expected a student.npz"):
+        np.savez(path, **arrays, **({"json": text} if text else {}))
+        with pytest.raises(errors.InputError, match="expected a cold_brew student"):
             student.load(path)
     path.write_bytes(b"not an archive")
     with pytest.raises(errors.InputError, match="student.npz"):
@@ -129,24 +137,29 @@ def problem():
     found = data.degree_corrected_sbm(np.random.default_rng(0), 150, 3, features=8)
     groups = cold_brew.split_by_degree(found.graph)
     split = cold_brew.training_nodes(found._replace(masks={}), "")
-    fit, valid = cold_brew.validation_part(split.train, found.labels)
-    training, x = graph.isolate(found.graph, groups.isolation), found.graph.nodes
-    rest = (~groups.isolation, fit, valid, split.train)
-    task = pipeline.Task(0, training, graph.normalise_rows(x), found.labels, 3, *rest)
+    task = cold_brew.task_of(found, groups.isolation, split.train)
     return task, found, groups, split.test
+
+
+OPTIONS = pipeline.Options(
+    teacher=PLAIN._replace(epochs=20, dropout=0.5),
+    student=MLP,
+    mlp=MLP,
+    graph_mlp=graph_mlp.Config(width=8, batch_size=32, steps=20),
+    lookup=student.Lookup(neighbors=3),
+)
 
 
 def train_all(task, folder):
     """`(student, everything that was trained or chosen)`."""
-    trainer = pipeline.Trainer(folder, seed=0)
-    config = PLAIN._replace(epochs=20, dropout=0.5)
-    taught = (config, *pipeline.train_teacher(trainer, task, config, "teacher"))
-    mlp = pipeline.train_mlp(trainer, task, MLP, "mlp")
-    other = graph_mlp.Config(outputs=3, width=8, batch_size=32, steps=20)
-    other = pipeline.train_graph_mlp(trainer, task, other, "graphmlp")
-    recipe = pipeline.Recipe(lookup=student.Lookup(neighbors=3), mlp1=MLP, mlp2=MLP)
-    found = pipeline.train_student(trainer, task, recipe, taught, "student")
-    every = (taught[1], mlp[1], other[1], found.chain.mlp1[1], found.mlp2[1])
+    trainer = rounds.Trainer(folder, seed=0)
+    configs = pipeline.configs_of(OPTIONS, task.classes)
+    taught = models.train_teacher(trainer, task, configs.teacher, "teacher")
+    mlp = models.train_mlp(trainer, task, configs.mlp, "mlp")
+    other = models.train_graph_mlp(trainer, task, configs.graph_mlp, "graphmlp")
+    found = pipeline.train_student(trainer, task, OPTIONS, taught, "student")
+    one, two = found.student.chain.mlp1, found.student.mlp2
+    every = (taught.params, mlp[1], other[1], one[1], two[1])
     return found, (every, trainer.steps)
 
 
@@ -161,9 +174,8 @@ def test_saved_student_says_the_same_without_the_graph(trained, tmp_path):
     cold, known = groups.isolation, task.known("final")
     assert not (known & cold).any() and known.sum() == (~cold).sum()
     assert not (task.known("choose") & (cold | task.valid)).any()
-    chain = found.chain._replace(dictionary=found.chain.dictionary[known])
-    names = whole.node_names[known]
-    given = student.Student(chain, found.mlp2, names, whole.class_names)
+    given = found.student._replace(feature_names=tuple("abcdefgh"))
+    same(given.chain.dictionary, found.table[known])
     student.save(tmp_path / "student.npz", given)
     task.graph.senders[:], task.graph.edges[:] = 0, 9  # nobody looks at it any more
     expected = student.predict(given, whole.graph.nodes[cold])
@@ -172,9 +184,18 @@ def test_saved_student_says_the_same_without_the_graph(trained, tmp_path):
         loaded = student.load(path)
         found = student.predict(loaded, whole.graph.nodes[cold])
         assert_trees_close(found, expected, rtol=0)
-    assert loaded.chain.lookup == chain.lookup and loaded.normalised
+    assert loaded.chain.lookup == OPTIONS.lookup and loaded.normalised
     assert loaded.class_names == whole.class_names
-    same(loaded.names, names)
+    assert loaded.feature_names == tuple("abcdefgh")
+    same(loaded.names, whole.node_names[known])
+
+
+def test_one_call_trains_what_its_parts_train(trained, tmp_path):
+    _, found, ((taught, *_), _) = trained
+    again = cold_brew.train(problem()[0], OPTIONS, directory=tmp_path)
+    assert_trees_close(again.taught.params, taught, rtol=0)
+    same(again.logits, found.logits)
+    same(again.student.names, found.student.names)
 
 
 def test_labels_of_test_nodes_have_no_influence(trained, tmp_path):
@@ -187,8 +208,8 @@ def test_labels_of_test_nodes_have_no_influence(trained, tmp_path):
 
 def test_interrupted_training_ends_with_the_same_numbers(tmp_path, monkeypatch):
     def train_mlp(folder):
-        trainer = pipeline.Trainer(tmp_path / folder, seed=0)
-        return pipeline.train_mlp(trainer, problem()[0], MLP, "mlp")[1], trainer.steps
+        trainer = rounds.Trainer(tmp_path / folder, seed=0)
+        return models.train_mlp(trainer, problem()[0], MLP, "mlp")[1], trainer.steps
 
     def cut(*arguments):
         if (tmp_path / "cut" / "mlp-final-0").exists():
@@ -210,7 +231,7 @@ def test_best_step_is_the_last_of_the_smoothed_best():
         rows = [{"step": 5, "train/loss": 0.0}]
         for i, value in enumerate(values):
             rows.append({"step": 10 * i, "valid/loss": 1.0, key: value})
-        return pipeline.best_step(rows, count)
+        return rounds.best_step(rows, count)
 
     assert best([50, 60, 60, 60, 50]) == 20
     assert best([50, 60, 60, 60, 60, 50]) == 30

@@ -3,6 +3,7 @@
 import difflib
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -97,25 +98,49 @@ def _from_arrays(path, directed):
     return _checked(path, links, labels, class_names, names.astype(str), masks)
 
 
-def read_features(path: str | os.PathLike):
+def read_features(path: str | os.PathLike, *, features: Sequence[str] = ()):
     """Nodes without edges, to predict for: `(ids [n] str, features [n, d])`.
 
     A table as `load_own` takes it (label and split are passed over), or an npz with `x`
-    and if wanted `ids`. Columns in the order of the graph that was trained on.
+    and if wanted `ids`.
+
+    Args:
+      features: what the columns of a table have to be called; they may come in any order
+        and are returned in this one. Empty if they have no names.
+
+    Raises:
+      errors.InputError: what is missing or wrong, and where.
     """
     path = checks.existing(path)
     if path.suffix.lower() != ".npz":
         nodes = _read_nodes(path)
-        return np.array(nodes.names), nodes.features
+        return np.array(nodes.names), _in_order(path, nodes, features)
     found = checks.read_npz(path)
     if "x" in found:
         n = len(found["x"])
     else:
         n = len(found["x_indptr"]) - 1 if "x_indptr" in found else 0
-    features = _features(path, found, n)
-    if features.shape[1] == 0:
+    x = _features(path, found, n)
+    if x.shape[1] == 0:
         raise errors.InputError(f"{path}: expected features x [n, d]; found none.")
-    return found.get("ids", np.arange(n)).astype(str), features
+    return found.get("ids", np.arange(n)).astype(str), x
+
+
+def _in_order(path, nodes, features):
+    """Columns of a table in the order of these names."""
+    place = {name: i for i, name in enumerate(nodes.feature_names)}
+    if not features:
+        return nodes.features
+    missing = [name for name in features if name not in place]
+    unknown = [name for name in place if name not in set(features)]
+    if missing or unknown:
+        wrong = [f"no {checks.few(missing)}"] if missing else []
+        wrong += [f"unknown {checks.few(unknown)}"] if unknown else []
+        raise errors.InputError(
+            f"{path}: expected the {len(features)} features of the graph that was trained "
+            f"on; found {', and '.join(wrong)}. Add or remove columns."
+        )
+    return nodes.features[:, [place[name] for name in features]]
 
 
 def _duplicate(where, name):
