@@ -13,6 +13,7 @@ from experiments import options as option_lib
 from iclr22 import checkpoint, errors
 
 IDENTITY = ("method", "dataset", "quick", "options")  # other values: another run
+KNOWN = (*IDENTITY, "trained")  # what every config.json has
 SHOWN = 6  # differences that an error tells
 
 
@@ -42,7 +43,7 @@ def claim(
       errors.InputError: it belongs to another run, or is not an experiment's.
     """
     path = folder / "config.json"
-    described = option_lib.plain(about)
+    described = option_lib.plain(about) | {"trained": {}}
     found = _previous(path) if path.exists() else None
     if found and not resume:
         for old in folder.iterdir():  # the folder itself is held
@@ -50,7 +51,7 @@ def claim(
     elif found:
         wanted = {name: described[name] for name in IDENTITY}
         _refuse(folder, differences(found, wanted, names=names))
-        described["trained"] = found.get("trained", {})
+        described["trained"] = found["trained"]
         logging.info("continuing in %s", folder)
     checkpoint.write_json(path, described)
 
@@ -67,7 +68,7 @@ def record_trained(folder: pathlib.Path, configurations: Mapping[str, Any]) -> N
         name: {"stage": type(config).__module__, "config": option_lib.plain(config)}
         for name, config in configurations.items()
     }
-    known = about.setdefault("trained", {})
+    known = about["trained"]
     both = {name: x for name, x in wanted.items() if name in known}
     _refuse(folder, differences(known, both))
     known.update(wanted)
@@ -90,7 +91,7 @@ def _previous(path: pathlib.Path) -> dict:
         found = json.loads(path.read_text())
     except ValueError:
         found = None
-    if not isinstance(found, dict) or not set(IDENTITY) <= set(found):
+    if not isinstance(found, dict) or not set(KNOWN) <= set(found):
         raise errors.InputError(
             f"{path} was not written by an experiment. Choose another --workdir."
         )

@@ -49,10 +49,12 @@ def _draw_scores(run, problem, kept):
     )
 
 
-def _upper(found, values):
-    """End of the colour scale of errors: what most methods stay below."""
-    means = [np.nanmean(v[~found.sources]) for v in values.values()]
-    return max(2 * float(np.median(means)), 1e-6)
+def _upper(found, values) -> float | None:
+    """End of the colour scale of errors: what most methods stay below; None where no
+    target has labels."""
+    known = [v[~found.sources & np.isfinite(v)] for v in values.values()]
+    means = [errors.mean() for errors in known if len(errors)]
+    return max(2 * float(np.median(means)), 1e-6) if means else None
 
 
 def _draw_training(run, found, kept):
