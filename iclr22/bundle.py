@@ -69,8 +69,8 @@ def load(path, kind: str, version: int, build: Callable[[Bundle], Model]) -> Mod
         raise _unreadable(path, kind, error) from error
     if (head["kind"], head["version"]) != (kind, version):
         raise errors.InputError(
-            f"{path}: expected a {kind}, format {version}; found a {head['kind']}, format "
-            f"{head['version']}. Make it again with this version."
+            f"{path}: expected a {kind}, format {version}; found {head['kind']!r}, "
+            f"format {head['version']}. Make it again with this version."
         )
     try:
         return build(found)

@@ -184,13 +184,7 @@ def begun(on: parallel.Devices, state, begin):
     """
     given = _leaves(begin(state.params) if callable(begin) else begin)
     wanted = _leaves(state.params)
-    for name in wanted | given:
-        shapes = [np.shape(x[name]) if name in x else None for x in (wanted, given)]
-        if shapes[0] != shapes[1]:
-            raise errors.InputError(
-                f"begin: expected parameters like those of the model, {_named(name)} "
-                f"{_sized(shapes[0])}; found {_sized(shapes[1])}"
-            )
+    _check_alike(wanted, given)
     host = [np.asarray(given[name]).astype(x.dtype) for name, x in wanted.items()]
     host = jax.tree.unflatten(jax.tree.structure(state.params), host)
     params = parallel.place(on, lambda tree: jax.tree.map(jnp.array, tree), host)
@@ -205,12 +199,20 @@ def _leaves(tree) -> dict[str, Any]:
     return {jax.tree_util.keystr(path): x for path, x in found}
 
 
-def _named(path: str) -> str:
-    return path or "an array"
-
-
-def _sized(shape) -> str:
-    return "none" if shape is None else f"of shape {list(shape)}"
+def _check_alike(wanted, given):
+    """Arrays by path have the same paths and shapes."""
+    for name in wanted | given:
+        what = name or "an array"
+        if name not in wanted:
+            raise errors.InputError(
+                f"begin: the model has no parameter {what}; it has {', '.join(wanted)}"
+            )
+        shape = list(np.shape(wanted[name]))
+        found = list(np.shape(given[name])) if name in given else "none"
+        if shape != found:
+            raise errors.InputError(
+                f"begin: expected {what} of shape {shape}, as in the model; found {found}"
+            )
 
 
 def compute_dtype(name: str) -> jnp.dtype:

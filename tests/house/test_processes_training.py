@@ -3,6 +3,7 @@
 Scripts that the processes run are written to a temporary folder.
 """
 
+import pathlib
 import runpy
 import signal
 
@@ -275,6 +276,76 @@ def test_processes_share_files_and_the_work_on_chunks(tmp_path):
     assert {path.name for path in shared.iterdir()} == stored | {"cell.npz", "who.txt"}
 
 
+BEGIN = '''
+"""Train on from given parameters: `begin.py FOLDER MODE TESTS`."""
+
+import functools, sys
+
+import jax
+import numpy as np
+
+from iclr22 import checkpoint, parallel, plateau
+
+
+def main(folder, mode, tests):
+    sys.path.insert(0, tests)
+    import toy_method as toy  # counts devices
+
+    batches = toy.batching.make(toy.data(), 16, seed=1, devices=jax.device_count())
+    given = {"weights": np.array([[1.0, -1.0, 2.0]]), "bias": np.array(0.5)}
+    config = toy.Config(keep_best=True)
+    options = {"evaluate_every": 2, "log_every": 2, "mode": mode, "config": config}
+    options["valid"] = lambda: toy.batching.in_order(
+        toy.data(), 16, devices=jax.device_count()
+    )
+    options["review"] = functools.partial(plateau.review, patience=-1)
+    options["measure"] = lambda params: {"host/bias": np.asarray(params["bias"])}
+    states = [toy.fit(f"{folder}/a", batches, 5, begin=given, **options)]
+    again = {"begin": states[0].params, **options}  # of the devices, and to be kept
+    states.append(toy.fit(f"{folder}/b", batches, 5, **again))
+    states.append(toy.fit(f"{folder}/a", batches, 5, begin=0, **options))
+    found = {}
+    for i, state in enumerate(states):
+        for name, x in {**state.params, "loss": state.best.loss}.items():
+            rows = np.asarray(jax.device_get(x))[None]
+            found[f"{name}{i}"] = parallel.rows_of_all(rows)
+    checkpoint.write_npz(f"{folder}/result.npz", **found)
+
+
+if __name__ == "__main__":
+    with parallel.joined():
+        main(*sys.argv[1:])
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", parallel.MODES)
+def test_processes_begin_like_one(mode, tmp_path):
+    script, tests = tmp_path / "begin.py", pathlib.Path(__file__).parents[1]
+    script.write_text(BEGIN)
+    several = (script, tmp_path / "several", mode, tests)
+    run(tmp_path / "logs", *several, devices=4, timeout=100)
+    runpy.run_path(str(script))["main"](tmp_path / "one", mode, str(tests))
+    for folder in ("a", "b"):
+        many, one = (
+            record.read_metrics(tmp_path / x / folder / "metrics.jsonl")
+            for x in ("several", "one")
+        )
+        assert [list(x) for x in many] == [list(x) for x in one] and len(one) > 3
+        for a, b in zip(many, one, strict=True):
+            assert a == pytest.approx(b, rel=2e-5)
+    with (
+        np.load(tmp_path / "several" / "result.npz") as many,
+        np.load(tmp_path / "one" / "result.npz") as one,
+    ):
+        for name in one.files:
+            np.testing.assert_array_equal(many[name][0], many[name][1])
+            np.testing.assert_allclose(many[name][0], one[name][0], rtol=2e-5)
+            which, last = name[:-1], name[-1]
+            if last == "2":  # finished before: nothing was computed, nor begun
+                np.testing.assert_array_equal(many[name], many[f"{which}0"])
+
+
 FAIL = """
 import sys, time
 from iclr22 import errors, parallel
@@ -300,9 +371,7 @@ def test_failure_does_not_wait_for_those_that_wait_for_it(tmp_path, process, how
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, 4])
-@pytest.mark.parametrize(
-    "method", ["cold_brew", "diva", "grda", "recurrent_intensity", "trajectory_shapley"]
-)
+@pytest.mark.parametrize("method", iclr22.available())
 def test_quick_run_of_processes_equals_one(method, processes, tmp_path):
     cache = jax.config.jax_compilation_cache_dir
     words = ("-m", f"experiments.{method}", "--quick", f"--compile_cache={cache}")
