@@ -5,6 +5,8 @@ Each such module has, besides the published numbers, typed once:
   HEADLINES: the rows that matter, the first for the front page.
   CLAIMS: what the paper claims, as conditions on rows.
   JOBS: what `experiments.reproduce` runs, by scale.
+  PLAIN_METRICS: optional; metrics have no split in their name (`min_ade`).
+It imports nothing that computes, so that all of them are read in a moment.
 """
 
 import importlib

@@ -90,7 +90,7 @@ def _typed(row: dict[str, str]) -> Result:
 
 def summarise(rows: Iterable[Result]) -> list[Summary]:
     """Mean and 95 % interval over seeds for everything else that is equal."""
-    from scipy import stats
+    from scipy import special  # scipy.stats takes half a second
 
     groups: dict[tuple, list[Result]] = {}
     for row in rows:
@@ -101,7 +101,7 @@ def summarise(rows: Iterable[Result]) -> list[Summary]:
         first, n = members[0], len(members)
         values = [row.value for row in members]
         spread = np.std(values, ddof=1) / np.sqrt(n) if n > 1 else math.nan
-        half = float(stats.t.ppf(0.975, n - 1) * spread) if n > 1 else math.nan
+        half = float(special.stdtrit(n - 1, 0.975) * spread) if n > 1 else math.nan
         summaries.append(
             Summary(
                 method=first.method,

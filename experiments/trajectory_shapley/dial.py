@@ -13,6 +13,7 @@ import numpy as np
 from experiments import run as runner
 from experiments.trajectory_shapley import games, problem
 from experiments.trajectory_shapley.games import Games
+from experiments.trajectory_shapley.paper import TRAINING, VARIANT
 from experiments.trajectory_shapley.problem import Problem
 from iclr22 import data, progress, record
 from iclr22.data.tracks.simulated import Influence
@@ -24,7 +25,6 @@ from iclr22.trajectory_shapley.designs import ESTIMATORS, bits
 from iclr22.trajectory_shapley.random_agents import with_random_agent
 from iclr22.trajectory_shapley.windows import sample_windows
 
-VARIANT, TRAINING = "edge", "coalition_dropout"
 SMALL = {  # one compile and seconds for each of 15 trainings
     "steps": 500,
     "horizon": 6,  # what a leader has done tells this much

@@ -7,7 +7,8 @@ Trajectron++ without leaked velocities, as a reader measured them with the relea
 from collections.abc import Iterator
 
 from experiments.paper import Claim, Headline, Job
-from experiments.trajectory_shapley.dial import TRAINING, VARIANT
+
+VARIANT, TRAINING = "edge", "coalition_dropout"  # of claims, and of the dial
 
 NEED = "A predictor of paths that is said to use interaction."
 PLAIN_METRICS = True  # quantities of the one test part, named without a split

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 
-SCENES, AGENTS, FRAMES, SECONDS = 3, 4, 40, 0.4
+SCENES, AGENTS, FRAMES = 3, 4, 100
 RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "trajectory_shapley"
 PREDICTOR = '''
 import numpy as np
@@ -38,13 +38,14 @@ def write(folder):
 
 
 def _tracks(path, rng):
+    """Agents walk in circles around each other."""
     rows = []
     for scene in range(SCENES):
         for agent in range(AGENTS):
-            start, velocity = rng.uniform(-5, 5, 2), rng.normal(size=2)
-            noise = 0.05 * rng.normal(size=(FRAMES, 2))
-            for frame in range(FRAMES):
-                place = start + SECONDS * frame * velocity + noise[frame]
-                rows.append([f"s{scene}", 10 * frame, f"a{agent}", *np.round(place, 3)])
+            angle = rng.uniform(0, 6) + 0.2 * np.arange(FRAMES)
+            places = (1 + agent) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+            places += 0.03 * rng.normal(size=places.shape)
+            for frame, place in enumerate(np.round(places, 3)):
+                rows.append([f"s{scene}", frame, f"a{agent}", *place])
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["scene", "frame", "agent", "x", "y"], *rows])
