@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from absl import logging
 
 from experiments import run as runner
 from experiments.recurrent_intensity import outputs, paper
@@ -138,12 +139,13 @@ def _sweep(run, models, variant, seed) -> dict:
     k, c = sizes(run, split)
     found = models.scores(variant, split.test, split.test_items)
     valid = models.scores(variant, split.valid, split.test_items)
+    multipliers = _possible(run, split, k, c)
     rows, points = [], {}
     for method in ("online", "dual"):
         points[method] = rim.tradeoff(
             found,
             split.test_targets,
-            run.options.multipliers,
+            multipliers,
             k=k,
             c=c,
             method=method,
@@ -158,6 +160,21 @@ def _sweep(run, models, variant, seed) -> dict:
                 value = factor * point[name]
                 rows.append((variant, where, seed, quantity, value, ""))
     return {"rows": rows, "points": points}
+
+
+def _possible(run, split, k, c) -> list[float]:
+    """Multipliers whose lower bounds can be met: on few users items ask for too many."""
+    x, y = len(split.test.user), len(split.test_items)
+    found = [m for m in run.options.multipliers if m >= 1 or y * c * m <= x * k]
+    for m in sorted(set(run.options.multipliers) - set(found)):
+        logging.warning(
+            "no trade-off at multiplier %g: %d items would have more users than the %d "
+            "user states allow",
+            m,
+            y,
+            x,
+        )
+    return found
 
 
 def _kernel(models) -> dict:
