@@ -88,9 +88,8 @@ def _check_models(task: str, models: pipeline.Options) -> None:
         )
 
 
-_WIDE = {"hidden": 256}
 PRESETS = {
-    "citeseer": _WIDE,
+    "citeseer": {"hidden": 256},
     "pubmed": {
         "dropout": 0.5,
         "epochs": 200,
@@ -98,12 +97,12 @@ PRESETS = {
         "mlp.steps": 200,
         "graph_mlp.steps": 200,
     },
-    "chameleon": {**_WIDE, "dropout": 0.5, "alpha": 0.1},
-    "squirrel": {**_WIDE, "dropout": 0.5, "alpha": 0.1},
-    "actor": {**_WIDE, "dropout": 0.0, "alpha": 0.9},
-    "texas": {**_WIDE, "alpha": 0.9},
-    "wisconsin": {**_WIDE, "alpha": 0.9},
-    "cornell": {**_WIDE, "alpha": 0.9, "dropout": 0.0},
+    "chameleon": {"hidden": 256, "dropout": 0.5, "alpha": 0.1},
+    "squirrel": {"hidden": 256, "dropout": 0.5, "alpha": 0.1},
+    "actor": {"hidden": 256, "dropout": 0.0, "alpha": 0.9},
+    "texas": {"hidden": 256, "alpha": 0.9},
+    "wisconsin": {"hidden": 256, "alpha": 0.9},
+    "cornell": {"hidden": 256, "alpha": 0.9, "dropout": 0.0},
 }
 # Dropout of every one of 64 inputs leaves nothing, and embeddings must be free to grow.
 _DEEP = {"dropout": 0.1, "embedding_penalty": 1e-3, "epochs": 150}
@@ -135,9 +134,22 @@ _MODELS = pipeline.Options()
 USES = (
     _read_by(
         _TRAINS,
-        *("convolution", "hidden", "embedding_penalty", "embedding_std", "self_loops"),
-        *("dropout", "drop_edge", "drop_node", "drop_logits", "optimizer", "epochs"),
-        *("split", "split_index", "vary_split", "edges", "seeds"),
+        "convolution",
+        "hidden",
+        "embedding_penalty",
+        "embedding_std",
+        "self_loops",
+        "dropout",
+        "drop_edge",
+        "drop_node",
+        "drop_logits",
+        "optimizer",
+        "epochs",
+        "split",
+        "split_index",
+        "vary_split",
+        "edges",
+        "seeds",
     ),
     _read_by(_TRAINS, "dataset", own=("no",)),
     _read_by(("classify", "link"), "layers", "embeddings"),
@@ -157,7 +169,9 @@ USES = (
     _read_by(
         ("link",),
         *_fields("student", _MODELS.student, "learning_rate", "weight_decay"),
-        *("link_nodes", "link_pairs", "link_rate"),
+        "link_nodes",
+        "link_pairs",
+        "link_rate",
     ),
     _read_by(("classify", "link"), "lookup.*", "scale_extra"),
     _read_by(("classify",), "mlp.*"),
@@ -172,9 +186,23 @@ EXPERIMENT = Experiment(
     study=study,
     options=Options(),
     datasets=(
-        *("cora", "citeseer", "pubmed", "chameleon", "squirrel", "chameleon_filtered"),
-        *("squirrel_filtered", "actor", "cornell", "texas", "wisconsin", "tolokers"),
-        *("facebook", "twitch_de", "airport_brazil", "airport_europe", "airport_usa"),
+        "cora",
+        "citeseer",
+        "pubmed",
+        "chameleon",
+        "squirrel",
+        "chameleon_filtered",
+        "squirrel_filtered",
+        "actor",
+        "cornell",
+        "texas",
+        "wisconsin",
+        "tolokers",
+        "facebook",
+        "twitch_de",
+        "airport_brazil",
+        "airport_europe",
+        "airport_usa",
     ),
     presets=PRESETS,
     choices={"task=deep": _DEEP},

@@ -57,7 +57,7 @@ def configurations(
     for name, make in STUDENTS.items():
         found = pipeline.configs_of(make(models), classes)
         every |= {f"{name}_mlp1": found.mlp1, f"{name}_mlp2": found.mlp2}
-    needed = {name for variant in variants for name in TRAINS[variant]} | {*ALWAYS}
+    needed = {name for variant in variants for name in TRAINS[variant]} | set(ALWAYS)
     return {name: config for name, config in every.items() if name in needed}
 
 

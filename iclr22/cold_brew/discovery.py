@@ -73,7 +73,7 @@ def discover_neighbors(
     """
     rows = None if allowed is None else np.flatnonzero(allowed)
     queries, keys = _float(queries), _float(keys)
-    _check(queries, keys, k, similarity, temperature, allowed, exclude, chunk)
+    _check(queries, keys, similarity, temperature, allowed, exclude, chunk)
     exclude = np.full(len(queries), -1) if exclude is None else exclude
     if rows is not None:
         place = np.full(len(keys) + 1, -1)  # the last one is that of -1
@@ -177,7 +177,7 @@ def _unit(x):
     return x * jnp.where(square > 0, lax.rsqrt(jnp.where(square > 0, square, 1)), 0)
 
 
-def _check(queries, keys, k, similarity, temperature, allowed, exclude, chunk):
+def _check(queries, keys, similarity, temperature, allowed, exclude, chunk):
     if similarity not in SIMILARITIES:
         raise errors.nearest(similarity, SIMILARITIES, "similarity")
     if queries.ndim != 2 or keys.ndim != 2 or queries.shape[1] != keys.shape[1]:

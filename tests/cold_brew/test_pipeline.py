@@ -41,7 +41,10 @@ def batch_of(config, g, weight=None, devices=8):
 
 def gradient(stage, config, params, batch, key=None):
     """Of the summed loss, by weights."""
-    total = lambda w: stage.loss(config, params | {"weights": w}, batch, key=key)[0]  # noqa: E731
+
+    def total(weights):
+        return stage.loss(config, params | {"weights": weights}, batch, key=key)[0]
+
     return jax.grad(total)(params["weights"])
 
 
@@ -344,7 +347,10 @@ def test_gradients_of_losses_equal_differences_and_ignore_weight_zero(objective)
     batch = targets([0, 2, 1, 0], target, hard=0.4, soft=0.7, weight=[1, 0, 2, 0.5])
     batch |= {"pairs": np.array([[0, 2], [2, 3], [1, 1]]), "linked": np.eye(3)[1]}
     batch["pair_weight"] = np.array([1, 0.5, 0])
-    total = lambda x: losses.summed(objective, x.reshape(4, 3), batch, 2.0)[0]  # noqa: E731
+
+    def total(x):
+        return losses.summed(objective, x.reshape(4, 3), batch, 2.0)[0]
+
     with jax.enable_x64(True):
         found = np.asarray(jax.jit(jax.grad(total))(outputs))
         expected = central_differences(jax.jit(total), outputs)
