@@ -18,6 +18,8 @@ from experiments.cold_brew.problem import (
 from iclr22 import checkpoint, cold_brew, graph, progress, record
 from iclr22.cold_brew import figures
 
+FILES = ("predictions.csv", "student.npz")  # of the first seed, besides embeddings.npz
+
 
 def classify(run: runner.Run) -> None:
     """The full table; then figures, and a student to keep, of the first seed."""
@@ -44,6 +46,8 @@ def classify(run: runner.Run) -> None:
                 "tail nodes.",
             )
             run.cell(f"kept-{seed}", lambda m=models, p=path: _keep(run, m, p))
+    for name in FILES:
+        run.output(name)
     _draw(run, first)
     run.summary = _conclusions(run)
 

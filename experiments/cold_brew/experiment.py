@@ -60,18 +60,42 @@ def check(options: Options) -> None:
     for name in options.variants:
         if name not in variants.TRAINS:
             raise errors.nearest(name, tuple(variants.TRAINS), "variant")
-    for flag in ("norm", "residual"):
-        known = variants.kinds(flag)
-        for name in getattr(options, f"screen_{flag}s"):
-            if name not in known:
-                raise errors.nearest(name, known, flag)
     if options.edges and not options.nodes:
         raise errors.InputError("--edges needs --nodes, the table of their ends")
     if options.task == "predict" and not (options.student and options.nodes):
         raise errors.InputError(
             "--task=predict needs --student=FILE.npz and --nodes=FILE"
         )
+    _check_lists(options)
+    _check_counts(options)
     _check_models(options.task, options.models)
+
+
+def _check_lists(options: Options) -> None:
+    for name, value in options._asdict().items():
+        if value == ():
+            raise errors.InputError(f"--{name} expects a value at least; found none")
+    for field in ("norm", "residual"):
+        known = variants.kinds(field)
+        for name in getattr(options, f"screen_{field}s"):
+            if name not in known:
+                raise errors.nearest(name, known, field)
+
+
+def _check_counts(options: Options) -> None:
+    models = options.models
+    counts = {
+        "epochs": models.teacher.epochs,
+        "layers": models.teacher.layers,
+        "student.steps": models.student.steps,
+        "mlp.steps": models.mlp.steps,
+        "graph_mlp.steps": models.graph_mlp.steps,
+        "link_pairs": options.link_pairs,
+        "deep_layers": options.deep_layers,
+    }
+    for name, count in counts.items():
+        if count < 1:
+            raise errors.InputError(f"--{name} expects 1 or more; found {count}")
 
 
 def _check_models(task: str, models: pipeline.Options) -> None:

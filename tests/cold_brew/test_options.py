@@ -185,6 +185,9 @@ def test_flags_that_are_read_are_taken(given):
     [
         ({"screen_norms": ("bach",), "task": "screen"}, "Did you mean 'batch'"),
         ({"norm": "pair"}, "add --nobare"),
+        ({"variants": ()}, "--variants expects a value at least"),
+        ({"task": "screen", "screen_rates": ()}, "--screen_rates expects a value"),
+        ({"student.steps": 0}, "--student.steps expects 1 or more; found 0"),
         ({"task": "deep", "selection": "test_max"}, "test_max is read by"),
     ],
 )
