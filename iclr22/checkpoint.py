@@ -5,6 +5,7 @@ either the old or the new content, never half of it.
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors, parallel
@@ -31,8 +33,11 @@ class Checkpoints:
         path = str(directory)
         path = path if "://" in path else os.path.abspath(path)  # relative ones fail
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+        handler = ocp.StandardCheckpointHandler()
         self._args = ocp.args
-        self._manager = ocp.CheckpointManager(path, options=options)
+        self._manager = ocp.CheckpointManager(
+            path, item_handlers=handler, options=options
+        )
 
     def latest(self) -> int | None:
         """Step of the newest complete checkpoint."""
@@ -43,7 +48,17 @@ class Checkpoints:
         self._manager.save(step, args=self._args.StandardSave(state))
 
     def restore(self, step: int, like):
-        """The state of `step`, laid out as `like` (arrays or shapes with shardings)."""
+        """The state of `step`, laid out as `like` (arrays or shapes with shardings).
+
+        Raises:
+          errors.InputError: it has other arrays, or of other shapes.
+        """
+        # Asked first: a restoration that fails leaves others behind it in the air.
+        found, wanted = _shapes(self._manager.item_metadata(step).tree), _shapes(like)
+        for name in wanted | found:
+            if found.get(name) != wanted.get(name):
+                there, here = (x.get(name, "none") for x in (found, wanted))
+                raise self._unfit(step, f"{name}: {there} there, {here} now")
         abstract = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
         )
@@ -52,16 +67,31 @@ class Checkpoints:
             return self._manager.restore(step, args=args)
         except ValueError as error:
             details = " ".join(str(error).split())[:300]  # of up to a hundred lines
-            raise errors.InputError(
-                f"the checkpoint of step {step} in {self._manager.directory} does not "
-                "fit this configuration; use another --workdir or --noresume. "
-                f"Details: {details}"
-            ) from error
+            raise self._unfit(step, details) from error
+
+    def _unfit(self, step, details: str) -> errors.InputError:
+        return errors.InputError(
+            f"the checkpoint of step {step} in {self._manager.directory} does not fit "
+            "this configuration; use another --workdir or --noresume. "
+            f"Details: {details}"
+        )
 
     def close(self) -> None:
         """Wait for pending writes."""
         self._manager.wait_until_finished()
         self._manager.close()
+
+
+def _shapes(tree) -> dict[str, list[int]]:
+    """Shapes of arrays, or of what is known of stored ones, by path."""
+
+    def shape(x):
+        key = jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+        return list(jax.eval_shape(jax.random.key_data, x).shape if key else x.shape)
+
+    paths = jax.tree_util.tree_flatten_with_path(tree)[0]
+    name = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
+    return {name(path): shape(x) for path, x in paths}
 
 
 @contextlib.contextmanager

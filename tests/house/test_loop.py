@@ -129,11 +129,20 @@ def test_scan_equals_single_steps(mode, tmp_path):
     np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
 
 
-def test_other_config_cannot_resume_and_says_what_to_do(tmp_path):
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        (Config(width=2), "params/weights: [1, 3] there, [2, 3] now"),
+        (Config(keep_best=True), "best/params/bias: none there, [] now"),
+    ],
+)
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_other_config_cannot_resume_and_says_what_to_do(tmp_path, config, found):
     fit(tmp_path, steps=5)
     with pytest.raises(errors.InputError) as caught:
-        fit(tmp_path, config=Config(width=2))
+        fit(tmp_path, config=config)
     text = str(caught.value)
+    assert text.endswith(found)
     assert "step 5" in text and "--workdir" in text and "--noresume" in text
     assert len(text.splitlines()) == 1 and len(text) < 1000
 
