@@ -43,6 +43,7 @@ class Run:
       mode: `jit` or `pmap`.
       quick: tiny synthetic data, to see that it works.
       own: the data set is the user's own.
+      inputs: by flag, fingerprints of files that the command names.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Run:
     mode: str
     quick: bool
     own: bool = False
+    inputs: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         self.rows: list[record.Result] = []
@@ -245,6 +247,7 @@ def launch(experiment: option_lib.Experiment) -> None:
                 ".".join(("options", *field.path)): f"--{field.name}"
                 for field in config_flags.fields(run.options)
             }
+            names |= {f"inputs.{name}": f"content of --{name}" for name in run.inputs}
             workdir.claim(run.workdir, about, resume=FLAGS.resume, names=names)
         parallel.barrier("work directory")  # nobody reads what is about to be replaced
         if FLAGS.profile:
@@ -272,7 +275,8 @@ def from_flags(experiment: option_lib.Experiment) -> Run:
     seeds = FLAGS.seeds
     if quick and not FLAGS["seeds"].present:
         seeds = QUICK_SEEDS
-    key = [options, FLAGS.mode, seeds]
+    inputs = _inputs(options, {experiment.own_data: dataset} if own else {})
+    key = [options, FLAGS.mode, seeds, *inputs.values()]
     folder = workdir.default(experiment.method, dataset, quick=quick, key=key)
     return Run(
         method=experiment.method,
@@ -284,7 +288,20 @@ def from_flags(experiment: option_lib.Experiment) -> Run:
         mode=FLAGS.mode,
         quick=quick,
         own=own,
+        inputs=inputs,
     )
+
+
+def _inputs(options, own: dict[str, str]) -> dict[str, str]:
+    """Fingerprints by flag of the user's own data and of files that options name.
+
+    Cells that are on disk are not computed again; of other files they would be wrong.
+    """
+    paths = dict(own)
+    for name, value in config_flags.values(options).items():
+        if isinstance(value, str) and os.path.isfile(value):
+            paths[name] = value
+    return {name: workdir.fingerprint(path) for name, path in paths.items()}
 
 
 def _profiled(study, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -12,9 +13,12 @@ from absl import logging
 from experiments import options as option_lib
 from iclr22 import checkpoint, errors
 
-IDENTITY = ("method", "dataset", "quick", "options")  # other values: another run
-KNOWN = (*IDENTITY, "trained")  # what every config.json has
+IDENTITY = ("method", "dataset", "quick", "options", "inputs")  # else another run
 SHOWN = 6  # differences that an error tells
+PIECE, PIECES = (
+    1 << 20,
+    64,
+)  # bytes; of a file as large as all of them only pieces count
 
 
 def default(method: str, dataset: str, *, quick: bool, key: list) -> pathlib.Path:
@@ -23,6 +27,31 @@ def default(method: str, dataset: str, *, quick: bool, key: list) -> pathlib.Pat
     digest = hashlib.sha256(described.encode()).hexdigest()[:8]
     name = f"{pathlib.Path(dataset).stem}{'-quick' if quick else ''}-{digest}"
     return pathlib.Path("runs") / method / name
+
+
+def fingerprint(path: str | os.PathLike) -> str:
+    """What a file or the files below a folder hold, in a word: other content, another one.
+
+    Of large files only pieces are read, at both ends and evenly between.
+    """
+    root = pathlib.Path(path)
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*")) if root.is_dir() else [root]:
+        if file.is_file():
+            size = file.stat().st_size
+            digest.update(f"{file.relative_to(root)} {size}\n".encode())
+            with open(file, "rb") as stream:
+                for start in _starts(size):
+                    stream.seek(start)
+                    digest.update(stream.read(PIECE))
+    return digest.hexdigest()[:12]
+
+
+def _starts(size: int) -> list[int]:
+    """Where the pieces of a file begin."""
+    if size <= PIECE * PIECES:
+        return list(range(0, size, PIECE))
+    return [i * (size - PIECE) // (PIECES - 1) for i in range(PIECES)]
 
 
 def claim(
@@ -91,11 +120,11 @@ def _previous(path: pathlib.Path) -> dict:
         found = json.loads(path.read_text())
     except ValueError:
         found = None
-    if not isinstance(found, dict) or not set(KNOWN) <= set(found):
+    if not isinstance(found, dict) or not {"method", "options"} <= set(found):
         raise errors.InputError(
             f"{path} was not written by an experiment. Choose another --workdir."
         )
-    return found
+    return {"inputs": {}, "trained": {}} | found
 
 
 def differences(

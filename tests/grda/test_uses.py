@@ -148,3 +148,27 @@ def test_a_kept_model_is_asked_by_names_of_columns(regression, tmp_path):
     theirs = files(tmp_path, "other.csv", "edges.csv")
     with pytest.raises(errors.InputError, match="features a, b; found c, a"):
         helpers.launch(EXPERIMENT, *ask, *theirs, f"--workdir={tmp_path / 'other'}")
+
+
+def test_changed_data_are_another_run(tmp_path, monkeypatch):
+    """What was computed of a file's old content is not shown for its new one."""
+    monkeypatch.chdir(tmp_path)
+    write_own(tmp_path, drawn(), 6)
+    seen = []
+    experiment = EXPERIMENT._replace(study=lambda run: seen.append(run.workdir))
+    words = ("--samples=samples.csv", "--domains=edges.csv")
+    helpers.launch(experiment, *words)
+    helpers.launch(experiment, *words)
+    kept = tmp_path / "kept"
+    helpers.launch(experiment, *words, f"--workdir={kept}")
+    with open(tmp_path / "samples.csv", "a", encoding="utf-8") as file:
+        file.write("site0,class0,1,1\n")
+    helpers.launch(experiment, *words)
+    assert seen[0] == seen[1] != seen[3]
+    with pytest.raises(
+        errors.InputError, match="content of --samples: .* there, .* now"
+    ):
+        helpers.launch(experiment, *words, f"--workdir={kept}")
+    helpers.launch(experiment, *words, f"--workdir={kept}", "--noresume")
+    inputs = json.loads((kept / "config.json").read_text())["inputs"]
+    assert set(inputs) == {"samples", "domains"}
