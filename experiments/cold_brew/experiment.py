@@ -150,6 +150,7 @@ def _read_by(tasks: tuple[str, ...], *flags: str, **where: tuple) -> Use:
 
 
 def _fields(stage: str, config: NamedTuple, *without: str) -> tuple[str, ...]:
+    without = (*without, *getattr(config, "RESOLVED", ()))
     names = [x for x in config._fields if x not in without]
     return tuple(f"{stage}.{name}" for name in names)
 

@@ -27,9 +27,9 @@ from iclr22.recurrent_intensity import dual, hawkes, moments, ranking, scores, s
 CALLS = ((),)  # arguments of a full run
 QUICK = ("--scale=0.01", "--repeat=1")
 SCALING = {  # stage: examples of one process, and what is wider than in an example
-    "sequence": (2048, {"width": 128}),
-    "bpr": (524288, {"factors": 32}),
-    "graph_conv": (524288, {"factors": 32}),
+    "recurrent_intensity.sequence": (2048, {"width": 128}),
+    "recurrent_intensity.bpr": (524288, {"factors": 32}),
+    "recurrent_intensity.graph_conv": (524288, {"factors": 32}),
 }
 RELEASED = {"gru epoch": 10.0, "transformer epoch": 11.5, "online prices": 20.0}
 FLAGS = flags.FLAGS

@@ -97,7 +97,7 @@ def test_presets_speak_of_flags_and_their_values(name):
     experiment = experiment_of(name)
     known = names_of(experiment)
     assert set(experiment.presets) <= set(typing.get_args(known["dataset"]))
-    for condition in (*experiment.choices, *experiment.quick):
+    for condition in (*experiment.choices, *experiment.quick, *experiment.drawn):
         flag, _, value = condition.partition("=")
         if condition:
             found = value == "True" if known[flag] is bool else value
@@ -113,6 +113,7 @@ def test_uses_speak_of_flags_and_their_values(name):
     experiment = experiment_of(name)
     known = names_of(experiment)
     flags = [field.name for field in config_flags.fields(experiment.options)]
+    flags += ["dataset", "seeds"]  # of every run
     for use in experiment.uses:
         for pattern in use.flags:
             assert fnmatch.filter(flags, pattern), f"{pattern} is no flag"

@@ -137,6 +137,39 @@ def test_flag_is_read_if_one_of_its_readers_runs():
     assert resolve(experiment, **unread).models.main.rate == 9.0
 
 
+def test_flags_that_are_no_options_may_have_readers_too():
+    uses = (Use(("dataset", "seeds"), {"task": ("draw",)}),)
+    experiment = EXPERIMENT._replace(uses=uses)
+    words = {"dataset": "digits", "also": ["seeds"]}
+    assert option_lib.resolve(experiment, {}, **words) == Options()
+    message = "--seeds is read by --task=draw; this run has --task=deep"
+    with pytest.raises(errors.InputError, match=message):
+        option_lib.resolve(experiment, {"task": "deep"}, **words)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"), [({"label": ("",)}, "label"), ({"names": ((),)}, "names")]
+)
+def test_reader_may_ask_for_nothing(asked, said):
+    experiment = EXPERIMENT._replace(uses=(Use(("size",), asked),))
+    nothing = {"names": (), "label": ""}
+    assert resolve(experiment, dataset="digits", size=9, **nothing).size == 9
+    something = {"names": ("a",), "label": "x"}
+    with pytest.raises(
+        errors.InputError, match=f"is read by no --{said}; this run has"
+    ):
+        resolve(experiment, dataset="digits", size=9, **something)
+
+
+def test_data_that_a_run_draws_have_a_name_of_their_own(toy, tmp_path):
+    drawn = {"drawn": {"task=deep": "drawn_numbers"}}
+    toy.launch(f"--workdir={tmp_path / 'a'}", "--task=deep", **drawn)
+    assert toy.run.dataset == "drawn_numbers" and not toy.run.own
+    assert about(tmp_path / "a")["dataset"] == "drawn_numbers"
+    toy.launch(f"--workdir={tmp_path / 'b'}", **drawn)
+    assert toy.run.dataset == "digits"
+
+
 def test_presets_may_set_what_a_run_does_not_read():
     found = resolve(LAYERS._replace(uses=READERS), quick=True)
     assert found.models.side.rate == 3.0
