@@ -134,7 +134,7 @@ def _rank(run, cells, seed) -> dict:
     dials, rows = run.options.dials, []
     for metric, name in (("sis", "rank_correlation"), ("delta_sis", "rank_of_delta")):
         values = [cells[dial, seed]["measured"][metric] for dial in dials]
-        found = stats.spearmanr(dials, values)[0]
+        found = np.asarray(stats.spearmanr(dials, values))[0]  # and the p-value
         rows.append(_row(run, seed, f"dial/{name}", float(found)))
     return {"rows": rows}
 

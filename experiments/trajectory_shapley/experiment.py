@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 from experiments import flags as config_flags
 from experiments import run as runner
 from experiments.options import Experiment, Use
-from experiments.trajectory_shapley import compare, dial, headline, use
+from experiments.trajectory_shapley import compare, dial, headline, paper, use
 from iclr22 import errors
 from iclr22.trajectory_shapley import coalitions, designs, pecnet, pipeline, trajectron
 
@@ -98,19 +98,15 @@ _COURT = {
     "acceleration_scale": 5.0,
 }
 _OF_DATASET = {"simulated": {"task": "dial", **dial.SMALL}, "nba": _COURT}
-# One model, of what is known about the tracks only what they tell.
-_ATTRIBUTE = {
-    "variant": ("edge",),
-    "training": ("coalition_dropout",),
+_ONE_MODEL = {
+    "variant": (paper.VARIANT,),
+    "training": (paper.TRAINING,),
     "baseline": ("zero",),
+}
+_ATTRIBUTE = _ONE_MODEL | {  # which knows about the tracks what they tell
     "position_scale": 0.0,
     "velocity_scale": 0.0,
     "acceleration_scale": 0.0,
-}
-_DIAL = {
-    "variant": (dial.VARIANT,),
-    "training": (dial.TRAINING,),
-    "baseline": ("zero",),
 }
 
 
@@ -131,7 +127,7 @@ def _known_of(dataset: str) -> dict[str, Any]:
 
 
 CHOICES = {
-    "task=dial": _DIAL,
+    "task=dial": _ONE_MODEL,
     "task=attribute": _ATTRIBUTE,
     "dataset=simulated": _known_of("simulated"),
     "dataset=nba": _known_of("nba"),
@@ -148,9 +144,15 @@ _QUICK = {
     "samples": 3,
     "steps": 20,
     "pecnet.shrink": 16,
+    "pecnet.rounds": 1,
     "pecnet.batch": 32,
     "pecnet.samples": 3,
     "pecnet.steps": 20,
+}
+_QUICK_COMPARE = {  # each variant and training more takes ten seconds to compile
+    "horizon": 2,
+    "variant": ("edge", "constant_velocity", "pecnet"),
+    "training": ("coalition_dropout",),
 }
 
 # Who reads which flag
@@ -200,6 +202,9 @@ USES = (
     Use(("model", "predictor", "tracks"), {"task": ("attribute",)}),
     Use(("dt", "radius", "unit"), {"own": ("yes",)}),
     Use(("dials",), {"task": ("dial",)}),
+    Use(("seeds",), {"task": ("dial", "compare")}),
+    Use(("dataset",), {"task": ("compare", "attribute")}),
+    Use(("dataset",), {"task": ("dial",), "dataset": ("simulated",)}),
     Use(("results",), {"task": ("figure",)}),
 )
 EXPERIMENT = Experiment(
@@ -209,7 +214,11 @@ EXPERIMENT = Experiment(
     datasets=("simulated", "eth", "hotel", "univ", "zara1", "zara2", "sdd", "nba"),
     presets=_OF_DATASET | {"own": {"task": "attribute"}},
     choices=CHOICES,
-    quick={"": _QUICK, "own=no": {"horizon": 4}},
+    quick={
+        "": _QUICK,
+        "task=dial": {"horizon": 4},
+        "task=compare": _QUICK_COMPARE,
+    },
     uses=USES,
     check=check,
     own_data="tracks",

@@ -12,6 +12,7 @@ VARIANT, TRAINING = "edge", "coalition_dropout"  # of claims, and of the dial
 
 NEED = "A predictor of paths that is said to use interaction."
 PLAIN_METRICS = True  # quantities of the one test part, named without a split
+VARIANT, TRAINING = "edge", "coalition_dropout"  # that most rows are of
 
 LEAK_FREE = {  # minADE20 and minFDE20 [m]
     "eth": (0.67, 1.18),

@@ -1,5 +1,6 @@
 """A trained predictor of paths: predict, hand it to attribution, write and read it."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -75,9 +76,15 @@ def predict(model: Model, windows: Windows):
             f"trained on; found {length}"
         )
     given = predictor_of(model)
-    codes = given.encode(given.params, with_baseline(to_batch(windows, seeds=True)))
-    seen = jnp.ones(len(windows.mask), bool), jnp.asarray(windows.mask)
-    return jax.device_get(given.decode(given.params, codes, *seen))
+    batch = to_batch(windows, seeds=True)
+    return jax.device_get(_everything(given.encode, given.decode, given.params, batch))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _everything(encode, decode, params, batch):
+    """Outputs with everything seen."""
+    codes = encode(params, with_baseline(batch))
+    return decode(params, codes, jnp.ones(len(batch["mask"]), bool), batch["mask"])
 
 
 def save(path, model: Model) -> None:
