@@ -184,29 +184,23 @@ def found_in_runs(word, folder) -> str:
     return f"{flag}={files[-1]}"
 
 
-def of_experiments(source) -> list[tuple[str, tuple[str, ...]]]:
-    """`(method, quick form)` of the commands of a README that start experiments."""
-    found = []
-    for command in (x for x in COMMANDS if x.source == source and x.module):
-        method, words = split(command)
-        if method:
-            found.append((method, quick_words(method, words)))
-    return list(dict.fromkeys(found))
-
-
-SOURCES = dict.fromkeys(x.source for x in COMMANDS)
+def quick_runs(method) -> list[tuple[str, ...]]:
+    """Quick forms of all commands of the READMEs that start this experiment, once each."""
+    found = (split(command) for command in COMMANDS if command.module)
+    return list(dict.fromkeys(quick_words(*x) for x in found if x[0] == method))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", [x for x in SOURCES if of_experiments(x)])
-def test_experiments_of_a_readme_run(source, own_files, tmp_path, monkeypatch):
+@pytest.mark.parametrize("method", METHODS)
+def test_commands_of_an_experiment_run(method, own_files, tmp_path, monkeypatch):
     monkeypatch.setenv("ICLR22_DATA", str(tmp_path / "nothing"))
     cache = f"--compile_cache={jax.config.jax_compilation_cache_dir}"
-    for method, quick in of_experiments(source):
-        folder = own_files(method)
+    folder = own_files(method)
+    for quick in quick_runs(method):
         words = [found_in_runs(word, folder) for word in quick]
-        module = ("-m", f"experiments.{method}", cache)
-        process = helpers.start(*module, *words, cwd=folder)
+        process = helpers.start(
+            "-m", f"experiments.{method}", cache, *words, cwd=folder
+        )
         out, err = helpers.finish(process, timeout=600)
         assert "done in" in out and "Traceback" not in err, words
 
