@@ -198,7 +198,10 @@ def started(stage, config, batch, seed=0):
     init = functools.partial(stage.init, config)
     params = jax.eval_shape(init, jax.random.key(0), batch).params
     rng = np.random.default_rng(seed)
-    draw = lambda x: jnp.float32(rng.normal(0, 0.5, x.shape))  # noqa: E731
+
+    def draw(x):
+        return jnp.float32(rng.normal(0, 0.5, x.shape))
+
     return jax.tree.map(draw, params) | {
         "stats": jax.tree.map(lambda x: 1 + draw(x) ** 2, params["stats"])
     }

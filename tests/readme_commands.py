@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).parents[1]
-CODE = re.compile(r"^(?: {4,}|\t)\S.*|^```.*?^```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^(?: {4,}|\t)\S[^\n]*|^```.*?^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`]+)`")
 STARTS = ("python -m ", "python launch/", "bash launch/", "launch/", "sbatch ", "make ")
 PLACEHOLDER = re.compile(r"<\w+>|experiments\.NAME")  # a pattern, no command

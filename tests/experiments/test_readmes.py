@@ -224,7 +224,7 @@ def tools() -> list[tuple[str, ...]]:
             kept = [x for x in command.words[1:] if not x.startswith("--scale=")]
             found.append((*kept, *TOOLS[command.module]))
             continue
-        launcher, *words = command.words[1:]
+        _, launcher, *words = (*command.words, "")
         if launcher == "launch/local_processes.py":
             quick = ("--quick",) if split(command)[0] else ()
             found.append((str(ROOT / launcher), *words, *quick))
