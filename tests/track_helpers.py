@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import numpy as np
 
 from iclr22.data.tracks import Tracks
@@ -34,3 +35,11 @@ def some_windows(count=12, slots=5, shift=0.0):
         tracks(shift=shift), history=TIME, horizon=HORIZON, neighbours=slots
     )
     return window_lib.select(found, slice(0, None, max(1, len(found.mask) // count)))
+
+
+def random_params(stage, config, batch):
+    """Parameters of a stage without compiling anything."""
+    init = functools.partial(stage.init, config)
+    shapes = jax.eval_shape(init, jax.random.key(0), batch).params
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda x: np.float32(rng.normal(0, 0.1, x.shape)), shapes)

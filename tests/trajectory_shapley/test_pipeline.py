@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from track_helpers import random_params
 
 from iclr22 import data, errors
 from iclr22.trajectory_shapley import (
@@ -17,6 +18,7 @@ from iclr22.trajectory_shapley.windows import (
     fit_slots,
     sample_windows,
     select,
+    to_batch,
 )
 
 TINY = trajectron.Config(
@@ -110,13 +112,17 @@ def test_sampled_windows_have_neighbours_and_are_spread_evenly():
 @pytest.mark.parametrize("variant", pipeline.VARIANTS)
 def test_a_saved_model_is_the_model(variant, fitted, tmp_path):
     given, test = parts_of()
-    model = fitted[0].model
-    if variant != "edge":
-        small = pecnet.Config(shrink=32, samples=2, steps=1, batch=32)
-        options = pipeline.Options(
-            variant, "plain", trajectron=TINY._replace(steps=1), pecnet=small
-        )
+    small = pecnet.Config(shrink=32, samples=2, rounds=1)
+    options = pipeline.Options(variant, "plain", trajectron=TINY, pecnet=small)
+    if variant == "constant_velocity":
         model = pipeline.train(given, options).model
+    else:
+        config = pipeline.config_of(options, given)
+        stage = pecnet if variant == "pecnet" else trajectron
+        params = random_params(stage, config, to_batch(test))
+        model = fitted[0].model._replace(
+            variant=variant, training="plain", config=config, params=params
+        )
     artifact.save(tmp_path / "model.npz", model)
     found = artifact.load(tmp_path / "model.npz")
     assert found._replace(params={}) == model._replace(params={})
