@@ -245,7 +245,7 @@ class _Run:
     def _save(self, state, step):
         if self.saved:
             self.flush()
-            self.saved.save(step, parallel.as_global(self.on, state))
+            self.saved.save(step, parallel.for_checkpoint(self.on, state))
 
 
 def score(

@@ -248,10 +248,15 @@ def local(on: Devices) -> Devices:
     return Devices("jit", Mesh(np.asarray(own), (AXIS,)))
 
 
-def as_global(on: Devices, tree):
-    """State from a pmapped step as global arrays, which a checkpoint of several
-    processes needs; identity under jit and in a single process."""
-    if on.mode == "jit" or jax.process_count() == 1:
+def for_checkpoint(on: Devices, tree):
+    """A replicated state as a checkpoint takes it.
+
+    In a single process its copy on the first device: what lies on several would be cut
+    into a part for each of them, by a program for every shape. In several processes
+    global arrays, which a pmapped step does not return.
+    """
+    several = jax.process_count() > 1
+    if several and on.mode == "jit":
         return tree
     sharding = NamedSharding(Mesh(np.asarray(jax.devices()), (AXIS,)), P())
 
@@ -259,8 +264,10 @@ def as_global(on: Devices, tree):
         if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
             data = convert(jax.random.key_data(x))
             return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
-        local = np.asarray(x.addressable_data(0))
-        return jax.make_array_from_process_local_data(sharding, local, local.shape)
+        own = x.addressable_data(0)
+        if not several:
+            return own
+        return jax.make_array_from_process_local_data(sharding, own, own.shape)
 
     return jax.tree.map(convert, tree)
 

@@ -182,10 +182,26 @@ def test_place_and_replicate_reach_every_device(mode):
     on = parallel.devices(mode)
     placed = parallel.place(on, lambda n: {"a": jnp.ones(3) * n}, 2.0)
     copied = parallel.replicate(on, {"a": np.full(3, 2.0)})
-    for tree in (placed, copied, parallel.as_global(on, placed)):
+    for tree in (placed, copied):
         assert tree["a"].sharding.is_fully_replicated
         assert len(tree["a"].addressable_shards) == COUNT
         np.testing.assert_array_equal(tree["a"], [2, 2, 2])
+
+
+@pytest.mark.parametrize("mode", parallel.MODES)
+def test_checkpoint_of_one_process_gets_what_one_device_has(mode):
+    on = parallel.devices(mode)
+    state = {"key": jax.random.key(3), "x": jnp.arange(3.0)}
+    placed = parallel.place(on, lambda: state)
+
+    def step(state, batch, *, axis_name=None):
+        return state | {"x": state["x"] + 1}, {}
+
+    batch = parallel.shard(on, np.zeros(COUNT))
+    placed, _ = parallel.compile_step(on, step)(placed, batch)
+    found = parallel.for_checkpoint(on, placed)
+    assert all(len(x.addressable_shards) == 1 for x in jax.tree.leaves(found))
+    assert_trees_close(found, state | {"x": jnp.arange(1.0, 4)})
 
 
 def test_axis_name_belongs_to_pmap_only():
