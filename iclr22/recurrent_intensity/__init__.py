@@ -17,7 +17,12 @@ from iclr22.recurrent_intensity.moments import hawkes_features
 from iclr22.recurrent_intensity.pipeline import VARIANTS, Models, Options, train
 from iclr22.recurrent_intensity.plans import match, tradeoff
 from iclr22.recurrent_intensity.ranking import top_items, top_users
-from iclr22.recurrent_intensity.requests import Requests, make_requests
+from iclr22.recurrent_intensity.requests import (
+    Requests,
+    find_items,
+    find_users,
+    make_requests,
+)
 from iclr22.recurrent_intensity.scores import Scores
 from iclr22.recurrent_intensity.sequence import (
     Config,

@@ -22,6 +22,7 @@ import optax
 from iclr22 import errors, gradients, loop, parallel, plateau
 from iclr22.data import batching
 from iclr22.recurrent_intensity import factorization, losses, negatives
+from iclr22.recurrent_intensity.counts import check_counts, known_bias, shape_of
 
 VALID_SHARE = 5  # one pair in so many says which state is kept
 
@@ -31,8 +32,8 @@ class Config(NamedTuple):
 
     RESOLVED = ("users", "items", "side")  # by the data and the variant
 
-    users: int = 0  # rows of the scores
-    items: int = 0  # columns of the scores
+    users: int = 0  # rows of the counts
+    items: int = 0  # columns of the counts
     side: Literal["both", "item", "user"] = "both"  # of the negatives
     factors: int = 32  # width of vectors
     scale: float = 0.1  # deviation of initial vectors
@@ -227,11 +228,11 @@ def fit_bpr(
     out, and a pair's count is its weight, so that no pair is on both sides.
 
     Raises:
-      errors.InputError: see `factorization.check_counts`; an unknown side; fewer than two
+      errors.InputError: see `check_counts`; an unknown side; fewer than two
         pairs.
     """
-    counts = factorization.check_counts(counts)
-    shape = factorization.shape_of(counts)
+    counts = check_counts(counts)
+    shape = shape_of(counts)
     config = config_of(config, shape)
     user, item = counts.tocoo().coords
     pairs = {"user": user, "item": item, "weight": counts.data}
@@ -248,12 +249,17 @@ def fit_bpr(
         mode=mode,
         name=f"bpr {config.side} {seed}",
     )
+    return _factors(params, counts)
+
+
+def _factors(params, counts) -> factorization.Factors:
+    """The parameters, zeros of users without a pair."""
     used = np.diff(counts.indptr) > 0
     return factorization.Factors(
         np.where(used[:, None], params["users"], 0).astype(np.float32),
         params["items"],
         np.where(used, params["user_bias"], 0).astype(np.float32),
-        factorization.known_bias(params["item_bias"], counts),
+        known_bias(params["item_bias"], counts),
         "softplus",
     )
 

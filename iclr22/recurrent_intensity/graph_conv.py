@@ -19,20 +19,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import errors, gradients, parallel
+from iclr22 import gradients, parallel
 from iclr22 import graph as graphs
 from iclr22.data.events import ranges
 from iclr22.recurrent_intensity import (
+    bipartite,
     bpr,
-    factorization,
     losses,
     negatives,
     requests,
     splits,
 )
+from iclr22.recurrent_intensity.counts import training_counts
 from iclr22.recurrent_intensity.scores import Scores
 
-EDGES = 0.1, 0.3, 1.0, 3.0, 10.0  # of recency, in horizons
 EPSILON = 1e-5  # of the LayerNorm
 ROWS = 4096  # requests encoded at once
 
@@ -96,7 +96,7 @@ def init(config: Config, key: jax.Array, batch) -> State:
         "bias": jnp.zeros(d),
         "norm_scale": jnp.ones(d),
         "norm_bias": jnp.zeros(d),
-        "recency": jnp.zeros(len(EDGES) + 1),
+        "recency": jnp.zeros(len(bipartite.EDGES) + 1),
     }
     return gradients.start(bpr.optimizer(config), key, params, keep_best=True)
 
@@ -142,50 +142,6 @@ def evaluate(config: Config, params, batch, *, axis_name=None):
     return parallel.reduce(loss(config, params, batch)[1], axis_name)
 
 
-# Graphs
-
-
-def build_graph(config: Config, events, given: requests.Requests, horizon: float):
-    """The bipartite graph of requests, as a batch has it; host arrays.
-
-    A history is the token 0 and its items, of which the last `config.length` are read. The
-    edges are padded to a power of two.
-
-    Args:
-      config: with the number of items.
-      horizon: the unit of recency, in that of the log.
-    """
-    _check_times(given)
-    count = given.stop - given.start
-    # Place start - 1 is the token 0.
-    first = np.maximum(given.start - 1, given.stop - config.length)
-    row, place = ranges(first, given.stop)
-    begins = place < given.start[row]
-    tokens = np.where(begins, 0, events.item[np.maximum(place, 0)] + 1)
-    last = events.time[np.maximum(given.stop - 1, 0)]
-    ago = np.where(count > 0, given.time - last, np.inf)
-    recency = np.searchsorted(np.array(EDGES) * horizon, ago, side="right")
-    graph = _bipartite(config, recency, tokens, row)
-    return graphs.pad_edges(graph, 1 << (len(row) - 1).bit_length())
-
-
-def _bipartite(config, recency, tokens, rows):
-    """Tokens, then requests as nodes; an edge to each of the requests `rows`, ascending."""
-    nodes = np.pad(recency.astype(np.int32), (config.items + 1, 0))
-    return graphs.make(nodes, tokens, rows + config.items + 1, np.ones(len(rows)))
-
-
-def _check_times(given):
-    if not len(given.user):
-        raise errors.InputError("expected at least one request; found none")
-    bad = ~np.isfinite(given.time)
-    if bad.any():
-        raise errors.InputError(
-            f"request {bad.argmax()}: expected a finite time, from which its last event "
-            f"is counted; found {given.time[bad.argmax()]}. Give the time of the request."
-        )
-
-
 # Training and use
 
 
@@ -216,7 +172,7 @@ def fit_graph_conv(
     """
     given = requests.join((split.valid, *split.extra)) if extra else split.valid
     config = config_of(config, split)
-    graph = build_graph(config, split.events, given, split.horizon)
+    graph = _graph(config, split.events, given, split.horizon)
     user, item = given.targets.tocoo().coords
     pairs = {"user": user, "item": item, "weight": given.targets.data}
     sampler = _sampler(config, split.events, given)
@@ -231,9 +187,14 @@ def fit_graph_conv(
         name=f"graph_conv {seed}",
         shared={"graph": graph},
     )
-    counts = factorization.training_counts(split)
+    counts = training_counts(split)
     known = np.bincount(counts.indices, minlength=config.items) > 0
     return Model(config, params, split.horizon, known)
+
+
+def _graph(config, events, given, horizon):
+    sizes = {"items": config.items, "length": config.length}
+    return bipartite.build_graph(events, given, horizon, **sizes)
 
 
 def _sampler(config, events, given):
@@ -250,14 +211,14 @@ def _sampler(config, events, given):
 
 def encode(model: Model, events, given: requests.Requests):
     """Vectors float32 `[x, d]` and biases `[x]` of requests, in chunks."""
-    _check_times(given)
+    bipartite.check_times(given)
     count = len(given.user)
     size = min(ROWS, 1 << (count - 1).bit_length())
     found = []
     for low in range(0, count, size):
         rows = np.minimum(np.arange(low, low + size), count - 1)  # one shape
         part = requests.select(given, rows)
-        graph = build_graph(model.config, events, part, model.horizon)
+        graph = _graph(model.config, events, part, model.horizon)
         found.append(jax.device_get(_apply(model.config, model.params, graph)))
     return tuple(np.concatenate(x)[:count] for x in zip(*found, strict=True))
 
@@ -299,7 +260,7 @@ def example(size: int = 16, seed: int = 0):
     place = np.tile(np.arange(4), 6)
     tokens = np.where(place == 0, 0, 2 * (place - 1) + receivers % 2 + 1)
     config = Config(items=6, factors=4, negatives=3, learning_rate=0.1)
-    batch["graph"] = _bipartite(config, np.zeros(6), tokens, receivers)
+    batch["graph"] = bipartite.connect(config.items, np.zeros(6), tokens, receivers)
     batch = {
         k: v if k in ("graph", "weight") else v.astype("i4") for k, v in batch.items()
     }

@@ -17,6 +17,7 @@ from iclr22.recurrent_intensity import (
     popularity,
     recommender,
 )
+from iclr22.recurrent_intensity.counts import training_counts
 from iclr22.recurrent_intensity.requests import Requests
 from iclr22.recurrent_intensity.scores import Scores
 from iclr22.recurrent_intensity.splits import Split
@@ -53,7 +54,7 @@ def _network(split: Split, config, training: Training):
 
 
 def _bpr(split: Split, config, training: Training):
-    counts = factorization.training_counts(split)
+    counts = training_counts(split)
     return bpr.fit_bpr(counts, config, **training._asdict())
 
 
@@ -62,12 +63,12 @@ def _graph_conv(split: Split, config, training: Training, extra: bool = False):
 
 
 def _als(split: Split, config, training: Training):
-    counts = factorization.training_counts(split)
+    counts = training_counts(split)
     return factorization.fit_als(counts, config, seed=training.seed)
 
 
 def _logistic(split: Split, config, training: Training):
-    counts = factorization.training_counts(split)
+    counts = training_counts(split)
     return factorization.fit_logistic(counts, config, seed=training.seed)
 
 

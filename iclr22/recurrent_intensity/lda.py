@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from iclr22 import errors
-from iclr22.recurrent_intensity import factorization, requests, splits
+from iclr22.recurrent_intensity import requests, splits
+from iclr22.recurrent_intensity.counts import (
+    check_counts,
+    history_counts,
+    known_bias,
+    shape_of,
+    training_counts,
+)
 from iclr22.recurrent_intensity.scores import Scores
 
 EXTRA = 'pip install "iclr22[peers]"'
@@ -41,8 +48,8 @@ def fit_lda(
     """
     config = config or Config()
     allocation = _allocation()
-    counts = factorization.check_counts(factorization.training_counts(split))
-    _, items = factorization.shape_of(counts)
+    counts = check_counts(training_counts(split))
+    _, items = shape_of(counts)
     estimator = allocation(
         config.factors,
         topic_word_prior=min(1.0, config.word_prior / items),  # its limit
@@ -52,7 +59,7 @@ def fit_lda(
     estimator.fit(counts[np.flatnonzero(np.diff(counts.indptr))])
     weight = estimator.components_.T
     topics = (weight / weight.sum(axis=0)).astype(np.float32)
-    return Model(estimator, topics, factorization.known_bias(0.0, counts))
+    return Model(estimator, topics, known_bias(0.0, counts))
 
 
 def _allocation():
@@ -68,7 +75,7 @@ def _allocation():
 def score(model: Model, events, given: requests.Requests, items) -> Scores:
     """p(y | x) of requests and items (numbers in the log); items without a training event
     get 0. Histories without events have the mean of all topics."""
-    counts = factorization.history_counts(events, given)
+    counts = history_counts(events, given)
     rows = model.estimator.transform(counts).astype(np.float32)
     x = len(rows)
     return Scores(

@@ -72,16 +72,7 @@ def fit(
     """
     token_of, config = vocabulary(split), config_of(config, split)
     rows = training_rows(split.events, split.train, token_of, config.length)
-    count = len(rows["weight"])
-    if count < 2:
-        raise errors.InputError(
-            f"expected at least two users with events before their time; found {count}"
-        )
-    order = np.random.default_rng((seed, 80)).permutation(count)
-    held = max(1, count // VALID_SHARE)
-    valid, train = (
-        {k: v[x] for k, v in rows.items()} for x in (order[:held], order[held:])
-    )
+    valid, train = _divide(rows, seed)
     devices = jax.device_count()
     batches = batching.make(train, config.batch, seed=seed, devices=devices)
     schedule = loop.Schedule(
@@ -105,6 +96,18 @@ def fit(
         name=f"{config.network} {seed}",
     )
     return Recommender(config, jax.device_get(state.best.params), token_of)
+
+
+def _divide(rows, seed):
+    """Rows of the users for validation, and of the others."""
+    count = len(rows["weight"])
+    if count < 2:
+        raise errors.InputError(
+            f"expected at least two users with events before their time; found {count}"
+        )
+    order = np.random.default_rng((seed, 80)).permutation(count)
+    held = max(1, count // VALID_SHARE)
+    return ({k: v[x] for k, v in rows.items()} for x in (order[:held], order[held:]))
 
 
 def _in_order(rows, config, devices):

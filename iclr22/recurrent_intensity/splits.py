@@ -75,15 +75,7 @@ def make_split(
     train = make_requests(events, *_earliest(test), horizon)
     items = candidates(events, train, least_events)
     kept = usable(make_requests(events, *test, horizon), least_history)
-    if not len(kept.user) or not len(items):
-        raise errors.InputError(
-            f"expected test requests with {least_history} or more earlier events and items "
-            f"with {least_events} or more; found {len(kept.user)} requests, {len(items)} "
-            "items. Take a later time of the split or lower these numbers."
-        )
-    within = (kept.time <= events.time.max()).any()  # else nothing can be known yet
-    if within and not kept.targets[:, items].nnz:
-        logging.warning("no test request has a target in its horizon of %g", horizon)
+    _check_left(events, kept, items, horizon, least_history, least_events)
     before = make_requests(events, *_earliest(valid), horizon)
     return Split(
         events,
@@ -95,6 +87,19 @@ def make_split(
         items,
         candidates(events, before, least_events),
     )
+
+
+def _check_left(events, kept, items, horizon, least_history, least_events):
+    """Refuse a split without anything to test; warn where nothing is to be found."""
+    if not len(kept.user) or not len(items):
+        raise errors.InputError(
+            f"expected test requests with {least_history} or more earlier events and items "
+            f"with {least_events} or more; found {len(kept.user)} requests, {len(items)} "
+            "items. Take a later time of the split or lower these numbers."
+        )
+    within = (kept.time <= events.time.max()).any()  # else nothing can be known yet
+    if within and not kept.targets[:, items].nnz:
+        logging.warning("no test request has a target in its horizon of %g", horizon)
 
 
 def _earliest(asked: Asked):

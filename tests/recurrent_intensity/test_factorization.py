@@ -9,6 +9,7 @@ from count_helpers import blocks, counts_of, held_out_auc
 from iclr22 import errors
 from iclr22.data.events import sort_events
 from iclr22.recurrent_intensity import factorization, ragged, requests, scores
+from iclr22.recurrent_intensity.counts import history_counts
 
 ALS = factorization.ALS(factors=4, iterations=3, ridge=0.1, confidence=2.0)
 
@@ -19,9 +20,9 @@ ALS = factorization.ALS(factors=4, iterations=3, ridge=0.1, confidence=2.0)
 def test_history_counts_add_up_repeats():
     log = sort_events([0, 0, 0, 1], [5, 6, 5, 6], [1.0, 2.0, 3.0, 1.0])
     given = requests.make_requests(log, [1, 0], [9.0, 9.0], 1.0)
-    found = factorization.history_counts(log, given)
+    found = history_counts(log, given)
     np.testing.assert_array_equal(found.toarray(), [[0, 1], [2, 1]])
-    found = factorization.history_counts(log, given, given.user)
+    found = history_counts(log, given, given.user)
     np.testing.assert_array_equal(found.toarray(), [[2, 1], [0, 1]])
 
 

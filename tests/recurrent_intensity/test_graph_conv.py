@@ -9,7 +9,7 @@ from helpers import assert_trees_close
 
 from iclr22 import errors
 from iclr22.data.events import sort_events
-from iclr22.recurrent_intensity import graph_conv, requests, scores, splits
+from iclr22.recurrent_intensity import bipartite, graph_conv, requests, scores, splits
 
 
 def log_of():
@@ -52,7 +52,7 @@ def test_padded_edges_and_chunks_change_nothing(monkeypatch):
     log, model = log_of(), model_of()
     given = requests.make_requests(log, [0, 1, 2, 0, 2], [5, 5, 5, 2.5, 9], 1.0)
     whole = graph_conv.encode(model, log, given)
-    graph = graph_conv.build_graph(model.config, log, given, 1.0)
+    graph = bipartite.build_graph(log, given, 1.0, items=4, length=3)
     assert len(graph.edges) == 16 and graph.edges.sum() == graph.n_edge[0] < 16
     noisy = graph._replace(senders=np.where(graph.edges > 0, graph.senders, 4))
     found = graph_conv.apply(model.config, model.params, {"graph": noisy})
