@@ -172,6 +172,20 @@ class Options(NamedTuple):
 NAMES = (*Config._fields, "second.rate", "snapshots", "task")
 
 
+class Twins(NamedTuple):
+    """Two configurations of one class, of which each reads its own fields."""
+
+    RESOLVED = ("first.rate", "second.outputs")
+
+    first: Second = Second()
+    second: Second = Second()
+
+
+def test_a_dotted_name_hides_a_field_of_one_configuration_only():
+    found = [field.name for field in config_flags.fields(Twins())]
+    assert found == ["second.rate"]
+
+
 def test_flags_of_the_main_stage_are_bare_and_others_dotted(command_line):
     found = {field.name: field for field in config_flags.fields(Options())}
     assert tuple(found) == NAMES
