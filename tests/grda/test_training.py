@@ -59,7 +59,7 @@ def trained(tmp_path_factory):
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param("grda", marks=pytest.mark.slow),  # fast: test_parts, of batches
+        pytest.param("grda", marks=pytest.mark.slow),  # fast: test_batches
         "propagate",
         "grda_plus",
     ],
