@@ -1,4 +1,4 @@
-"""GRDA without training: pairs, players' gradients, theory, embeddings, batches, selection."""
+"""GRDA without training: pairs, players' gradients, theory, embeddings, selection."""
 
 import functools
 import itertools
