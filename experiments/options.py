@@ -41,9 +41,8 @@ class Experiment(NamedTuple):
     uses: tuple[Use, ...] = ()
     check: Callable[[Any], None] | None = None  # of resolved options; raises InputError
     own_data: str = ""  # flag that may hold a path to the user's own data
-    drawn: Mapping[
-        str, str
-    ] = {}  # by "flag=value": what data drawn by the run are called
+    # by "flag=value": what data that the run draws itself are called
+    drawn: Mapping[str, str] = {}
     seeds: int = 5  # default number of them
 
 

@@ -27,18 +27,16 @@ def test_fingerprint_of_a_folder_is_of_names_and_content(tmp_path):
     assert len(seen) == 4
 
 
-@pytest.mark.parametrize("size", [0, 1, 8, 9, 4096, 5001])
-def test_pieces_of_large_files_reach_both_ends(size, tmp_path, monkeypatch):
-    monkeypatch.setattr(workdir, "PIECE", 2)
-    monkeypatch.setattr(workdir, "PIECES", 4)
-    path = tmp_path / "x.bin"
-    content = bytearray(size)
+@pytest.mark.parametrize("size", [0, 1, 9, 3_000_001])
+def test_every_byte_of_a_file_counts(size, tmp_path):
+    path, content = tmp_path / "x.bin", bytearray(size)
+    places = {0, size // 2, size - 1} if size else set()
     path.write_bytes(content)
     seen = {workdir.fingerprint(path)}
-    for place in {0, size - 1} if size else ():
+    for place in places:
         content[place] = 1
         path.write_bytes(content)
         seen.add(workdir.fingerprint(path))
     path.write_bytes(content + b"1")
     seen.add(workdir.fingerprint(path))
-    assert len(seen) == 2 + len({0, size - 1} if size else ())
+    assert len(seen) == 2 + len(places)
