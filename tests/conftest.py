@@ -16,9 +16,13 @@ PLATFORM = os.environ.get("ICLR22_TEST_PLATFORM", "cpu")
 # Compile time is what the suite consists of; its loops are tiny.
 QUICK = ["--xla_backend_optimization_level=0"]
 if importlib.metadata.version("jaxlib").startswith("0.10."):
-    QUICK.append(
-        "--xla_cpu_use_fusion_emitters=false"
-    )  # a third of the time; gone in 0.12
+    # Half of the time; a version that does not know them does not start.
+    QUICK += [
+        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_llvm_disable_expensive_passes=true",
+        "--xla_cpu_parallel_codegen_split_count=1",
+        "--xla_cpu_enable_concurrency_optimized_scheduler=false",
+    ]
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *QUICK])
 os.environ["JAX_PLATFORMS"] = PLATFORM if PLATFORM == "cpu" else f"{PLATFORM},cpu"
 
