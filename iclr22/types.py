@@ -25,27 +25,38 @@ class Method(Protocol):
 
     Besides the seven:
       example: `(size, seed) -> (config, batch)`, the smallest configuration and a batch
-        with learnable content, on which the shared tests train.
+        with learnable content, on which the shared tests train. Small means few
+        parameters and layers, too: it is compiled five times.
       BATCH_AXES: optional; 0 or None per entry of the batch (a pytree prefix): 0 is
         divided over devices (the default for all), None is on every device. A graph
         method divides its edges and keeps its nodes.
       pad: optional; `(batch, extra) -> batch` with so many examples more, of weight 0,
         where that is not rows at the end of every array.
+
+    A method of several stages lists them in `STAGES` of its package. Its `pipeline` has
+    `Options`, a NamedTuple of the stages' configurations and of choices of training, from
+    which the flags of its experiment are made: those of the stage that `MAIN` names are
+    bare (`--learning_rate`), others are dotted (`--bpr.learning_rate`).
     """
 
     @property
     def Config(self) -> Callable[..., Any]:
         """Hyper-parameters, a NamedTuple: hashable, every field with a default and a
-        comment (its help)."""
+        comment, beside it or right above, which is its help.
+
+        `RESOLVED` of the class names fields that data, task or variant decide: they have
+        no flag, and whoever trains fills them in.
+        """
         ...
 
     @property
     def State(self) -> Callable[..., Any]:
-        """`State(step, params, ..., key)`, arrays only; the key never changes."""
+        """`gradients.State`, or one of its own with `step`, `params` and `key` and a
+        docstring that says what `Differs:`. Arrays only; the key never changes."""
         ...
 
     def init(self, config, key: Key, batch: Batch) -> Any:
-        """A fresh `State`; shapes come from an example batch."""
+        """A fresh `State` (`gradients.start`); shapes come from an example batch."""
         ...
 
     def apply(self, config, params: Params, inputs, *, key: Key | None = None) -> Any:
