@@ -1,7 +1,7 @@
 """Trajectory Shapley: published numbers, headlines, claims, and the commands that measure.
 
-The paper (arXiv:2110.05304) prints contributions as bars only. Beside errors stand those of
-Trajectron++ without leaked velocities, as a reader measured them with the released code.
+The paper is arXiv:2110.05304. Beside errors stand those of Trajectron++ without leaked
+velocities, as a reader measured them with the released code.
 """
 
 from collections.abc import Iterator
