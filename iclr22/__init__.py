@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import pathlib
 from types import ModuleType
+from typing import cast
 
 from iclr22 import errors, types
 
@@ -53,7 +54,7 @@ def get(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def stages(name: str) -> dict[str, ModuleType]:
+def stages(name: str) -> dict[str, types.Method]:
     """The trainable parts of a method, by name.
 
     A method trained in one go is its own only stage. One with several (teacher and
@@ -61,15 +62,14 @@ def stages(name: str) -> dict[str, ModuleType]:
     """
     method = get(name)
     parts = getattr(method, "STAGES", ())
-    if not parts:
-        return {name: method}
-    return {
+    modules = {
         f"{name}.{part}": importlib.import_module(f"{method.__name__}.{part}")
         for part in parts
     }
+    return cast("dict[str, types.Method]", modules or {name: method})
 
 
-def trained() -> dict[str, ModuleType]:
+def trained() -> dict[str, types.Method]:
     """Stages of all available methods that have a training step, by name."""
     every = (item for name in available() for item in stages(name).items())
     return {name: x for name, x in every if "train_step" in types.parts(x)}

@@ -23,10 +23,7 @@ class Method(Protocol):
     several hosts. A method, or a stage, without a training loop sets
     `PARTS = ("Config", "apply")` (whatever it has); the shared tests check just those.
 
-    Besides the seven:
-      example: `(size, seed) -> (config, batch)`, the smallest configuration and a batch
-        with learnable content, on which the shared tests train. Small means few
-        parameters and layers, too: it is compiled five times.
+    Besides the seven and `example`:
       BATCH_AXES: optional; 0 or None per entry of the batch (a pytree prefix): 0 is
         divided over devices (the default for all), None is on every device. A graph
         method divides its edges and keeps its nodes.
@@ -81,6 +78,12 @@ class Method(Protocol):
 
     def evaluate(self, config, params, batch, *, axis_name: str | None = None) -> Sums:
         """Sums again; the caller adds them over batches and divides once."""
+        ...
+
+    def example(self, size: int = 32, seed: int = 0) -> tuple[Any, Batch]:
+        """`(config, batch)`: the smallest configuration and a batch with learnable
+        content, on which the shared tests train. Small means few parameters and layers,
+        too: it is compiled five times."""
         ...
 
 
