@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from iclr22 import parallel
+from iclr22 import gradients, parallel
 
 
 class BatchNorm(nn.Module):
@@ -48,7 +48,7 @@ class BatchNorm(nn.Module):
 
         sums = jnp.sum(w * x, axes), jnp.sum(weight) * positions
         summed, count = parallel.reduce(sums, self.axis_name)
-        count = jnp.maximum(count, 1)
+        count = jnp.maximum(count, gradients.SMALLEST)
         mean = summed / count
         squares = jnp.sum(w * (x - mean) ** 2, axes)
         return mean, parallel.reduce(squares, self.axis_name) / count

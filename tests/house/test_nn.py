@@ -43,6 +43,15 @@ def test_batch_norm_with_padding_equals_numpy_on_real_rows():
     assert_trees_close(dict(changed["stats"]), remembered, rtol=1e-5)
 
 
+def test_batch_norm_takes_shares_of_any_size():
+    x, weight, variables = norm_problem()
+    whole, small = (
+        BatchNorm().apply(variables, x, share * weight, mutable=["stats"])
+        for share in (1.0, 1e-4)
+    )
+    assert_trees_close(whole, small, rtol=1e-3, atol=1e-4)
+
+
 def test_batch_norm_without_weight_uses_what_it_remembers():
     x, _, variables = norm_problem()
     y, changed = BatchNorm().apply(variables, x, mutable=["stats"])
