@@ -159,28 +159,6 @@ def write_npz(path, /, **arrays) -> None:
         np.savez(file, **arrays)
 
 
-def flatten(tree: dict, name: str) -> dict[str, np.ndarray]:
-    """Leaves of nested dicts by path, `name/key/...`, for `write_npz`."""
-    paths = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {
-        "/".join([name, *(key.key for key in path)]): np.asarray(value)
-        for path, value in paths
-    }
-
-
-def unflatten(arrays: dict, name: str) -> dict:
-    """The nested dicts that `flatten` got under that name."""
-    tree: dict = {}
-    for key, value in arrays.items():
-        parts = key.split("/")
-        if parts[0] == name:
-            place = tree
-            for part in parts[1:-1]:
-                place = place.setdefault(part, {})
-            place[parts[-1]] = value
-    return tree
-
-
 def cell(directory, name: str, compute: Callable[[], dict]) -> dict:
     """`compute()` once; the next run with this directory reads what it returned.
 

@@ -79,7 +79,8 @@ def fit(
         of that step: to keep the best state, to cut a rate. Means are by that name.
       measure: `params -> numbers` on the host, at every evaluation, for what is no mean of
         sums (rank correlations, distances of distributions). Its names (`valid/spearman`)
-        are logged and reviewed like means; parameters lie on the devices.
+        are logged and reviewed like means; parameters lie on the devices. Of several
+        processes each must find the same.
       begin: parameters to start from (pre-trained, grown, of an earlier cycle), a pytree
         like the initial ones, or a function that makes it from them. Not looked at where
         a run continues from a checkpoint.
@@ -168,7 +169,8 @@ class _Run:
             if last or _crossed(step, count, plan.log_every):
                 bar.update(step, self.flush())
             if last or _crossed(step, count, plan.evaluate_every):
-                state = self._reviewed(state, self._evaluate(state, step))
+                means = self._evaluate(state, step)
+                state = self.review(state, means) if self.review else state
             if last or _crossed(step, count, plan.save_every):
                 self._save(state, step)
         bar.close()
@@ -183,9 +185,13 @@ class _Run:
         return parallel.shard(self.on, batch, stacked=count > 1)
 
     def _step(self, count, stacked):
-        compile_ = functools.partial(_compiled, parallel.compile_step, self.on)
-        return compile_(
-            self.method.train_step, self.config, steps=count, stacked=stacked
+        return _compiled(
+            parallel.compile_step,
+            self.on,
+            self.method.train_step,
+            self.config,
+            steps=count,
+            stacked=stacked,
         )
 
     def _settle(self, behind: int = 0):
@@ -238,9 +244,6 @@ class _Run:
         if self.writer and found:
             self.writer.write(step, **found)
         return found
-
-    def _reviewed(self, state, means):
-        return self.review(state, means) if self.review else state
 
     def _save(self, state, step):
         if self.saved:
