@@ -1,6 +1,5 @@
 """Eight CPU devices for every test; no accelerator unless ICLR22_TEST_PLATFORM asks."""
 
-import gc
 import importlib.metadata
 import os
 import pathlib
@@ -27,6 +26,7 @@ os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *QUICK])
 os.environ["JAX_PLATFORMS"] = PLATFORM if PLATFORM == "cpu" else f"{PLATFORM},cpu"
 
 import jax  # noqa: E402
+import programs  # noqa: E402
 import pytest  # noqa: E402
 
 CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla"
@@ -40,8 +40,7 @@ if PLATFORM == "cpu":
 def forget_compiled_programs():
     """Programs of one file are of no use to the next, and fill gigabytes."""
     yield
-    jax.clear_caches()
-    gc.collect()
+    programs.forget()
 
 
 @pytest.fixture

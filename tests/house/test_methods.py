@@ -1,12 +1,12 @@
 """Every registered method, and every stage of it, keeps the shape of `types.Method`."""
 
 import functools
-import gc
 import types as python_types
 import typing
 
 import jax
 import numpy as np
+import programs
 import pytest
 from helpers import assert_trees_close
 
@@ -93,8 +93,7 @@ def stage(request):
     """One after the other: each leaves before the next is compiled."""
     yield Stage(request.param)
     loop._kept.cache_clear()
-    jax.clear_caches()
-    gc.collect()
+    programs.forget()
 
 
 @pytest.mark.parametrize("name", STAGES)
