@@ -51,9 +51,7 @@ def play(
         seed=seed,
     )
     folder = run.workdir / "attribution" / name if name else None
-    with_control = random_agents.with_random_agent(chosen, pool, seed)
-    strangers = random_agents.with_random_neighbours(chosen, pool, seed + 1)
-    strangers = random_agents.with_random_agent(strangers, pool, seed + 2)
+    parts = with_controls(chosen, pool, seed)
     real, random = (
         attribute(
             predictor,
@@ -65,10 +63,19 @@ def play(
             directory=folder / f"{baseline}-{part}" if folder else None,
             mode=run.mode,
         )
-        for part, given in (("real", with_control), ("random", strangers))
+        for part, given in parts.items()
     )
-    found = scores.summarise(real, random, with_control, seed=seed)
-    return Games(with_control, real, random, found)
+    found = scores.summarise(real, random, parts["real"], seed=seed)
+    return Games(parts["real"], real, random, found)
+
+
+def with_controls(chosen: Windows, pool: Windows, seed: int) -> dict[str, Windows]:
+    """Windows with a control agent more: as they are (`real`), and with random agents in
+    place of all neighbours (`random`)."""
+    real = random_agents.with_random_agent(chosen, pool, seed)
+    strangers = random_agents.with_random_neighbours(chosen, pool, seed + 1)
+    random = random_agents.with_random_agent(strangers, pool, seed + 2)
+    return {"real": real, "random": random}
 
 
 def _draws(options) -> int | None:

@@ -101,51 +101,46 @@ def _of_dataset(dataset: str) -> Iterator[Headline]:
 
 
 def _claims() -> Iterator[Claim]:
-    court = "nba", TRAINING, VARIANT
     for dataset in PEDESTRIANS:
-        place = dataset, TRAINING, VARIANT
-        past = (*place, "shapley/past")
-        what = f"{dataset}: the own past is worth more than the strongest neighbour"
-        yield Claim(what, past, "above", (*place, "sis"))
-        what = (
-            f"{dataset}: beyond random agents neighbours add under a tenth of the past"
-        )
-        yield Claim(what, (*place, "delta_sis"), "below", past, 0.1)
-        what = f"{dataset}: neighbours matter less beside the past than in basketball"
-        yield Claim(what, (*place, "sis_ratio"), "below", (*court, "sis_ratio"))
+        yield from _of_pedestrians(dataset)
     for dataset in (*PEDESTRIANS, "nba"):
         edge, added = ((dataset, TRAINING, name, "sis") for name in (VARIANT, "sum"))
         what = f"{dataset}: one edge per neighbour uses neighbours more than a sum"
         yield Claim(what, edge, "above", added)
-    yield Claim(
-        "nba: neighbours count more than random agents",
-        (*court, "shapley/neighbour_mean"),
-        "above",
-        (*court, "shapley/random_agent"),
-    )
-    yield Claim(
-        "nba: a model that sees others is better than one that does not",
-        ("nba", "plain", VARIANT, "min_ade"),
-        "below",
-        ("nba", "plain", "past_only", "min_ade"),
-    )
+    yield from _of_basketball()
+    yield from _of_generated()
+
+
+def _of_pedestrians(dataset: str) -> Iterator[Claim]:
+    place = dataset, TRAINING, VARIANT
+    past = (*place, "shapley/past")
+    what = f"{dataset}: the own past is worth more than the strongest neighbour"
+    yield Claim(what, past, "above", (*place, "sis"))
+    what = f"{dataset}: beyond random agents neighbours add under a tenth of the past"
+    yield Claim(what, (*place, "delta_sis"), "below", past, 0.1)
+    what = f"{dataset}: neighbours matter less beside the past than in basketball"
+    court = ("nba", TRAINING, VARIANT, "sis_ratio")
+    yield Claim(what, (*place, "sis_ratio"), "below", court)
+
+
+def _of_basketball() -> Iterator[Claim]:
+    place = "nba", TRAINING, VARIANT
+    mean, agent = (*place, "shapley/neighbour_mean"), (*place, "shapley/random_agent")
+    yield Claim("nba: neighbours count more than random agents", mean, "above", agent)
+    what = "nba: a model that sees others is better than one that does not"
+    seeing, alone = (("nba", "plain", x, "min_ade") for x in (VARIANT, "past_only"))
+    yield Claim(what, seeing, "below", alone)
     what = "nba: without neighbours a step is 0.1 nats worse"
-    yield Claim(what, (*court, "delta_nll"), "above", 0.1)
+    yield Claim(what, (*place, "delta_nll"), "above", 0.1)
+
+
+def _of_generated() -> Iterator[Claim]:
     dial = "simulated", TRAINING, VARIANT
-    yield Claim(
-        "generated agents: the score follows the dial",
-        (*dial, "dial/rank_correlation"),
-        "above",
-        0.8,
-        ours=True,
-    )
-    yield Claim(
-        "generated agents: the leader is named more often than by chance",
-        (*dial, "dial/leader@1"),
-        "above",
-        (*dial, "dial/chance@1"),
-        ours=True,
-    )
+    what = "generated agents: the score follows the dial"
+    yield Claim(what, (*dial, "dial/rank_correlation"), "above", 0.8, ours=True)
+    what = "generated agents: the leader is named more often than by chance"
+    leader, chance = (*dial, "dial/leader@1"), (*dial, "dial/chance@1")
+    yield Claim(what, leader, "above", chance, ours=True)
 
 
 HEADLINES = tuple(_headlines())

@@ -72,23 +72,20 @@ def attribute(
     plan = players.plan(windows.mask, estimation.most, control)
     cost = blocks.costs(plan.players, estimation)
     _announce(plan, cost, estimation.estimator)
-    key = None
-    if directory is not None:
-        key = estimation._asdict() | rules._asdict() | {"metrics": list(rules.metrics)}
-        key |= {"control": control, "digest": _digest(predictor, given)}
+    key = (
+        None
+        if directory is None
+        else _key(predictor, given, rules, estimation, control)
+    )
     on = parallel.local(parallel.devices(mode))
     outputs = coalitions.outputs(rules, windows.future.shape[1])
     result = _nothing(windows, outputs, int(cost.max(initial=0)))
     for width, chosen in players.buckets(plan):
         part = players.narrow(plan, chosen, width)
         total = int(cost[chosen].sum())
-        asked = Asked(
-            plan=part,
-            inputs=players.take(given, chosen, part.slots),
-            start=coalitions.start(predictor, rules, on, chunk, total),
-            outputs=len(outputs),
-            estimation=estimation,
-        )
+        start = coalitions.start(predictor, rules, on, chunk, total)
+        inputs = players.take(given, chosen, part.slots)
+        asked = Asked(part, inputs, start, len(outputs), estimation)
         _scatter(blocks.records(asked, directory, key), chosen, part, result)
     return result
 
@@ -180,6 +177,12 @@ def _scatter(found, chosen, part, result):
     result.standard_error[where] = found[window, 1 + part.width + number]
     result.mask[where] = True
     result.full[chosen], result.empty[chosen] = found[:, -2], found[:, -1]
+
+
+def _key(predictor, given, rules, estimation, control) -> dict:
+    """What finished blocks depend on."""
+    key = estimation._asdict() | rules._asdict() | {"metrics": list(rules.metrics)}
+    return key | {"control": control, "digest": _digest(predictor, given)}
 
 
 def _digest(predictor, given) -> str:

@@ -130,29 +130,33 @@ def train(
     """
     options = Options() if options is None else options
     config, windows = config_of(options, data), data.train
-    horizon = windows.future.shape[1]
-    model = Model(
-        variant=options.variant,
-        training=options.training,
-        config=config,
-        params={},
-        dt=data.dt,
-        history=windows.history.shape[1],
-        horizon=horizon,
-        kinds=tuple(data.kinds),
-    )
+    model = _frame(options, config, data)
     if config is None:
         params = baselines.fit(windows.history, windows.future, data.dt)
         return Fitted(model._replace(params=params), 0, float("nan"))
-    if config.horizon != horizon:
+    if config.horizon != model.horizon:
         raise errors.InputError(
             f"expected windows with a horizon of {config.horizon} frames, that of the "
-            f"options; found {horizon}"
+            f"options; found {model.horizon}"
         )
     state = _fit(config, data, options, directory, seed, mode)
     params = jax.device_get(state.best.params)
     fitted = model._replace(params=params)
     return Fitted(fitted, config.steps, float(state.best.loss))
+
+
+def _frame(options: Options, config: Any, data: Data) -> Model:
+    """A model without parameters."""
+    return Model(
+        variant=options.variant,
+        training=options.training,
+        config=config,
+        params={},
+        dt=data.dt,
+        history=data.train.history.shape[1],
+        horizon=data.train.future.shape[1],
+        kinds=tuple(data.kinds),
+    )
 
 
 def _fit(config: Any, data: Data, options: Options, directory, seed, mode):

@@ -145,10 +145,21 @@ def summarise(
       output: name of what is attributed; the first by default.
       seed: of the bootstrap.
     """
+    columns = _columns(real, random, control, output)
+    nothing = np.zeros(len(real.values))
+    pairs = [columns.get(name, (nothing, nothing)) for name in Scores._fields]
+    above, below = (
+        np.stack([np.asarray(pair[i], float) for pair in pairs], 1) for i in (0, 1)
+    )
+    found = intervals(above, below, clusters(windows), seed=seed)
+    return Scores(*map(as_interval, found))
+
+
+def _columns(real, random, control, output) -> dict:
+    """Two columns `[windows]` for each score that is known, whose sums are divided."""
     own, sis = parts(real, control, output), sis_of(real, control, output)
-    one, nothing = np.ones(len(sis)), np.zeros(len(sis))
+    one, count = np.ones(len(sis)), own.mask.sum(1)
     total = np.where(own.mask, own.near, 0).sum(1)
-    count = own.mask.sum(1)
     columns = {
         "sis": (sis, one),
         "past": (own.past, one),
@@ -163,12 +174,7 @@ def summarise(
         columns["sis_random"], columns["delta_sis"] = (other, one), (sis - other, one)
         gain = total - np.where(them.mask, them.near, 0).sum(1)
         columns["delta_mean"] = gain, count
-    pairs = [columns.get(name, (nothing, nothing)) for name in Scores._fields]
-    above, below = (
-        np.stack([np.asarray(x[i], float) for x in pairs], 1) for i in (0, 1)
-    )
-    found = intervals(above, below, clusters(windows), seed=seed)
-    return Scores(*map(as_interval, found))
+    return columns
 
 
 def verdict(scores: Scores) -> str:

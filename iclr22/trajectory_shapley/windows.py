@@ -79,6 +79,29 @@ def build_windows(
         )
     since, until = _places(tracks)
     states = _states(tracks, since)
+    rows = _targets(tracks, since, until, history, horizon)
+    radius = tracks.radius if radius is None else radius
+    pairs = _neighbours(tracks, rows, radius, neighbours)
+    here = states[rows]
+    past = states[rows[:, None] + np.arange(1 - history, 1)]
+    past[..., :2] -= here[:, None, :2]
+    later = tracks.xy[rows[:, None] + np.arange(1, horizon + 1)]
+    slots = _fill_slots(tracks, states, since, rows, pairs, history)
+    here[:, :2] -= _means(tracks)[tracks.recording[rows]]
+    return Windows(
+        history=past,
+        future=later - tracks.xy[rows][:, None],
+        kind=tracks.kind[rows],
+        current=here,
+        recording=tracks.recording[rows],
+        frame=tracks.frame[rows],
+        agent=tracks.agent[rows],
+        **slots,
+    )
+
+
+def _targets(tracks, since, until, history, horizon):
+    """Rows that are the present of a window; an error if there is none."""
     fits = (since >= history - 1) & (until >= horizon) & _is_target(tracks)
     rows = np.flatnonzero(fits)
     if not len(rows):
@@ -88,23 +111,7 @@ def build_windows(
             f"history + horizon = {history} + {horizon}; the longest run has {longest}. "
             "Bring longer tracks, or ask for a shorter history or horizon."
         )
-    radius = tracks.radius if radius is None else radius
-    pairs = _neighbours(tracks, rows, radius, neighbours)
-    here = states[rows]
-    past = states[rows[:, None] + np.arange(1 - history, 1)]
-    past[..., :2] -= here[:, None, :2]
-    later = tracks.xy[rows[:, None] + np.arange(1, horizon + 1)]
-    slots = _fill_slots(tracks, states, since, rows, pairs, history)
-    here[:, :2] -= _means(tracks)[tracks.recording[rows]]
-    of_target = (tracks.recording[rows], tracks.frame[rows], tracks.agent[rows])
-    return Windows(
-        history=past,
-        future=later - tracks.xy[rows][:, None],
-        kind=tracks.kind[rows],
-        current=here,
-        **dict(zip(("recording", "frame", "agent"), of_target, strict=True)),
-        **slots,
-    )
+    return rows
 
 
 def _places(tracks):
