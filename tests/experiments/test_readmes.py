@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import pathlib
 import re
 import types
@@ -174,14 +175,19 @@ def quick_words(method, words) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*kept, "--quick"]))
 
 
-def found_in_runs(word, folder) -> str:
-    """A word with the newest file of that name in place of RUN/..."""
+def found_in_runs(word, folder, datasets) -> str:
+    """A word with a file of that name in place of RUN/...: of the newest run on the user's
+    own data."""
     flag, _, path = word.partition("=RUN/")
     if not path:
         return word
-    files = sorted(folder.glob(f"runs/**/{path}"), key=lambda x: x.stat().st_mtime)
-    assert files, f"no run before has written {path}"
-    return f"{flag}={files[-1]}"
+    found = []
+    for about in folder.glob("runs/*/*/config.json"):
+        own = json.loads(about.read_text())["dataset"] not in datasets
+        files = about.parent.rglob(path)
+        found += [(own, x.stat().st_mtime, str(x)) for x in files]
+    assert found, f"no run before has written {path}"
+    return f"{flag}={max(found)[-1]}"
 
 
 def quick_runs(method) -> list[tuple[str, ...]]:
@@ -195,9 +201,9 @@ def quick_runs(method) -> list[tuple[str, ...]]:
 def test_commands_of_an_experiment_run(method, own_files, tmp_path, monkeypatch):
     monkeypatch.setenv("ICLR22_DATA", str(tmp_path / "nothing"))
     cache = f"--compile_cache={jax.config.jax_compilation_cache_dir}"
-    folder = own_files(method)
+    folder, datasets = own_files(method), experiment_of(method).datasets
     for quick in quick_runs(method):
-        words = [found_in_runs(word, folder) for word in quick]
+        words = [found_in_runs(word, folder, datasets) for word in quick]
         process = helpers.start(
             "-m", f"experiments.{method}", cache, *words, cwd=folder
         )
