@@ -281,14 +281,14 @@ def _axes(method, batches):
 def _compiled(compile_: Callable, on, function, config, **options) -> Callable:
     """`function` of a configuration, compiled by one of `parallel`, once for all runs."""
     leaves, structure = jax.tree.flatten(on.batch_axes, is_leaf=lambda x: x is None)
-    layout = on.mode, tuple(leaves), structure
+    layout = on.mode, on.mesh, tuple(leaves), structure
     return _kept(compile_, layout, function, config, **options)
 
 
 @functools.lru_cache(maxsize=192)  # so that the next seed does not compile again
 def _kept(compile_, layout, function, config, **options):
-    mode, leaves, structure = layout
-    on = parallel.devices(mode, structure.unflatten(leaves))
+    mode, mesh, leaves, structure = layout
+    on = parallel.Devices(mode, mesh, structure.unflatten(leaves))
     return compile_(on, functools.partial(function, config), **options)
 
 

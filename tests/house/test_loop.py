@@ -1,6 +1,7 @@
 """The loop: bad losses, resumption after anything, evaluation, scans."""
 
 import json
+import pathlib
 import types
 
 import helpers
@@ -155,21 +156,21 @@ def test_everything_fits_without_a_directory():
 WORKER = """
 import sys, time
 import jax, numpy as np
-from iclr22 import diva, loop
-from iclr22.data import batching
 
-directory, pause = sys.argv[1], float(sys.argv[2])
-config, batch = diva.example(40)
-arrays = {k: v for k, v in batch.items() if k != "weight"}
-source, seen = batching.make(arrays, 16, seed=1), []
+directory, pause, tests = sys.argv[1], float(sys.argv[2]), sys.argv[3]
+sys.path.insert(0, tests)
+import toy_method
+
+seen = []
 
 def batches(step):
     seen.append(step)
     time.sleep(pause)
-    return source(step)
+    return toy_method.BATCHES(step)
 
-plan = loop.Schedule(steps=60, log_every=7, save_every=10)
-state = loop.fit(diva, config, batches, plan, seed=3, directory=directory)
+config = toy_method.Config(keep_best=True)
+options = {"log_every": 7, "save_every": 10, "config": config}
+state = toy_method.fit(directory, batches, 60, **options)
 leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
 np.savez(f"{directory}/final.npz", *leaves)
 print(min(seen[1:]))
@@ -180,8 +181,9 @@ def test_killed_process_resumes_to_the_same_bits(tmp_path):
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
     cut, whole = tmp_path / "cut", tmp_path / "whole"
-    victim = helpers.start(script, cut, 0.05)
-    reference = helpers.start(script, whole, 0)
+    tests = pathlib.Path(__file__).parents[1]
+    victim = helpers.start(script, cut, 0.05, tests)
+    reference = helpers.start(script, whole, 0, tests)
 
     def committed():
         lines = metrics_of(cut)
@@ -190,11 +192,11 @@ def test_killed_process_resumes_to_the_same_bits(tmp_path):
 
     helpers.kill_when(victim, committed)
     assert not (cut / "final.npz").exists()
-    begun, _ = helpers.finish(helpers.start(script, cut, 0))
+    begun, _ = helpers.finish(helpers.start(script, cut, 0, tests))
     assert 10 <= int(begun) < 60
     assert int(helpers.finish(reference)[0]) == 0
     with np.load(cut / "final.npz") as a, np.load(whole / "final.npz") as b:
-        assert a.files == b.files and len(a.files) > 20
+        assert a.files == b.files and len(a.files) > 8
         for name in a.files:
             assert a[name].tobytes() == b[name].tobytes()
     lines = [(x / "metrics.jsonl").read_text() for x in (cut, whole)]
