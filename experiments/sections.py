@@ -70,31 +70,36 @@ def of_results(only: list[str]) -> list[Section]:
         if not rows or (only and method not in only):
             continue
         figures = {
-            path: f"{path.stem.replace('_', ' ')}, committed"
+            path: f"committed figure: {path.stem.replace('_', ' ')}"
             for path in sorted((paper.ROOT / method).glob("*.png"))
         }
-        commands = dict.fromkeys(x.arguments for x in paper.of(method).HEADLINES)
-        runs = [_committed(method, rows, arguments) for arguments in commands]
-        runs = [run for run in runs if run]
-        sections.append(Section(method, rows, figures, runs))
+        sections.append(Section(method, rows, figures, _committed(method, rows)))
     return sections
 
 
-def _committed(method, rows, arguments) -> Done | None:
-    """The command behind committed rows; its time is that of what it measured."""
-    lines = [x for x in paper.of(method).HEADLINES if x.arguments == arguments]
-    places = {x.key[:2] for x in lines}
-    rows = [row for row in rows if (row.dataset, row.setting) in places]
-    if not rows:
-        return None
-    cells = {(x.setting, x.variant, x.seed, x.seconds) for x in rows if x.seconds}
-    return Done(
-        f"{method}, {lines[0].key[0]}",
-        paper.command(method, arguments),
-        "finished",
-        sum(seconds for *_, seconds in cells),
-        **origin_of(rows),
-    )
+def _committed(method: str, rows: list[record.Result]) -> list[Done]:
+    """The commands behind committed rows; the time of each is that of the cells that its
+    rows come from, those of another command left out."""
+    lines_of, told, found = {}, set(), []
+    for line in paper.of(method).HEADLINES:
+        lines_of.setdefault(line.arguments, []).append(line)
+    for arguments, lines in lines_of.items():
+        places = {line.key[:2] for line in lines}
+        own = [row for row in rows if (row.dataset, row.setting) in places]
+        if not own:
+            continue
+        # Rows of a cell have its seconds, to the millisecond.
+        cells = {(x.dataset, x.seed, x.seconds) for x in own if x.seconds} - told
+        told |= cells
+        done = Done(
+            f"{method}, {lines[0].key[0]}",
+            paper.command(method, arguments),
+            "finished",
+            sum(float(seconds) for *_, seconds in cells),
+            **origin_of(own),
+        )
+        found.append(done)
+    return found
 
 
 def merge(old: list[record.Result], new: list[record.Result]) -> list[record.Result]:

@@ -241,6 +241,31 @@ def test_page_from_committed_results_needs_nothing_else(tmp_path, command_line, 
     assert "--from_results" in text and str(tmp_path) in capsys.readouterr().out
 
 
+def test_time_of_a_committed_command_is_that_of_its_cells_once(toy_paper, monkeypatch):
+    first, again = ("d", "s", "a", "m"), ("d", "t", "a", "m")
+    toy_paper.HEADLINES = (
+        Headline("it", first),
+        Headline("the same command", ("d", "s", "b", "m")),
+        Headline("with more", again, arguments=("--more",)),
+        Headline("never run", ("e", "s", "a", "m"), arguments=("--e",)),
+    )
+    measured = [
+        record.Result("toy", *key[:1], key[2], key[1], seed, "m", 1.0, "", seconds)
+        for key, seed, seconds in (
+            (first, 0, 2.5),
+            (("d", "s", "b", "m"), 0, 2.5),  # of the same cell
+            (first, 1, 4.0),
+            (again, 0, 2.5),  # of that cell too
+            (again, 0, 8.0),
+        )
+    ]
+    monkeypatch.setattr(paper, "results", lambda method: measured)
+    (section,) = sections.of_results([])
+    found = {run.command: run.seconds for run in section.runs}
+    command = "python -m experiments.toy"
+    assert found == {command: 6.5, f"{command} --more": 8.0}
+
+
 def test_numbers_of_quick_runs_are_not_written_to_the_results(
     tmp_path, command_line, toy_paper
 ):
