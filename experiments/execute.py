@@ -13,8 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from experiments import plan
-from experiments import run as runner
+from experiments import origin, plan
 from experiments.paper import Job
 from iclr22 import checkpoint
 
@@ -76,7 +75,7 @@ def _end(process):
 
 
 def _note(place, seconds, code):
-    found = {"code": code, "seconds": round(seconds, 1), "commit": runner.commit()}
+    found = {"code": code, "seconds": round(seconds, 1), "commit": origin.commit()}
     found["date"] = time.strftime("%Y-%m-%d")
     checkpoint.write_json(place / "status.json", found)
 

@@ -20,8 +20,7 @@ import time
 
 from absl import app, flags
 
-from experiments import execute, page, paper, plan, sections
-from experiments import run as runner
+from experiments import execute, origin, page, paper, plan, sections
 from iclr22 import checkpoint, errors
 
 FLAGS = flags.FLAGS
@@ -83,7 +82,7 @@ def _write(found: list[page.Section], workdir, seconds) -> pathlib.Path:
     words += [f"--only={','.join(FLAGS.only)}"] if FLAGS.only else []
     facts = {
         "command": shlex.join(["python", "-m", "experiments.reproduce", *words]),
-        "commit": runner.commit(),
+        "commit": origin.commit(),
         "device": sections.origin_of([r for s in found for r in s.rows])["device"],
         "date": time.strftime("%Y-%m-%d"),
         "seconds of this run": round(seconds, 1),

@@ -10,10 +10,9 @@ import dataclasses
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -22,6 +21,8 @@ from absl import app, flags, logging
 from experiments import flags as config_flags
 from experiments import options as option_lib
 from experiments import profiling, workdir
+from experiments.command_line import define_flags, known_dataset
+from experiments.origin import commit, device
 from iclr22 import checkpoint, errors, parallel, record, report
 
 FLAGS = flags.FLAGS
@@ -196,40 +197,6 @@ def _ours(entry) -> bool:
     return entry.levelname != "INFO" or not others
 
 
-def define_flags(experiment: option_lib.Experiment) -> None:
-    """Run-level flags, then one per option of the method."""
-    names = experiment.datasets
-    own = ""
-    if experiment.own_data == "dataset":
-        own = ", or a path to your own (format: README)"
-    flags.DEFINE_string("dataset", names[0], f"one of {', '.join(names)}{own}")
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "folder of data files or a mirror of them; default $ICLR22_DATA, then "
-        "~/.cache/iclr22/data",
-    )
-    flags.DEFINE_string(
-        "workdir", None, "where results go; default runs/<method>/<data set>-<hash>"
-    )
-    flags.DEFINE_integer(
-        "seeds", experiment.seeds, "number of seeds to repeat over", lower_bound=1
-    )
-    flags.DEFINE_enum("mode", "jit", parallel.MODES, "how steps are compiled")
-    flags.DEFINE_bool("quick", False, "tiny synthetic data: seconds on a CPU")
-    flags.DEFINE_bool("resume", True, "continue what is in the work directory")
-    flags.DEFINE_bool(
-        "profile", False, "write a trace to WORKDIR/profile, print what is slowest"
-    )
-    flags.DEFINE_bool("distributed", False, "join the other processes of this run")
-    flags.DEFINE_string(
-        "compile_cache",
-        "~/.cache/iclr22/xla",
-        "compiled programs are kept here; '' off",
-    )
-    config_flags.define(experiment.options)
-
-
 def launch(experiment: option_lib.Experiment) -> None:
     """One run from parsed flags."""
     began = time.monotonic()
@@ -314,24 +281,6 @@ def _profiled(study, run: Run) -> None:
             logging.warning("%s", error)
 
 
-def known_dataset(datasets: Sequence[str], own_data: str) -> str:
-    """What the flags name, if it can be loaded, else an error with the nearest names."""
-    path = FLAGS[own_data].value if own_data not in ("", "dataset") else ""
-    if path and FLAGS["dataset"].present:
-        raise errors.InputError(
-            f"--dataset and --{own_data} both say which data; leave one out"
-        )
-    name = path or FLAGS.dataset
-    if name in datasets and not path:
-        return name
-    looks_like_path = os.path.exists(name) or name.endswith(".npz") or "/" in name
-    if not path and not (own_data == "dataset" and looks_like_path):
-        raise errors.nearest(name, datasets, "data set")
-    if not os.path.exists(name):
-        raise errors.InputError(f"no such file or folder: {name}")
-    return name
-
-
 @contextlib.contextmanager
 def _plain_errors():
     """Bad input ends the program with its message, not with a stack trace."""
@@ -341,26 +290,3 @@ def _plain_errors():
         if FLAGS.pdb_post_mortem:
             raise
         sys.exit(f"error: {error}")
-
-
-def device() -> str:
-    """What this process computes on, in words."""
-    first = jax.devices()[0]
-    kind = first.device_kind if first.platform != "cpu" else f"{os.cpu_count()} cores"
-    return f"{jax.device_count()} x {first.platform} ({kind})"
-
-
-def commit() -> str:
-    """Commit of the checkout, with a plus if it has changes; empty outside one."""
-    root = pathlib.Path(__file__).parent
-
-    def git(*arguments):
-        command = ["git", "-C", str(root), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        head = git("rev-parse", "--short", "HEAD")
-        return head + ("+" if head and git("status", "--porcelain") else "")
-    except OSError:
-        return ""

@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 from absl import app, flags
 
-from experiments import paper
-from experiments import run as runner
+from experiments import origin, paper
 from iclr22 import errors, record
 
 COLUMNS = ("benchmark", "what", "size", "value", "unit", "device", "commit", "date")
@@ -107,7 +106,7 @@ def main(argv) -> None:
             lines = [[row[name] for name in COLUMNS] for row in rows]
             record.write_csv(FLAGS.csv, COLUMNS, lines)  # what is there so far
     devices = ", ".join(sorted({row["device"] for row in rows}))
-    print(f"\n{table(rows)}\n\n{devices}, commit {runner.commit() or 'unknown'}")
+    print(f"\n{table(rows)}\n\n{devices}, commit {origin.commit() or 'unknown'}")
     print(f"{len(rows)} numbers in {FLAGS.csv}")
     if failed:
         sys.exit(f"error: failed: {'; '.join(failed)}")

@@ -23,7 +23,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from experiments import run as runner
+from experiments import origin
 from experiments.benchmarks import numbers
 from experiments.benchmarks.products import FORMULATIONS, Problem, problem
 from iclr22 import checkpoint, errors, sparse
@@ -230,13 +230,13 @@ def line(row) -> str:
 
 def write(rows) -> None:
     """The same rows as CSV, with what they were measured on."""
-    origin = {"device": runner.device(), "commit": runner.commit()}
-    origin["date"] = time.strftime("%Y-%m-%d")
-    columns = (*COLUMNS, "nodes", "edges", "features", "scan", *origin)
+    made = {"device": origin.device(), "commit": origin.commit()}
+    made["date"] = time.strftime("%Y-%m-%d")
+    columns = (*COLUMNS, "nodes", "edges", "features", "scan", *made)
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row | origin for row in rows)
+    writer.writerows(row | made for row in rows)
     with checkpoint.atomic(FLAGS.csv) as temporary:
         temporary.write_text(text.getvalue())
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from experiments import run as runner
+from experiments import origin
 
 flags.disclaim_key_flags()  # they belong to the benchmark
 FLAGS = flags.FLAGS
@@ -31,8 +31,8 @@ def write(found: Iterable[Number]) -> None:
     """Append numbers with where they come from, if a file is wanted."""
     if "numbers" not in FLAGS or not FLAGS.numbers:
         return
-    origin = {"device": runner.device(), "commit": runner.commit()}
-    origin["date"] = time.strftime("%Y-%m-%d")
+    made = {"device": origin.device(), "commit": origin.commit()}
+    made["date"] = time.strftime("%Y-%m-%d")
     with open(FLAGS.numbers, "a", encoding="utf-8") as file:
         for number in found:
-            file.write(json.dumps(number._asdict() | origin) + "\n")
+            file.write(json.dumps(number._asdict() | made) + "\n")

@@ -32,8 +32,7 @@ import numpy as np
 from absl import app, flags
 
 import iclr22
-from experiments import paper
-from experiments import run as runner
+from experiments import origin, paper
 from experiments.benchmarks import numbers
 from iclr22 import errors, graph, parallel, types
 from iclr22.data import batching
@@ -165,7 +164,7 @@ def main(argv) -> None:
     count, cores = FLAGS.processes, os.cpu_count() or 1
     times = launched(names), launched(names, copies=count), launched(names, count)
     print(
-        f"{runner.device()}; {FLAGS.mode}; an update in ms, one thread for each process"
+        f"{origin.device()}; {FLAGS.mode}; an update in ms, one thread for each process"
     )
     if count > cores:
         print(f"{count} processes share {cores} cores: this is not weak scaling")

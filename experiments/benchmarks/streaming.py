@@ -18,7 +18,7 @@ import time
 import numpy as np
 from absl import app, flags
 
-from experiments import run as runner
+from experiments import origin
 from experiments.benchmarks import numbers
 from iclr22 import diva, loop, parallel
 from iclr22.data import streaming
@@ -103,7 +103,7 @@ def main(argv) -> None:
     """Print a table, line by line."""
     del argv
     small = {"scales": (1, 2), "base": 256, "batch": 16, "steps": 6}
-    print(f"{runner.device()}; share of the time in which the loop waited for a batch")
+    print(f"{origin.device()}; share of the time in which the loop waited for a batch")
     print(
         f"{'pipeline':8s} {'size':>5s} {'ahead':>5s} {'waiting':>8s} {'ms':>8s}  alone"
     )

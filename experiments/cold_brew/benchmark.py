@@ -24,7 +24,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from experiments import run as runner
+from experiments import origin
 from experiments.benchmarks import numbers
 from iclr22 import cold_brew, data, graph, parallel
 from iclr22.cold_brew import batches, perceptron, teacher
@@ -193,7 +193,7 @@ def main(argv) -> None:
             text = f"{given[0]}-{given[1]}"
         ratio = f"{given[0] / value:.1f}x" if given else ""
         print(f"| {what} | {value:.2f} | {text} | {ratio} |")
-    print(f"\npeak memory {peak():.2f} GiB, {runner.device()}")
+    print(f"\npeak memory {peak():.2f} GiB, {origin.device()}")
 
 
 if __name__ == "__main__":

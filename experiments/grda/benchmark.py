@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from experiments import run as runner
+from experiments import origin
 from experiments.benchmarks import numbers
 from iclr22 import data, parallel, types
 from iclr22.data.domains import DomainData
@@ -94,7 +94,7 @@ def main(argv) -> None:
         numbers.Number(what=name, value=value, unit="ms", size=size)
         for name, value in times.items()
     )
-    print(f"{runner.device()}, {size}, ms per update")
+    print(f"{origin.device()}, {size}, ms per update")
     for name, value in times.items():
         beside = ""
         if name in TORCH and FLAGS.hidden == TORCH_HIDDEN:

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from experiments import run as runner
+from experiments import origin
 from experiments.benchmarks import numbers
 from iclr22 import parallel
 from iclr22.data import batching
@@ -129,7 +129,7 @@ def main(argv):
     """Print a table."""
     del argv
     times = measure(FLAGS.scale, FLAGS.repeat)
-    print(f"{runner.device()}, sizes times {FLAGS.scale:g}; seconds: wall, processor")
+    print(f"{origin.device()}, sizes times {FLAGS.scale:g}; seconds: wall, processor")
     for name, (wall, busy) in times.items():
         released = RELEASED.get(name) if FLAGS.scale == 1 else None
         beside = (

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from experiments import run as runner
+from experiments import origin
 from experiments.benchmarks import numbers
 from iclr22 import parallel
 from iclr22.trajectory_shapley import coalitions, trajectron
@@ -206,7 +206,7 @@ def main(argv):
     """Print a table."""
     del argv
     found = measure(FLAGS.windows, FLAGS.repeat)
-    print(f"{runner.device()}; exact values of {PLAYERS} players, compact model")
+    print(f"{origin.device()}; exact values of {PLAYERS} players, compact model")
     for factor, (windows, asked, seconds, peak) in zip(
         (1, 4, 16), found["sizes"], strict=True
     ):
