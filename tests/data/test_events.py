@@ -207,7 +207,7 @@ def test_movielens_copies_are_the_published_logs(shared, name, users, items):
 def test_own_events_of_numbers_in_any_order_with_duplicates(tmp_path, caplog):
     text = "note,user, item,timestamp\n,b,10,3\n,a,9,2.5\n,b,10,1\n,b,10,3\n"
     path = write(tmp_path, "events.csv", text)
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="absl"):
         found = data.load_own_events(path)
     np.testing.assert_array_equal(found.time, [2.5, 1, 3, 3])
     assert found.user_names.tolist() == ["a", "b"]
