@@ -230,7 +230,7 @@ def tools() -> list[tuple[str, ...]]:
             kept = [x for x in command.words[1:] if not x.startswith("--scale=")]
             found.append((*kept, *TOOLS[command.module]))
             continue
-        _, launcher, *words = (*command.words, "")
+        launcher, words = "".join(command.words[1:2]), command.words[2:]
         if launcher == "launch/local_processes.py":
             quick = ("--quick",) if split(command)[0] else ()
             found.append((str(ROOT / launcher), *words, *quick))
