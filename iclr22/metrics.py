@@ -1,11 +1,12 @@
 """Metrics that several methods report; NumPy in, float out."""
 
 import numpy as np
-from scipy import stats
 
 
 def auc(score, positive) -> float:
     """Area under the ROC curve of `score` `[n]` for `positive` `[n]` bool; ties half."""
+    from scipy import stats  # takes half a second
+
     ranks = stats.rankdata(score)
     count = positive.sum()
     total = ranks[positive].sum() - count * (count + 1) / 2

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import sparse
 
 Array = jax.Array | np.ndarray  # on devices, or on the host
 
@@ -135,6 +134,8 @@ def _csr(values, rows, columns, offsets, dense):
     shape = (len(offsets) - 1, len(dense))
 
     def kernel(values, rows, columns, offsets, dense):
+        from jax.experimental import sparse  # takes a fifth of a second
+
         del rows
         return sparse.BCSR((values, columns, offsets), shape=shape) @ dense
 
