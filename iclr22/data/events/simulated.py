@@ -7,7 +7,6 @@ expected number of events after a history and the taste are then known in closed
 """
 
 import numpy as np
-import scipy.linalg
 
 from iclr22 import errors
 from iclr22.data.events import Events, Truth, chunks, order_events, ranges
@@ -155,6 +154,8 @@ def true_activity(events: Events, requests, horizon: float) -> np.ndarray:
       requests: `recurrent_intensity.requests.Requests` of it.
       horizon: in the unit of the log.
     """
+    from scipy import linalg  # takes a quarter of a second
+
     truth = _truth(events)
     excited = _excitation(events, requests, truth)
     gain = truth.weight * truth.decay
@@ -163,7 +164,7 @@ def true_activity(events: Events, requests, horizon: float) -> np.ndarray:
     system[:k, :k] = gain[:, None] - np.diag(truth.decay)
     system[:k, k] = gain
     system[k + 1, : k + 1] = 1
-    row = scipy.linalg.expm(system * horizon)[k + 1]
+    row = linalg.expm(system * horizon)[k + 1]
     return truth.base[requests.user] * row[k] + excited @ row[:k]
 
 
