@@ -1,5 +1,6 @@
 """Eight CPU devices for every test; no accelerator unless ICLR22_TEST_PLATFORM asks."""
 
+import gc
 import importlib.metadata
 import os
 import pathlib
@@ -10,6 +11,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job; what the tests start would not hear an interrupt either.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+# Tracing makes millions of objects that live; to look through them takes a tenth of the time.
+gc.set_threshold(100_000, 50, 100)
 os.environ.setdefault("MPLBACKEND", "Agg")
 PLATFORM = os.environ.get("ICLR22_TEST_PLATFORM", "cpu")
 # Compile time is what the suite consists of; its loops are tiny.
