@@ -1,19 +1,16 @@
-"""Everything that must survive a kill: training states, cells of results, chunks.
+"""Files that must survive a kill: cells of results, chunks of large arrays.
 
-Orbax stays behind this file. All writes become visible by a rename, so a reader sees
-either the old or the new content, never half of it.
+All writes become visible by a rename, so a reader sees either the old or the new content,
+never half of it. States of training are in `states`.
 """
 
 import contextlib
-import functools
 import json
 import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors, parallel
@@ -22,76 +19,6 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
-
-
-class Checkpoints:
-    """States of one training run in a directory; the newest is where it resumes."""
-
-    def __init__(self, directory, *, keep: int = 2):
-        import orbax.checkpoint as ocp
-
-        path = str(directory)
-        path = path if "://" in path else os.path.abspath(path)  # relative ones fail
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
-        handler = ocp.StandardCheckpointHandler()
-        self._args = ocp.args
-        self._manager = ocp.CheckpointManager(
-            path, item_handlers=handler, options=options
-        )
-
-    def latest(self) -> int | None:
-        """Step of the newest complete checkpoint."""
-        return self._manager.latest_step()
-
-    def save(self, step: int, state) -> None:
-        """Write `state` in the background; incomplete writes are never seen."""
-        self._manager.save(step, args=self._args.StandardSave(state))
-
-    def restore(self, step: int, like):
-        """The state of `step`, laid out as `like` (arrays or shapes with shardings).
-
-        Raises:
-          errors.InputError: it has other arrays, or of other shapes.
-        """
-        # Asked first: a restoration that fails leaves others behind it in the air.
-        found, wanted = _shapes(self._manager.item_metadata(step).tree), _shapes(like)
-        for name in wanted | found:
-            if found.get(name) != wanted.get(name):
-                there, here = (x.get(name, "none") for x in (found, wanted))
-                raise self._unfit(step, f"{name}: {there} there, {here} now")
-        abstract = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
-        )
-        try:
-            args = self._args.StandardRestore(abstract)
-            return self._manager.restore(step, args=args)
-        except ValueError as error:
-            details = " ".join(str(error).split())[:300]  # of up to a hundred lines
-            raise self._unfit(step, details) from error
-
-    def _unfit(self, step, details: str) -> errors.InputError:
-        return errors.InputError(
-            f"the checkpoint of step {step} in {self._manager.directory} does not fit "
-            "this configuration; use another --workdir or --noresume. "
-            f"Details: {details}"
-        )
-
-    def close(self) -> None:
-        """Wait for pending writes."""
-        self._manager.wait_until_finished()
-        self._manager.close()
-
-
-def _shapes(tree) -> dict[str, list[int]]:
-    """Shapes of arrays, or of what is known of stored ones, by path."""
-
-    def shape(x):
-        key = jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-        return list(jax.eval_shape(jax.random.key_data, x).shape if key else x.shape)
-
-    paths = jax.tree_util.tree_flatten_with_path(tree)[0]
-    name = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
-    return {name(path): shape(x) for path, x in paths}
 
 
 @contextlib.contextmanager
@@ -133,15 +60,36 @@ def atomic(path) -> Iterator[pathlib.Path]:
         with tempfile.TemporaryDirectory() as folder:
             yield pathlib.Path(folder) / path.name
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path) -> Iterator[None]:
+    """Errors of the disk name what was to be written.
+
+    Raises:
+      OSError: with the path; also where a library tells it in another way.
+    """
     try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from error
+    except (RuntimeError, ValueError) as error:
+        if not any(sign in str(error) for sign in ("No space", "ENOSPC", "quota")):
+            raise
+        said = " ".join(str(error).split())[:200]
+        raise OSError(f"cannot write {path}: {said}") from error
 
 
 def write_json(path, value) -> None:

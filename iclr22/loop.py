@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from iclr22 import checkpoint, gradients, parallel, progress, record, types
+from iclr22 import gradients, identity, parallel, progress, record, states, types
 from iclr22.data import batching, streaming
 
 
@@ -87,21 +87,24 @@ def fit(
       watch: gets the `Times` after the last step.
 
     Raises:
-      errors.InputError: `begin` does not fit the initial parameters.
+      errors.InputError: `begin` does not fit the initial parameters; the directory holds
+        checkpoints of other data or of another configuration.
       NonFiniteLoss: checked before every save, so the newest checkpoint is good.
     """
     on = parallel.devices(mode, _axes(method, batches))
     init = _compiled(parallel.compile_init, on, method.init, config)
-    state = init(jax.random.key(seed), batches(0))
+    first = batches(0)
+    state = init(jax.random.key(seed), first)
     with contextlib.ExitStack() as opened:
-        saved = writer = None
-        start = 0
+        saved = writer = found = None
         if directory:
-            saved = checkpoint.Checkpoints(f"{directory}/checkpoints")
+            saved = states.Checkpoints(f"{directory}/checkpoints")
             opened.callback(saved.close)
-            start = parallel.agree(saved.latest() or 0)
-        if saved and start:
-            state = saved.restore(start, state)
+            about = identity.describe(method, config, seed, batches, first)
+            identity.claim(directory, about, going=bool(saved.steps()))
+            found = saved.newest(state)
+        start, state = found or (0, state)
+        if found:
             logging.info("%s: resumed at step %d of %d", name, start, schedule.steps)
         elif begin is not None:
             state = gradients.begun(on, state, begin)

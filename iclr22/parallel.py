@@ -52,10 +52,13 @@ def initialize() -> None:
     COORDINATOR_ADDRESS, NUM_PROCESSES and PROCESS_ID, as `launch/` does.
     """
     if "COORDINATOR_ADDRESS" in os.environ:
+        address = os.environ["COORDINATOR_ADDRESS"]
+        here = address.startswith(("127.", "localhost:"))  # nobody else is to connect
         jax.distributed.initialize(
-            os.environ["COORDINATOR_ADDRESS"],
+            address,
             int(os.environ["NUM_PROCESSES"]),
             int(os.environ["PROCESS_ID"]),
+            coordinator_bind_address=address if here else None,
         )
     else:
         jax.distributed.initialize()
@@ -293,6 +296,11 @@ def agree(value: int) -> int:
     from jax.experimental import multihost_utils
 
     return int(multihost_utils.broadcast_one_to_all(np.int32(value)))
+
+
+def any_of_all(value: bool) -> bool:
+    """Whether it is true in any process: for what only some of them may have met."""
+    return bool(rows_of_all(np.array([[value]], np.uint8)).any())
 
 
 def barrier(name: str) -> None:

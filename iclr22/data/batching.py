@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from iclr22 import errors, parallel
+from iclr22 import errors, identity, parallel
 
 
 class Batches(NamedTuple):
@@ -24,6 +24,10 @@ class Batches(NamedTuple):
     size: int
     seed: int = 0
     part: tuple[int, int] = (0, 1)
+
+    def content(self) -> str:
+        """Digest of what all batches are made from."""
+        return identity.content(self.arrays) + f"-{self.size}-{self.seed}"
 
     @property
     def count(self) -> int:
@@ -60,6 +64,10 @@ class Whole(NamedTuple):
 
     batch: dict
     axes: object = None
+
+    def content(self) -> str:
+        """Digest of it."""
+        return identity.content(self.batch)
 
     def __call__(self, step: int) -> dict:
         """This process's part of it, whatever the step."""

@@ -4,7 +4,6 @@ import json
 import os
 
 import helpers
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -123,32 +122,6 @@ def test_cell_refuses_what_it_could_not_read_back(tmp_path, kind):
     with pytest.raises(TypeError, match="odd cannot be stored"):
         checkpoint.cell(tmp_path, "x", lambda: {"odd": value})
     assert names(tmp_path) == []
-
-
-def test_checkpoints_keep_the_newest_and_bring_back_keys(tmp_path):
-    state = {"w": jnp.arange(4.0), "n": jnp.int32(7), "key": jax.random.key(5)}
-    saved = checkpoint.Checkpoints(tmp_path / "a", keep=2)
-    assert saved.latest() is None
-    for step in (1, 2, 3):
-        saved.save(step, state | {"n": jnp.int32(step)})
-    saved.close()
-    saved = checkpoint.Checkpoints(tmp_path / "a")
-    assert saved.latest() == 3
-    like = jax.tree.map(jnp.zeros_like, state | {"key": None}) | {
-        "key": jax.random.key(0)
-    }
-    helpers.assert_trees_close(saved.restore(3, like), state | {"n": 3}, rtol=0)
-    assert saved.restore(2, like)["n"] == 2
-    saved.close()
-    assert [x for x in names(tmp_path / "a") if x.isdigit()] == ["2", "3"]
-
-
-def test_relative_folder_works(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    saved = checkpoint.Checkpoints("runs/a")
-    saved.save(1, {"w": jnp.ones(2)})
-    saved.close()
-    assert (tmp_path / "runs" / "a" / "1").exists()
 
 
 def squares(low, high):

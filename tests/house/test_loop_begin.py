@@ -10,7 +10,7 @@ import pytest
 from helpers import assert_trees_close
 from toy_method import BATCHES, TOY, Config, apply, data, fit
 
-from iclr22 import checkpoint, errors, gradients, loop, parallel, plateau, record
+from iclr22 import errors, gradients, loop, parallel, plateau, record, states
 
 GIVEN = {"weights": np.array([[1.0, -1.0, 2.0]]), "bias": np.array(0.5)}  # float64
 
@@ -211,6 +211,6 @@ def test_resumed_run_measures_the_same(tmp_path):
 
 def test_checkpoint_of_a_begun_run_is_an_ordinary_one(tmp_path):
     state = fit(tmp_path, steps=5, begin=GIVEN)
-    saved = checkpoint.Checkpoints(tmp_path / "checkpoints")
+    saved = states.Checkpoints(tmp_path / "checkpoints")
     assert_trees_close(saved.restore(5, state), state, rtol=0)
     saved.close()
