@@ -257,7 +257,7 @@ WRONG_ARRAYS = [
     ({"x": X * 1e300}, "finite numbers in x; found inf in place 0, 1"),
     ({"x": X.astype(str)}, "x of real numbers; found type <U"),
     ({"y": Y + 0.5}, "whole numbers from 0 to at most 3, .* found 0.5 in place 0"),
-    ({"y": Y * 1.0 * np.nan}, "whole numbers .* found nan"),
+    ({"y": Y * 1.0 * np.nan}, "at least two classes; found none"),
     ({"y": Y - 1}, "or -1 where unknown; found -2 in place 2"),
     ({"y": Y + 100}, "found 100 in place 0. Number the classes from 0"),
     ({"y": Y * 1j}, "whole numbers .* found 0j in place 0"),
@@ -285,8 +285,8 @@ WRONG_ARRAYS = [
     ({"edge_weight": np.array([1, np.nan, 3])}, "in edge_weight; found nan in place 1"),
     ({"train_mask": TRUE[:3]}, r"train_mask of shape \[splits, n\], with n = 4; found"),
     (
-        {"train_mask": TRUE.astype(int)},
-        "of type bool and of the same shape, .* found train",
+        {"train_mask": 2 * TRUE},
+        "of type bool and of the same shape .* or of 0 and 1; found type int64 with",
     ),
     ({"test_mask": TRUE}, "at least the first; found test"),
     (

@@ -27,18 +27,19 @@ def load_own(
 
     Args:
       samples: a .csv with the columns `domain`, `label` (a class or, for regression, a
-        number; empty where unknown) and numbers as features, every other column. For
-        regression there may be several outputs, `label_<something>`; a row has all of
-        them or none. Or a .npz with `x [n, features]`, `domain [n]` (strings or whole
-        numbers), `y [n]` (classes: whole numbers, -1 where unknown, or strings, empty
-        where unknown; for regression `[n]` or `[n, outputs]`, NaN where unknown) and if
-        wanted `class_names`. Images, texts and the like come in as features computed
-        beforehand, say 512 of a ResNet, in such a .npz.
+        number; empty, NA or NaN where unknown) and numbers as features, every other
+        column. For regression there may be several outputs, `label_<something>`; a row
+        has all of them or none. Or a .npz with `x [n, features]`, `domain [n]` (strings or
+        whole numbers), `y [n]` (classes: whole numbers, -1 where unknown, or strings; for
+        regression `[n]` or `[n, outputs]`, NaN where unknown) and if wanted `class_names`.
+        Images, texts and the like come in as features computed beforehand, say 512 of a
+        ResNet, in such a .npz.
       domains: of three kinds. A .csv of edges: `source`, `target` and if wanted `weight`,
         above 0 and at most 1; both directions are meant, of repeated edges the largest
         weight counts, and a domain without neighbours is listed with itself as target. A
-        .csv of coordinates: `domain` and columns of numbers, on one scale; every domain is
-        linked to the nearest ones, and drawn there if the columns are two. A symmetric
+        .csv of coordinates: `domain` and columns of numbers, on one scale, or degrees in
+        `lat` and `lon`; every domain is linked to the nearest ones, and drawn there if the
+        columns are two. A symmetric
         matrix of weights `[N, N]` from 0 (no edge) to 1: .npy, or .npz with `adjacency`;
         its order is that of the names as they sort, or of `names [N]` in the .npz.
       sources: names of the domains whose labels may be used in training; by default all
@@ -69,39 +70,27 @@ def load_own(
         graph=links,
         sources=chosen,
         class_names=found.class_names,
-        domain_names=np.array(names),
+        domain_names=checks.text_array(names),
         feature_names=found.feature_names,
     )
 
 
 def read_samples(
-    path: str | os.PathLike,
-    *,
-    features: Sequence[str] = (),
-    regression: bool = False,
+    path: str | os.PathLike, *, features: Sequence[str] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
     """Samples to predict for: features `[n, features]` and names of domains `[n]`.
 
-    Of a file as `load_own` takes it; labels, which may be empty, are passed over.
+    Of a file as `load_own` takes it; labels are passed over and not needed.
 
     Args:
       features: what the columns of a table have to be called; they may come in any order
-        and are returned in this one. Empty if they have no names.
-      regression: labels are numbers.
+        and are returned in this one, others are passed over. Empty if they have no names.
 
     Raises:
       errors.InputError: what is missing or wrong, and where.
     """
-    found = own_samples.read(checks.existing(path), regression)
-    x, of = found.x, np.array(found.of)
-    if not features or not found.feature_names:
-        return x, of
-    if set(features) != set(found.feature_names):
-        raise errors.InputError(
-            f"{path}: expected the features {', '.join(features)}; found "
-            f"{', '.join(found.feature_names)}. Add or remove columns."
-        )
-    return x[:, [found.feature_names.index(name) for name in features]], of
+    x, of, _ = own_samples.read_unlabelled(checks.existing(path), features)
+    return x, checks.text_array(of)
 
 
 def read_neighbors(path: str | os.PathLike) -> dict[str, dict[str, float]]:
@@ -118,14 +107,14 @@ def _check_domains(samples, domains, found, number):
     for name, place in zip(found.of, found.where, strict=True):
         if not name or name not in number:
             raise errors.InputError(
-                f"{samples}, {place}: expected a domain of {domains}; found {name!r}. "
-                f"Correct it or add it there. {nearest(name, number)}"
+                f"{samples}, {place}: expected a domain of {domains}; found "
+                f"{checks.shown(name)}. Correct it or add it there. {nearest(name, number)}"
             )
     if empty := sorted(number.keys() - set(found.of)):
         raise errors.InputError(
             f"{domains}: expected domains that have samples; found also "
-            f"{checks.few(map(repr, empty))}. Add samples to {samples}, or remove what is too "
-            f"much here. {nearest(empty[0], sort_names(found.of))}"
+            f"{checks.few(map(checks.shown, empty))}. Add samples to {samples}, or remove what "
+            f"is too much here. {nearest(empty[0], sort_names(found.of))}"
         )
 
 
@@ -136,12 +125,13 @@ def _choose(path, sources, number, labelled):
     for name in sources:
         if name not in number:
             raise errors.InputError(
-                f"sources: expected names of domains; found {name!r}. "
+                f"sources: expected names of domains; found {checks.shown(name)}. "
                 f"{nearest(name, names)}"
             )
         if not labelled[number[name]]:
             raise errors.InputError(
-                f"{path}: expected labels in every source domain; found none in {name}. "
+                f"{path}: expected labels in every source domain; found none in "
+                f"{checks.short(name)}. "
                 "Fill some in, or take it out of sources."
             )
     if not labelled.any():
@@ -160,7 +150,8 @@ def _check_classes(path, found, usable, known):
     if len(classes) < 2:
         raise errors.InputError(
             f"{path}: expected labels of at least two classes in source domains; found "
-            f"only {found.class_names[classes[0]]}. Fill in more, or name more sources."
+            f"only {checks.short(found.class_names[classes[0]])}. Fill in more, or name more "
+            "sources."
         )
     if len(unseen := np.setdiff1d(found.y[known], classes)):
         logging.warning(
