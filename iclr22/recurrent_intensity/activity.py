@@ -7,7 +7,7 @@ import numpy as np
 
 from iclr22 import errors
 from iclr22.data.events import ranges
-from iclr22.recurrent_intensity import hawkes, moments, requests
+from iclr22.recurrent_intensity import hawkes, requests
 
 FEW = 0.01  # count of users without events
 KINDS = ("pop", "ema")
@@ -25,8 +25,7 @@ def intensity(
 ) -> np.ndarray:
     """lambda(x) `[x]` of requests: of Hawkes models the expected count in the horizon."""
     if isinstance(model, hawkes.Hawkes):
-        features = moments.features_of(given, events, model.horizon, model.scales)
-        return features @ model.theta
+        return hawkes.expected_events(model, given, events)
     if model.kind not in KINDS:
         raise errors.nearest(model.kind, KINDS, "activity")
     return pop(given) if model.kind == "pop" else ema(given, events, model.horizon)

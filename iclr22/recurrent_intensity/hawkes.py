@@ -11,14 +11,19 @@ The penalised least-squares objective is a quadratic in (a, s, mu) whose matrix 
 pass over the events. Simultaneous events do not excite each other, but both count in the
 integral; the solver of the released code leaves out the product of the two there, so its
 kernels differ on logs with ties.
+
+What is predicted is the count of a whole horizon, of which the intensity at T says little:
+right after an event the fastest kernels alone are a million. The mean of the process over
+the horizon is linear in the same features h(x), so both models are weights of h(x).
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg, optimize, special
+from absl import logging
+from scipy import linalg, optimize
 
-from iclr22 import errors
+from iclr22 import errors, numeric
 from iclr22.recurrent_intensity import requests
 from iclr22.recurrent_intensity.moments import (
     SCALES,
@@ -31,16 +36,22 @@ from iclr22.recurrent_intensity.moments import (
 PENALTY = 1e3  # C of the least-squares fit; its ridge is 1 / (2 C)
 RIDGE = 1e-3  # of the Poisson fit
 FLOOR = 1e-10  # in the logarithm of the Poisson fit
+UNSEEN = 0.5  # events that a window without any counts as
+EXPLOSION = 1e3  # events in a horizon for one: a kernel that gives more is tamed
+STABLE = 0.99  # events that an event of a tamed kernel causes at once
+STEPS = 200  # of Newton's method, at most; a dozen are usual
 
 
 class Hawkes(NamedTuple):
-    """A fitted activity model: theta . h(x) is the expected count in the horizon."""
+    """A fitted activity model: `min(h(x), ceiling) @ weights` events are expected."""
 
     theta: np.ndarray  # float64 [2 scales + 1]: self-excitation, start effect, base
     scales: np.ndarray  # float64 [scales], in horizons
     horizon: float  # in the unit of the log
     objective: float  # what the fit reached
     violation: float  # of the conditions of optimality, largest
+    weights: np.ndarray  # float64 [2 scales + 1], events in the horizon
+    ceiling: np.ndarray  # float64 [2 scales + 1], largest h(x) that the weights are for
 
 
 def hawkes_objective(theta, moments: Moments, penalty: float = PENALTY):
@@ -73,17 +84,77 @@ def fit_hawkes(
 ) -> Hawkes:
     """The process that explains the histories of requests best in least squares.
 
-    Requests with a finite time and at least one event count.
+    Requests with a finite time and at least one event count. Users who differ look like
+    one who excites himself: totals need `calibrate`.
 
     Raises:
       errors.InputError: none is left.
     """
     kept = requests.select(given, np.isfinite(given.time) & (given.stop > given.start))
     times, indptr = user_times(kept, events)
+    scales = numeric.real(scales, "scales", ndim=1, dtype=np.float64)
     moments = hawkes_moments(times, indptr, kept.time, horizon, scales)
     theta, violation = minimise(moments, penalty)
     value = float(hawkes_objective(theta, moments, penalty))
-    return Hawkes(theta, np.asarray(scales), float(horizon), value, violation)
+    weights = horizon_weights(theta, scales)
+    ceiling = np.full(len(theta), np.inf)
+    return Hawkes(theta, scales, float(horizon), value, violation, weights, ceiling)
+
+
+def horizon_weights(theta, scales) -> np.ndarray:
+    """Weights of h(x) `[2 scales + 1]` that give the expected count in the horizon.
+
+    The means of the decayed sums y obey dy/dt = -b y + b lambda, and lambda is linear in
+    them: one matrix exponential. Kernels that explode within a horizon, as those of users
+    who differ can seem to, are scaled down to barely stable ones.
+    """
+    theta = np.array(theta, np.float64)
+    found = _horizon_weights(theta, scales)
+    if not (found <= EXPLOSION).all():
+        theta[: len(scales)] *= STABLE / theta[: len(scales)].sum()
+        found = _horizon_weights(theta, scales)
+    return found
+
+
+def _horizon_weights(theta, scales):
+    active = np.flatnonzero(theta[:-1] > 0)
+    k, excited = len(active), active < len(scales)
+    decay = np.tile(1 / np.asarray(scales), 2)[active]
+    gain = theta[np.append(active, len(theta) - 1)]
+    system = np.zeros((k + 2, k + 2))  # sums, then the constant 1, then the count
+    system[:k, :k] = -np.diag(decay)
+    system[:k, : k + 1] += np.where(excited, decay, 0)[:, None] * gain
+    system[k + 1, : k + 1] = gain
+    found = np.zeros(len(theta))
+    with np.errstate(over="ignore", invalid="ignore"):
+        row = linalg.expm(system)[k + 1]
+    # Rounding of an exponential of 1e6 must not make a weight negative.
+    found[active], found[-1] = np.fmax(row[:k], 0), row[k]
+    found[:-1][active[~np.isfinite(row[:k])]] = np.inf
+    return found
+
+
+def calibrate(model: Hawkes, given: requests.Requests, events, counts) -> Hawkes:
+    """The model times one factor, so that all requests together expect their counts `[x]`.
+
+    A process fitted to users who differ ranks them, but its total can be off by a half. A
+    process that expects nothing at all expects the same of everybody then.
+    """
+    if not len(given.user):
+        logging.warning("no user had an event before the last horizon: not calibrated")
+        return model
+    total = float(_some(counts, len(given.user), model.horizon).sum())
+    expected = float(expected_events(model, given, events).sum())
+    if expected > 0:
+        return model._replace(weights=model.weights * (total / expected))
+    base = np.append(np.zeros(len(model.weights) - 1), total / len(given.user))
+    return model._replace(weights=base)
+
+
+def expected_events(model: Hawkes, given: requests.Requests, events) -> np.ndarray:
+    """Expected counts in the horizon of requests `[x]`."""
+    features = features_of(given, events, model.horizon, model.scales)
+    return np.minimum(features, model.ceiling) @ model.weights
 
 
 def fit_hawkes_poisson(
@@ -98,41 +169,99 @@ def fit_hawkes_poisson(
     """Weights of the same features that explain counts `[x]` in the horizon of requests,
     by Poisson regression: expected counts, calibrated to that window.
 
+    Columns are in events: each kernel is integrated over the horizon, so that an event of
+    any age is 1 at most in each. (The ridge of the released code is on columns up to 1e6:
+    weights of the fastest ones cost nothing there, and a buyer of the last second would
+    be expected to buy thousands of times.) Later requests count as no more extreme, in
+    any column, than those of the fit.
+
     Raises:
       errors.InputError: no request; counts that are negative or of another number.
     """
+    counts = _some(counts, len(given.user), horizon)
+    scales = numeric.real(scales, "scales", ndim=1, dtype=np.float64)
     features = features_of(given, events, horizon, scales)
-    theta, value, slope = minimise_poisson(features, counts, ridge)
-    return Hawkes(theta, np.asarray(scales), float(horizon), value, slope)
+    unit = np.append(np.tile(-scales * np.expm1(-1 / scales), 2), 1.0)
+    weights, value, slope = minimise_poisson(features * unit, counts, ridge)
+    weights = weights * unit
+    ceiling = features.max(axis=0)
+    return Hawkes(weights, scales, float(horizon), value, slope, weights, ceiling)
+
+
+def _some(counts, number, horizon) -> np.ndarray:
+    """The counts; UNSEEN events spread over all requests where there is none."""
+    counts = _check_counts(counts, number)
+    if counts.any():
+        return counts
+    logging.warning(
+        "no event in a horizon of %.6g by users who had one before: how many are to be "
+        "expected can only be guessed; choose a longer horizon",
+        horizon,
+    )
+    return np.full(number, UNSEEN / number)
+
+
+def _check_counts(counts, number) -> np.ndarray:
+    y = numeric.real(counts, "counts", dtype=np.float64, finite=False)
+    if y.shape != (number,) or not number or not (np.isfinite(y) & (y >= 0)).all():
+        raise errors.InputError(
+            f"expected a count of at least 0 for each of {number} requests; found shape "
+            f"{list(y.shape)}, least {y.min(initial=np.inf)}. (Without requests no user "
+            "had an event before the last horizon: choose a shorter one.)"
+        )
+    return y
 
 
 def minimise_poisson(features, counts, ridge: float = RIDGE):
-    """`(w, objective, largest slope)` of the mean Poisson loss of `features @ w`, with
-    w = softplus(omega), by BFGS from omega = 0.
+    """`(w, objective, violation)` of the mean Poisson loss of `features @ w` and a ridge,
+    w >= 0: exactly, by Newton steps that are non-negative least squares each.
 
     Args:
       features: `[x, p]`, not negative.
       counts: `[x]`.
     """
-    h, y = np.asarray(features, np.float64), np.asarray(counts, np.float64)
-    if y.shape != (len(h),) or not len(y) or not (np.isfinite(y) & (y >= 0)).all():
-        raise errors.InputError(
-            f"expected a count of at least 0 for each of {len(h)} requests; found shape "
-            f"{list(y.shape)}, least {y.min(initial=np.inf)}"
-        )
+    h = numeric.real(features, "features", ndim=2, dtype=np.float64)
+    y = _check_counts(counts, len(h))
 
-    def objective(omega):
-        w, slope = np.logaddexp(0, omega), special.expit(omega)
+    def loss(w):
         mean = h @ w
-        value = np.mean(mean - y * np.log(FLOOR + mean)) + ridge / 2 * (w @ w)
-        gradient = h.T @ (1 - y / (FLOOR + mean)) / len(y) + ridge * w
-        return value, gradient * slope
+        return np.mean(mean - y * np.log(FLOOR + mean)) + ridge / 2 * (w @ w)
 
-    start = np.zeros(h.shape[1])
-    found = optimize.minimize(
-        objective, start, jac=True, method="BFGS", options={"maxiter": 2000}
-    )
-    return np.logaddexp(0, found.x), float(found.fun), float(np.abs(found.jac).max())
+    def slope(w):
+        return h.T @ (1 - y / (FLOOR + h @ w)) / len(y) + ridge * w
+
+    w = np.full(h.shape[1], max(y.mean(), 1e-3) / max(h.sum() / len(h), 1e-3))
+    value = loss(w)
+    for _ in range(STEPS):
+        gradient = slope(w)
+        free = (w > 0) | (gradient < 0)
+        if _violation(w, gradient) < 1e-12 or not free.any():
+            break
+        step = np.zeros_like(w)
+        step[free] = _newton(h[:, free], y, w[free], gradient[free], ridge, h @ w)
+        size = 1.0
+        while not loss(w + size * step) <= value + 1e-4 * size * (gradient @ step):
+            size /= 2
+            if size < 1e-12:
+                return w, float(value), _violation(w, gradient)
+        w = np.maximum(w + size * step, 0)
+        value = loss(w)
+    return w, float(value), _violation(w, slope(w))
+
+
+def _violation(w, gradient) -> float:
+    return float(np.where(w > 0, np.abs(gradient), np.maximum(-gradient, 0)).max())
+
+
+def _newton(h, y, w, gradient, ridge, mean):
+    """The step to the non-negative minimiser of the loss's quadratic at w."""
+    curved = (h.T * (y / (FLOOR + mean) ** 2 / len(y))) @ h + ridge * np.eye(len(w))
+    scale = 1 / np.sqrt(np.diag(curved))
+    matrix = scale[:, None] * curved * scale + 1e-13 * np.eye(len(w))
+    factor = linalg.cholesky(matrix, lower=True)
+    wanted = scale * (curved @ w - gradient)
+    wanted = linalg.solve_triangular(factor, wanted, lower=True)
+    return scale * optimize.nnls(factor.T, wanted, maxiter=100 * len(w))[0] - w
 
 
 def kernel_table(model: Hawkes) -> list[dict]:

@@ -236,9 +236,10 @@ def _parts(variant: str) -> tuple[str, str]:
 
 def _fit_activity(name: str, split: Split) -> activity.Activity | hawkes.Hawkes:
     horizon, events = split.horizon, split.events
+    counts = np.asarray(split.valid_targets.sum(axis=1))
     if name == "hawkes":
-        return hawkes.fit_hawkes(split.train, events, horizon)
+        fitted = hawkes.fit_hawkes(split.train, events, horizon)
+        return hawkes.calibrate(fitted, split.valid, events, counts)
     if name == "hp":
-        counts = np.asarray(split.valid_targets.sum(axis=1))
         return hawkes.fit_hawkes_poisson(split.valid, events, horizon, counts)
     return activity.Activity(name, horizon)

@@ -22,9 +22,11 @@ def fit(split: splits.Split) -> Popularity:
 
 
 def score(model: Popularity, events, given: requests.Requests, items) -> Scores:
-    """Counts of items (numbers in the log), the same for all requests."""
+    """Shares of items (numbers in the log) of all counts, the same for all requests: with
+    an activity that is an expected count, expected events."""
     del events
-    x, columns = len(given.user), model.counts[items][:, None].astype(np.float32)
+    share = model.counts[items] / model.counts.sum()
+    x, columns = len(given.user), share[:, None].astype(np.float32)
     return Scores(
         rows=np.ones((x, 1), np.float32),
         columns=columns,

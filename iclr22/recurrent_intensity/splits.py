@@ -12,7 +12,7 @@ from absl import logging
 from numpy.typing import ArrayLike
 
 from iclr22 import errors
-from iclr22.data.events import Events, offsets
+from iclr22.data.events import Events, offsets, tick
 from iclr22.recurrent_intensity.requests import (
     Requests,
     item_counts,
@@ -22,6 +22,7 @@ from iclr22.recurrent_intensity.requests import (
 )
 
 Asked = tuple[ArrayLike, ArrayLike]  # users [x] and their times [x]
+COARSE = 60.0  # a clock of larger steps decides where horizons may begin
 
 
 class Split(NamedTuple):
@@ -175,7 +176,8 @@ def temporal_split(
 
     Args:
       test_start: T; by default the last horizon of the log is for testing.
-      horizon: h; by default a tenth of the time from the first to the last event.
+      horizon: h; by default a tenth of the time from the first to the last event. It is
+        rounded to whole steps where the log's clock has coarse ones, such as days.
       extra: number of V_extra, at T - 2 h, T - 3 h, ...
       least: `least_history` and `least_events` of `make_split`.
 
@@ -183,7 +185,7 @@ def temporal_split(
       errors.InputError: no event before T, or none from then on.
     """
     first, last = float(events.time.min()), float(events.time.max())
-    ahead = (last - first) / 10 if horizon is None else float(horizon)
+    ahead = _ahead(events, horizon)
     start = last - ahead + np.spacing(abs(last))  # a bit later: the last one is within
     start = start if test_start is None else test_start
     if not first < start <= last:
@@ -199,23 +201,46 @@ def temporal_split(
     return make_split(events, ahead, (users, at[0]), (users, at[1]), earlier, **least)
 
 
+def _ahead(events, horizon):
+    """The horizon, by default a tenth of the log; in whole steps of a coarse clock.
+
+    Where only days are known, an event of the last day would else be some hours old in one
+    request and a moment in another, which are worlds apart for fast kernels.
+    """
+    span = float(events.time.max() - events.time.min())
+    ahead, step = span / 10 if horizon is None else float(horizon), tick(events)
+    if step < COARSE or not (np.isfinite(ahead) and ahead > 0):
+        return ahead
+    whole = max(1, round(ahead / step)) * step
+    if abs(whole - ahead) > 1e-9 * ahead:
+        logging.warning(
+            "times of the log are whole steps of %.6g %s: the horizon of %.6g is taken as "
+            "%.6g",
+            step,
+            events.time_unit,
+            ahead,
+            whole,
+        )
+    return whole
+
+
 def split_now(events: Events, horizon: float | None = None, **least: int) -> Split:
     """The whole log trains, and D are the user states at its end, of which no target is
     known; V, a horizon earlier, calibrates.
 
     Args:
-      horizon: h; by default a tenth of the time from the first to the last event.
+      horizon: h; as in `temporal_split`.
       least: `least_history` and `least_events` of `make_split`.
 
     Raises:
       errors.InputError: no event before the last horizon.
     """
     first, last = float(events.time.min()), float(events.time.max())
-    ahead = (last - first) / 10 if horizon is None else float(horizon)
+    ahead = _ahead(events, horizon)
     users, end = state_now(events)
     if not first < end - ahead:
         raise errors.InputError(
-            f"expected events before the last {ahead:.6g} s, to learn from what followed "
+            f"expected events before the last {ahead:.6g} {events.time_unit}, to learn from what followed "
             f"them; found the first at {first:.10g}, the last at {last:.10g}. Choose a "
             "shorter horizon."
         )

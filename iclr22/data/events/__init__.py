@@ -12,6 +12,9 @@ from iclr22 import errors
 from iclr22.data import checks
 
 
+CLOCK = 1e-3  # of a thousandth: times that differ by less from one are whole
+
+
 class Truth(NamedTuple):
     """What generated a simulated log: a Hawkes process per user times a taste.
 
@@ -155,6 +158,17 @@ def second_half(events: Events) -> Events:
     start = offsets(events)
     rank = np.arange(len(events.user)) - start[events.user] + 1
     return select_events(events, 2 * rank >= np.diff(start)[events.user])
+
+
+def tick(events: Events) -> float:
+    """The step of the log's clock, in its unit: the largest of which all times are a whole
+    number apart, such as a day where only dates were kept; 0 if there is none.
+    """
+    times = np.unique(events.time)
+    steps = 1000 * (times[1:] - times[0])
+    if not len(steps) or (np.abs(steps - np.rint(steps)) > CLOCK).any():
+        return 0.0
+    return float(np.gcd.reduce(np.rint(steps).astype(np.int64))) / 1000
 
 
 def describe(events: Events) -> dict[str, float]:
