@@ -2,18 +2,16 @@
 
 import os
 import pathlib
-from concurrent import futures
 
 import numpy as np
 from absl import logging
 
 from iclr22 import errors
 from iclr22.data import checks
-from iclr22.data.images import Splits
-from iclr22.data.images.files import pillow
+from iclr22.data.images import Splits, own_folder
 
 FIELDS = ("x", "z", "y", "names", "flipped")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+CHANNELS = (1, 3, 4)  # of images: grey, RGB, with an opacity
 
 
 def load_own(
@@ -21,17 +19,24 @@ def load_own(
 ) -> tuple[Splits, tuple[str, ...]]:
     """The user's own labelled data: `(splits, class names)`.
 
-    Either an `.npz` with `y [n]` (whole numbers from 0, or strings) and `x [n, ...]`,
-    or `z [n, features]` computed before, or both. If wanted also `names [n]`,
+    Either an `.npz` with `y [n]` (whole numbers from 0, or strings) and `x`: images
+    `[n, h, w]`, `[n, h, w, channels]` or `[n, channels, h, w]`, or other inputs
+    `[n, d]`; or `z [n, features]` computed before, or both. If wanted also `names [n]`,
     `flipped [n]` (bool: the label is known to be wrong), `class_names`, and the same
     for test as `x_test`, `y_test` and so on. No pickle is ever executed.
 
     Or a folder `<class>/*.png`, perhaps below `train/` and `test/`. Images become RGB
     squares of `image_size`, `x [n, size, size, 3]` uint8; names are relative paths.
+
+    Examples whose label is unknown (`labels.mark_unknown`: NA, NaN, -1 and the like) are
+    left out, which is told; names are their places in the file if there are none.
+
+    Raises:
+      errors.InputError: what is missing or wrong, and where.
     """
     path = pathlib.Path(path).expanduser()
     if path.is_dir():
-        return _from_folder(path, image_size)
+        return own_folder.read(path, image_size)
     if not path.is_file() or path.suffix.lower() != ".npz":
         found = "another kind of file" if path.exists() else "nothing there"
         raise errors.InputError(
@@ -47,15 +52,48 @@ def _from_npz(path):
     if any(f"{field}_test" in found for field in FIELDS):
         splits["test"] = _pick(path, found, "_test")
         _check_same_features(path, splits)
-    class_names = _strings(found.get("class_names", np.array([]))).ravel()
+    class_names = ()
+    if "class_names" in found:
+        names = checks.shaped(path, found, "class_names", "k")
+        class_names = tuple(names.astype(str).tolist())
     labels = {split: arrays["y"] for split, arrays in splits.items()}
-    labels, class_names = _encode(path, labels, tuple(class_names.tolist()))
+    labels, class_names = _encode(path, labels, class_names)
     for split, arrays in splits.items():
         for field in {"x", "z"} & arrays.keys():
             _check_numbers(f"{path}, {field} of {split}", arrays[field])
-        arrays["y"] = labels[split]
-        arrays["names"] = _strings(arrays.get("names", np.arange(len(labels[split]))))
+        if "x" in arrays:
+            arrays["x"] = _channels_last(f"{path}, x of {split}", arrays["x"])
+        names = arrays.get("names", np.arange(len(labels[split])))
+        names = checks.decoded(path, "names", names).astype(str)
+        arrays |= {"y": labels[split], "names": names}
+        splits[split] = _labelled(path, split, arrays)
     return splits, class_names
+
+
+def _labelled(path, split, arrays):
+    """The examples with a label."""
+    known = arrays["y"] >= 0
+    if known.all():
+        return arrays
+    logging.warning(
+        "%s: left out of %s: %d examples without a label", path, split, (~known).sum()
+    )
+    return {field: array[known] for field, array in arrays.items()}
+
+
+def _channels_last(what, x):
+    """Images `[n, h, w, channels]`; other inputs as they are."""
+    if x.ndim == 3:
+        return x[..., None]
+    if x.ndim == 4 and x.shape[3] not in CHANNELS and x.shape[1] in CHANNELS:
+        logging.info("%s: channels come first in %s; they are moved", what, x.shape)
+        return np.ascontiguousarray(np.moveaxis(x, 1, 3))
+    if x.ndim not in (2, 4):
+        raise errors.InputError(
+            f"{what}: expected images [n, h, w] or [n, h, w, channels], or inputs [n, d]; "
+            f"found shape {list(x.shape)}. Reshape it."
+        )
+    return x
 
 
 def _pick(path, found, suffix):
@@ -64,7 +102,7 @@ def _pick(path, found, suffix):
     if key["y"] not in found or not {key["x"], key["z"]} & found.keys():
         raise errors.InputError(
             f"{path}: expected the array {key['y']} and {key['x']} (or {key['z']}, "
-            f"features); found {', '.join(found) or 'none'}."
+            f"features); found {checks.few(found) or 'none'}."
         )
     arrays = {field: found[key[field]] for field in FIELDS if key[field] in found}
     n = arrays["y"].shape[:1]
@@ -108,134 +146,47 @@ def _check_numbers(what, array):
         )
 
 
-def _strings(array):
-    """An array of strings, bytes or numbers as text."""
-    if array.dtype.kind == "S":
-        return np.char.decode(array, "utf-8")
-    return array.astype(str)
-
-
 def _encode(path, labels, class_names):
-    """int32 labels by split, and the class names."""
+    """int32 labels by split, -1 where unknown, and the class names."""
     kinds = {y.dtype.kind in "US" for y in labels.values()}
     if len(kinds) > 1:
         raise errors.InputError(
             f"{path}: expected y and y_test both as numbers or both as strings."
         )
-    encode = _encode_strings if kinds.pop() else _encode_numbers
-    labels, class_names = encode(path, labels, class_names)
-    present = len(np.unique(labels["train"]))
+    strings = kinds.pop()
+    whole = [checks.decoded(path, "y", y) for y in labels.values()]
+    if strings:
+        texts = checks.strip(np.concatenate(whole).tolist())
+        y, class_names = checks.classes(path, texts, class_names)
+    else:
+        y, class_names = _encode_numbers(path, whole, class_names)
+    ends = np.cumsum([len(part) for part in whole])[:-1]
+    labels = dict(zip(labels, np.split(y, ends), strict=True))
+    present = len(np.unique(labels["train"][labels["train"] >= 0]))
     if present < 2:
         raise errors.InputError(
             f"{path}: expected at least two classes in y, to train; found {present}."
         )
-    return {split: y.astype(np.int32) for split, y in labels.items()}, class_names
+    return labels, class_names
 
 
-def _encode_strings(path, labels, class_names):
-    """Position among the class names, by default the sorted labels."""
-    labels = {split: _strings(y) for split, y in labels.items()}
-    present = sorted(set().union(*(y.tolist() for y in labels.values())))
-    class_names = class_names or tuple(present)
-    unknown = [name for name in present if name not in class_names]
-    if unknown:
-        raise errors.InputError(
-            f"{path}: expected labels among class_names, {', '.join(class_names)}; "
-            f"found also {', '.join(unknown[:5])}."
-        )
-    order = np.argsort(class_names)
-    found = {
-        split: np.searchsorted(class_names, y, sorter=order)
-        for split, y in labels.items()
-    }
-    return {split: order[position] for split, position in found.items()}, class_names
-
-
-def _encode_numbers(path, labels, class_names):
+def _encode_numbers(path, parts, class_names):
     """Whole numbers from 0; without class names there are at most n classes."""
-    limit = len(class_names) or max(len(labels["train"]), 2)
-    for y in labels.values():
-        found = f"type {y.dtype}"
+    limit = len(class_names) or max(len(parts[0]), 2)
+    found = []
+    for y in parts:
+        what = f"type {y.dtype}"
         if y.dtype.kind in "biuf":
-            bad = ~np.isin(y, np.arange(limit))
+            y = np.where(np.isnan(y), -1, y) if y.dtype.kind == "f" else y
+            bad = ~np.isin(y, np.arange(-1, limit))
             if not bad.any():
+                found.append(y.astype(np.int32))
                 continue
-            found = f"{y[bad][0]} in place {bad.argmax()}"
+            what = f"{checks.short(y[bad][0])} in place {bad.argmax()}"
         raise errors.InputError(
             f"{path}: expected labels that are whole numbers from 0 to at most "
-            f"{limit - 1}; found {found}. Number the classes from 0, or use strings."
+            f"{limit - 1}, or -1 where unknown; found {what}. Number the classes from 0, "
+            "or use strings."
         )
-    top = max(int(y.max(initial=0)) for y in labels.values())
-    return labels, class_names or tuple(map(str, range(top + 1)))
-
-
-def _from_folder(root, image_size):
-    if not image_size >= 1:
-        raise errors.InputError(f"expected image_size of 1 or more, found {image_size}")
-    parts = {"train": root}
-    if any(child.is_dir() for child in root.glob("train/*")):
-        parts = {child.name: child for child in _folders(root)}
-        for other in parts.keys() - {"train", "test"}:
-            logging.warning("not read, neither train nor test: %s", parts.pop(other))
-    files = {split: _list_images(folder) for split, folder in parts.items()}
-    classes = sorted(files["train"])
-    unknown = sorted(set(files.get("test", ())) - set(classes))
-    if len(classes) < 2 or unknown:
-        raise errors.InputError(
-            f"{root}: expected at least two folders of images, one per class, and in "
-            f"test only classes of train; found {', '.join(classes) or 'none'}, and "
-            f"in test only {', '.join(unknown) or 'none'}."
-        )
-    splits = {}
-    for split, listed in files.items():
-        paths = [path for name in sorted(listed) for path in listed[name]]
-        y = [classes.index(path.parent.name) for path in paths]
-        splits[split] = {
-            "x": _decode(paths, image_size),
-            "y": np.array(y, np.int32),
-            "names": np.array([path.relative_to(root).as_posix() for path in paths]),
-        }
-    return splits, tuple(classes)
-
-
-def _folders(root):
-    """Folders in `root`, without hidden ones and those of operating systems."""
-    visible = (child for child in root.iterdir() if child.name[0] not in "._")
-    return sorted(child for child in visible if child.is_dir())
-
-
-def _list_images(root):
-    """Image files by class; a class without any is an error."""
-    listed = {}
-    for folder in _folders(root):
-        paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
-        if not paths:
-            raise errors.InputError(
-                f"{folder}: expected images ({' '.join(SUFFIXES)}) of the class "
-                f"{folder.name}; found none. Add some or remove the folder."
-            )
-        listed[folder.name] = sorted(paths)
-    return listed
-
-
-def _decode(paths, size):
-    """RGB images `[n, size, size, 3]`; stretched if not square."""
-    image, operations = pillow()
-
-    def decode(path):
-        try:
-            with image.open(path) as opened:
-                upright = operations.exif_transpose(opened).convert("RGB")
-            return np.asarray(upright.resize((size, size), image.Resampling.BILINEAR))
-        except Exception as error:  # whatever a broken file makes a decoder raise
-            return f"{path} ({error})"
-
-    with futures.ThreadPoolExecutor() as pool:
-        decoded = list(pool.map(decode, paths))
-    broken = [result for result in decoded if isinstance(result, str)]
-    if broken:
-        raise errors.InputError(
-            f"expected readable images; found {len(broken)} that are not: "
-            f"{'; '.join(broken[:5])}. Replace or remove them."
-        )
-    return np.stack(decoded)
+    y = np.concatenate(found)
+    return (y, class_names) if class_names else checks.without_holes(y)
