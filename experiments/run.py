@@ -7,6 +7,7 @@ after an interruption computes only what is missing.
 
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -19,8 +20,8 @@ import jax
 from absl import app, flags, logging
 
 from experiments import flags as config_flags
+from experiments import interrupts, profiling, workdir
 from experiments import options as option_lib
-from experiments import profiling, workdir
 from experiments.command_line import define_flags, known_dataset
 from experiments.origin import commit, device
 from iclr22 import checkpoint, errors, parallel, record, report
@@ -45,6 +46,7 @@ class Run:
       quick: tiny synthetic data, to see that it works.
       own: the data set is the user's own.
       inputs: by flag, fingerprints of files that the command names.
+      named: by flag, these files.
     """
 
     method: str
@@ -57,6 +59,7 @@ class Run:
     quick: bool
     own: bool = False
     inputs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    named: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         self.rows: list[record.Result] = []
@@ -73,6 +76,7 @@ class Run:
     def dataset_name(self) -> str:
         """The data set as it appears in results: a name, or the stem of a path."""
         name = pathlib.Path(self.dataset).stem
+        name = name.encode("utf-8", "backslashreplace").decode()
         return name + "-synthetic" if self.quick and not self.own else name
 
     @property
@@ -127,9 +131,15 @@ class Run:
         paper = str(published) if self.published else ""
         self.rows.append(record.Result(*key, float(value), paper, seconds, **origin))
 
+    def path(self, name: str) -> pathlib.Path:
+        """Path in the work directory of a file or folder that the study writes."""
+        if parallel.is_main():
+            workdir.remember(self.workdir, name)
+        return self.workdir / name
+
     def figure(self, name: str, caption: str) -> pathlib.Path:
         """Path for a figure that is to appear in the report."""
-        path = self.workdir / "figures" / f"{name}.png"
+        path = self.path("figures") / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         self.figures[str(path)] = caption
         return path
@@ -137,7 +147,7 @@ class Run:
     def output(self, name: str) -> pathlib.Path:
         """Path for a file of the study that the closing line is to name."""
         self.files.append(name)
-        return self.workdir / name
+        return self.path(name)
 
     def finish(self, seconds: float) -> str:
         """Write results.csv and report.html; return the closing line."""
@@ -184,7 +194,10 @@ def main(experiment: option_lib.Experiment) -> None:
             )
         logging.set_verbosity(logging.INFO)
         logging.get_absl_handler().addFilter(_ours)
-        with parallel.joined(FLAGS.distributed), _plain_errors():
+        for stream in (sys.stdout, sys.stderr):  # names of files may not be Unicode
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        with parallel.joined(FLAGS.distributed), interrupts.told(), _plain_errors():
             launch(experiment)
 
     jax.config.parse_flags_with_absl()
@@ -214,7 +227,10 @@ def launch(experiment: option_lib.Experiment) -> None:
                 ".".join(("options", *field.path)): f"--{field.name}"
                 for field in config_flags.fields(run.options)
             }
-            names |= {f"inputs.{name}": f"content of --{name}" for name in run.inputs}
+            names |= {
+                f"inputs.{name}": f"content of --{name}={run.named[name]}"
+                for name in run.inputs
+            }
             workdir.claim(run.workdir, about, resume=FLAGS.resume, names=names)
         parallel.barrier("work directory")  # nobody reads what is about to be replaced
         if FLAGS.profile:
@@ -242,7 +258,8 @@ def from_flags(experiment: option_lib.Experiment) -> Run:
     seeds = FLAGS.seeds
     if quick and not FLAGS["seeds"].present:
         seeds = QUICK_SEEDS
-    inputs = _inputs(options, {experiment.own_data: dataset} if own else {})
+    named = workdir.files(options, {experiment.own_data: dataset} if own else {})
+    inputs = {name: workdir.fingerprint(path) for name, path in named.items()}
     key = [options, FLAGS.mode, seeds, *inputs.values()]
     folder = workdir.default(experiment.method, dataset, quick=quick, key=key)
     return Run(
@@ -256,23 +273,12 @@ def from_flags(experiment: option_lib.Experiment) -> Run:
         quick=quick,
         own=own,
         inputs=inputs,
+        named=named,
     )
 
 
-def _inputs(options, own: dict[str, str]) -> dict[str, str]:
-    """Fingerprints by flag of the user's own data and of files that options name.
-
-    Cells that are on disk are not computed again; of other files they would be wrong.
-    """
-    paths = dict(own)
-    for name, value in config_flags.values(options).items():
-        if isinstance(value, str) and os.path.isfile(value):
-            paths[name] = value
-    return {name: workdir.fingerprint(path) for name, path in paths.items()}
-
-
 def _profiled(study, run: Run) -> None:
-    with profiling.trace(run.workdir / "profile") as folder:
+    with profiling.trace(run.path("profile")) as folder:
         study(run)
     if parallel.is_main():
         try:

@@ -1,20 +1,26 @@
 """The work directory of a run: whose it is, and the truth about it in config.json."""
 
 import hashlib
+import itertools
 import json
 import os
 import pathlib
 import shutil
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from absl import logging
 
+from experiments import flags as config_flags
 from experiments import options as option_lib
-from iclr22 import checkpoint, errors
+from iclr22 import checkpoint, errors, progress
 
 IDENTITY = ("method", "dataset", "quick", "options", "inputs")  # else another run
 SHOWN = 6  # differences that an error tells
+LARGE = 1e9  # bytes, from which on a message tells why it takes long
+# what every run writes; what else a study writes is in config.json, see `remember`
+WRITTEN = ("cells", "results.csv", "report.html", "config.json")
 
 
 def default(method: str, dataset: str, *, quick: bool, key: list) -> pathlib.Path:
@@ -25,15 +31,50 @@ def default(method: str, dataset: str, *, quick: bool, key: list) -> pathlib.Pat
     return pathlib.Path("runs") / method / name
 
 
+def files(options, own: dict[str, str]) -> dict[str, str]:
+    """By flag, the user's own data and files that options name, alone or as FILE:FUNCTION.
+
+    Cells that are on disk are not computed again; of other files they would be wrong.
+    """
+    paths = dict(own)
+    values = config_flags.values(options)
+    texts = (x.name for x in config_flags.fields(options) if x.hint is str)
+    for name in texts:
+        for path in filter(os.path.exists, _meant(values[name])):
+            paths.setdefault(name, path)
+    return paths
+
+
+def _meant(value: str) -> list[str]:
+    """Paths that an option may mean: itself, the source or the package of a function."""
+    source, colon, _ = value.rpartition(":")
+    if not colon:
+        return [value]
+    module = source.replace(".", "/")
+    folders = ["", *sys.path]
+    return [
+        value,
+        source,
+        *(os.path.join(x, f"{module}.py") for x in folders),
+        *(os.path.join(x, module) for x in folders),
+    ]
+
+
 def fingerprint(path: str | os.PathLike) -> str:
     """What a file or the files below a folder hold, in a word: other content, another one."""
     root = pathlib.Path(path)
-    digest = hashlib.sha256()
-    for file in sorted(root.rglob("*")) if root.is_dir() else [root]:
-        if file.is_file():
-            digest.update(f"{file.relative_to(root)} {file.stat().st_size}\n".encode())
-            with open(file, "rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    found = sorted(root.rglob("*")) if root.is_dir() else [root]
+    files = [file for file in found if file.is_file()]
+    sizes = [file.stat().st_size for file in files]
+    if sum(sizes) > LARGE:
+        logging.info("%s: reading %.1f GB to know it again", path, sum(sizes) / 1e9)
+    digest, bar = hashlib.sha256(), progress.Bar(max(sum(sizes), 1), "reading")
+    for file, size, done in zip(files, sizes, itertools.accumulate(sizes), strict=True):
+        digest.update(os.fsencode(f"{file.relative_to(root)} {size}\n"))
+        with open(file, "rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        bar.update(done)
+    bar.close()
     return digest.hexdigest()[:12]
 
 
@@ -55,17 +96,33 @@ def claim(
       errors.InputError: it belongs to another run, or is not an experiment's.
     """
     path = folder / "config.json"
-    described = option_lib.plain(about) | {"trained": {}}
+    described = option_lib.plain(about) | {"trained": {}, "written": []}
     found = _previous(path) if path.exists() else None
     if found and not resume:
-        for old in folder.iterdir():  # the folder itself is held
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        for name in (*found["written"], *WRITTEN):  # config.json is the last to go
+            old = folder / name
+            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
     elif found:
         wanted = {name: described[name] for name in IDENTITY}
         _refuse(folder, differences(found, wanted, names=names))
-        described["trained"] = found["trained"]
+        described |= {name: found[name] for name in ("trained", "written")}
         logging.info("continuing in %s", folder)
+    elif there := [name for name in WRITTEN if (folder / name).exists()]:
+        raise errors.InputError(
+            f"{folder} has {there[0]} of a run, but no config.json that tells of which. "
+            "Choose another --workdir."
+        )
     checkpoint.write_json(path, described)
+
+
+def remember(folder: pathlib.Path, name: str) -> None:
+    """Note in config.json what a run writes in its folder: --noresume removes no more."""
+    path = folder / "config.json"
+    about = _previous(path)
+    name = pathlib.PurePath(name).parts[0]
+    if name not in about["written"]:
+        about["written"].append(name)
+        checkpoint.write_json(path, about)
 
 
 def record_trained(folder: pathlib.Path, configurations: Mapping[str, Any]) -> None:
@@ -92,8 +149,8 @@ def _refuse(folder, differing: list[str]) -> None:
         more = len(differing) - SHOWN
         told = "; ".join(differing[:SHOWN]) + (f"; {more} more" if more > 0 else "")
         raise errors.InputError(
-            f"{folder} holds another run ({told}). Choose another --workdir, or "
-            "--noresume to replace it."
+            f"{folder} holds another run ({told}). Choose another --workdir; --noresume "
+            "would remove that run."
         )
 
 
@@ -107,7 +164,7 @@ def _previous(path: pathlib.Path) -> dict:
         raise errors.InputError(
             f"{path} was not written by an experiment. Choose another --workdir."
         )
-    return {"inputs": {}, "trained": {}} | found
+    return {"inputs": {}, "trained": {}, "written": []} | found
 
 
 def differences(

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from absl import logging
 
 from iclr22 import errors, parallel
 
@@ -117,16 +118,27 @@ def cell(directory, name: str, compute: Callable[[], dict]) -> dict:
         them as a later one will: NumPy arrays, and lists for tuples.
     """
     path = pathlib.Path(directory) / f"{name}.npz"
-    if parallel.agree(path.exists()):
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {key: data[key] for key in data.files if key != "json"}
-            return json.loads(str(data["json"])) | arrays
+    found = _read_cell(path) if path.exists() else None
+    if not parallel.any_of_all(found is None):
+        return found or {}
     result = compute()
     arrays = {k: np.asarray(v) for k, v in result.items() if hasattr(v, "shape")}
     rest = json.dumps({k: v for k, v in result.items() if k not in arrays})
     write_npz(path, json=np.asarray(rest), **arrays)
     parallel.barrier(f"cell {name}")
     return json.loads(rest) | arrays
+
+
+def _read_cell(path) -> dict | None:
+    """What a cell holds; of a damaged file nothing."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {key: data[key] for key in data.files if key != "json"}
+            return json.loads(str(data["json"])) | arrays
+    except Exception as error:  # zipfile, zlib and NumPy have many of their own
+        said = " ".join(str(error).split())[:200]
+        logging.warning("%s is damaged (%s); it is computed again", path, said)
+        return None
 
 
 class ChunkStore:
@@ -174,10 +186,17 @@ class ChunkStore:
         return np.lib.format.open_memmap(self._path, "r+")
 
     def _done(self, key) -> int:
-        if not (self._progress.exists() and self._path.exists()):
+        try:
+            state = json.loads(self._progress.read_text())
+            there = np.lib.format.open_memmap(self._path, "r")
+            return state["done"] if state["key"] == key and there.size else 0
+        except FileNotFoundError:
             return 0
-        state = json.loads(self._progress.read_text())
-        return state["done"] if state["key"] == key else 0
+        except (ValueError, LookupError, TypeError, OSError) as error:
+            logging.warning(
+                "%s is damaged (%s); it is computed again", self._path, error
+            )
+            return 0
 
 
 def _rows_of_all(rows, low, high, chunk):

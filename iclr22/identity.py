@@ -24,7 +24,7 @@ def content(tree) -> str:
     for path, x in jax.tree_util.tree_flatten_with_path(tree)[0]:
         x = np.ascontiguousarray(x)
         found.update(f"{jax.tree_util.keystr(path)} {x.dtype} {x.shape}\n".encode())
-        found.update(x.reshape(-1).view(np.uint8))
+        found.update(x.reshape(-1).view(np.uint8).data)
     return found.hexdigest()[:16]
 
 

@@ -18,6 +18,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "font.size": 9,
     "axes.titlesize": 10,
+    "text.parse_math": False,  # names of users are no formulas
 }
 NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
 
@@ -43,11 +44,28 @@ def figure(path, rows: int = 1, columns: int = 1, *, width=5.0, height=3.2) -> I
         drawing, axes = pyplot.subplots(rows, columns, figsize=size, squeeze=False)
         try:
             yield axes[0][0] if rows == columns == 1 else axes
+            _plain_powers(drawing)
             drawing.tight_layout()
             with checkpoint.atomic(path) as temporary:
                 drawing.savefig(temporary, format="png")
         finally:
             pyplot.close(drawing)
+
+
+def _plain_powers(drawing):
+    """Numbers at logarithmic axes as `1e-05`; by default they are formulas."""
+    from matplotlib import ticker
+
+    for axis in (x for axes in drawing.axes for x in (axes.xaxis, axes.yaxis)):
+        for which in ("major", "minor"):
+            found = getattr(axis, f"get_{which}_formatter")()
+            if isinstance(found, ticker.LogFormatterMathtext):
+                plain = ticker.LogFormatter(
+                    labelOnlyBase=found.labelOnlyBase,
+                    minor_thresholds=found.minor_thresholds,
+                    linthresh=getattr(found, "_linthresh", None),
+                )
+                getattr(axis, f"set_{which}_formatter")(plain)
 
 
 def dots(

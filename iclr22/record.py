@@ -4,14 +4,17 @@ import csv
 import io
 import json
 import math
-import os
 import pathlib
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from iclr22 import checkpoint, errors, parallel
+
+FORMULA = re.compile(r"[=+\-@\t\r]|'+[=+\-@\t\r]")  # and what is escaped already
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
 
 
 class Result(NamedTuple):
@@ -55,13 +58,28 @@ def write_results(path, rows: Iterable[Result]) -> None:
 
 
 def write_csv(path, header: Iterable[str], rows: Iterable) -> None:
-    """Write a table atomically: a header and rows of cells."""
+    """Write a table atomically: a header and rows of cells.
+
+    Texts that a spreadsheet would run as formulas begin with an apostrophe there, which
+    `plain_cell` and `data.checks.read_table` take away.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerow(map(_safe_cell, header))
+    writer.writerows(map(_safe_cell, row) for row in rows)
     with checkpoint.atomic(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+        temporary.write_text(text.getvalue(), "utf-8", errors="backslashreplace")
+
+
+def _safe_cell(cell):
+    if isinstance(cell, str) and FORMULA.match(cell) and not NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell
+
+
+def plain_cell(cell: str) -> str:
+    """What `write_csv` was given."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell[1:]) else cell
 
 
 def write_columns(path, columns: dict) -> None:
@@ -81,7 +99,9 @@ def read_results(path) -> list[Result]:
 
 
 def _typed(row: dict[str, str]) -> Result:
-    known: dict[str, Any] = {k: v for k, v in row.items() if k in Result._fields}
+    known: dict[str, Any] = {
+        k: plain_cell(v) for k, v in row.items() if k in Result._fields
+    }
     known |= {"seed": int(row["seed"]), "value": float(row["value"])}
     if row.get("seconds"):
         known["seconds"] = float(row["seconds"])
@@ -133,12 +153,9 @@ class Writer:
         if not self._active:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        lines = []
-        if self._path.exists():
-            lines = [x for x in self._path.read_text().splitlines() if _complete(x)]
-        kept = [x for x in lines if json.loads(x)["step"] <= resume_at]
+        kept = [x for x in read_metrics(self._path) if x["step"] <= resume_at]
         with checkpoint.atomic(self._path) as temporary:
-            temporary.write_text("".join(f"{x}\n" for x in kept))
+            temporary.write_text("".join(f"{json.dumps(x)}\n" for x in kept))
         try:
             from tensorboardX import SummaryWriter
         except ImportError:
@@ -174,12 +191,25 @@ class Writer:
 
 
 def read_metrics(path) -> list[dict]:
-    """Lines of a metrics.jsonl, a torn last line left out."""
+    """Lines of a metrics.jsonl, a torn last line left out.
+
+    Raises:
+      errors.InputError: another line that is damaged.
+    """
     path = pathlib.Path(path)
     if not path.exists():
         return []
-    return [json.loads(x) for x in path.read_text().splitlines() if _complete(x)]
-
-
-def _complete(line: str) -> bool:
-    return line.startswith("{") and line.endswith("}") and os.linesep not in line
+    lines = path.read_bytes().split(b"\n")
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            values = json.loads(line)
+            found.append(values | {"step": int(values["step"])})
+        except (ValueError, TypeError, LookupError):
+            if number < len(lines):
+                raise errors.InputError(
+                    f"{path}, line {number}: expected numbers of a step; found "
+                    f"{line[:60]!r}. The file is damaged: remove the folder "
+                    f"{path.parent}, and this part is computed again."
+                ) from None
+    return found

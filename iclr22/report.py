@@ -54,7 +54,7 @@ def write(
 </body></html>
 """
     with checkpoint.atomic(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, "utf-8", errors="backslashreplace")
     return pathlib.Path(path)
 
 

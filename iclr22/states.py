@@ -169,7 +169,7 @@ def digest(state) -> np.ndarray:
         own = x.addressable_data(0) if _replicated(x) else x
         own = np.ascontiguousarray(own)
         found.update(f"{name} {own.dtype} {own.shape}\n".encode())
-        found.update(own.reshape(-1).view(np.uint8))
+        found.update(own.reshape(-1).view(np.uint8).data)
     return np.frombuffer(found.digest(), np.uint8)
 
 

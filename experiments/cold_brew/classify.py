@@ -17,6 +17,7 @@ from experiments.cold_brew.problem import (
 )
 from iclr22 import checkpoint, cold_brew, graph, progress, record
 from iclr22.cold_brew import figures
+from iclr22.data.checks import padded
 
 FILES = ("predictions.csv", "student.npz")  # of the first seed, besides embeddings.npz
 
@@ -105,13 +106,13 @@ def _unmodified(models: Models) -> dict:
 def _keep(run: runner.Run, models: Models, path: pathlib.Path) -> dict:
     """Student, embeddings, predictions and a figure of the first seed."""
     problem, fitted = models.problem, models.own_student
-    cold_brew.save(run.workdir / "student.npz", fitted.student)
+    cold_brew.save(run.path("student.npz"), fitted.student)
     groups = np.full(len(fitted.table), "other", "U9")
     for name, mask in problem.groups._asdict().items():
         groups[mask] = name
     checkpoint.write_npz(
-        run.workdir / "embeddings.npz",
-        names=problem.data.node_names.astype(str),
+        run.path("embeddings.npz"),
+        names=padded(problem.data.node_names),
         groups=groups,
         labels=problem.data.labels,
         teacher=fitted.table,
@@ -142,7 +143,7 @@ def _write_predictions(run: runner.Run, models: Models, groups: np.ndarray) -> N
         "by": np.where(by_student, "student", "teacher"),
         "used_in_training": problem.task.train,
     }
-    record.write_columns(run.workdir / "predictions.csv", columns)
+    record.write_columns(run.path("predictions.csv"), columns)
 
 
 def _draw(run: runner.Run, first: Problem) -> None:
@@ -167,7 +168,7 @@ def _draw(run: runner.Run, first: Problem) -> None:
     buckets = figures.accuracy_by_degree(
         path, graph.degrees(first.full), correct, first.judged["overall"]
     )
-    record.write_columns(run.workdir / "degrees.csv", buckets)
+    record.write_columns(run.path("degrees.csv"), buckets)
 
 
 def _conclusions(run: runner.Run) -> str:

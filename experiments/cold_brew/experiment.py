@@ -25,7 +25,9 @@ class Options(NamedTuple):
     split: Literal["released", "paper"] = "released"
     split_index: int = 0  # row of published train masks
     vary_split: bool = False  # seed i uses row split_index + i of them
-    normalise: bool = True  # rows of the features are scaled to sum 1
+    # of the features: rows sum to 1 (bags of words), columns have mean 0 and deviation 1
+    # (measurements), none, or auto: as the data look; a student remembers it
+    scale: Literal["auto", "rows", "columns", "none"] = "auto"
     # models in the table; student_released follows the authors' code
     variants: tuple[str, ...] = tuple(
         name for name in variants.TRAINS if name != "student_released"
@@ -180,7 +182,7 @@ USES = (
     _read_by(("classify", "link"), "layers", "embeddings"),
     _read_by(("classify", "link", "deep"), "norm", "residual"),
     _read_by(("classify", "screen", "deep"), "learning_rate", "weight_decay"),
-    _read_by(("classify", "screen", "deep"), "normalise"),
+    _read_by(_TRAINS, "scale"),
     _read_by(("classify", "link", "deep"), "selection"),
     _read_by(("classify", "link", "deep"), "alpha", residual=("residual", "initial")),
     _read_by(("screen",), "alpha", screen_residuals=("residual", "initial")),

@@ -66,7 +66,10 @@ class Linker:
         self.run = run
         self.problem = make_problem(run, found, seed)
         self.trainer = Models(run, self.problem).trainer
-        self.x: Any = found.graph.nodes  # not scaled
+        scale = self.problem.task.scale
+        self.x: Any = found.graph.nodes  # rows are not scaled here
+        if scale.kind == "columns":
+            self.x = scale(self.x)
         task, rng, options = (
             self.problem.task,
             np.random.default_rng(seed),

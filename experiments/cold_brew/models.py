@@ -19,7 +19,7 @@ class Models:
         self.run, self.problem, self.task = run, problem, problem.task
         selection = run.options.models.selection
         self.trainer = Trainer(
-            run.workdir / "training",
+            run.path("training"),
             seed=problem.seed,
             mode=run.mode,
             choose=selection == "validation",

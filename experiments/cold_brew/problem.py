@@ -8,6 +8,7 @@ from absl import logging
 
 from experiments import run as runner
 from iclr22 import cold_brew, data, errors, graph
+from iclr22.cold_brew import scaling
 
 GROUPS = ("isolation", "tail", "head", "overall")
 
@@ -43,6 +44,9 @@ def describe(run: runner.Run, found: graph.NodeData) -> None:
     """Facts of the graph for the report."""
     run.facts["nodes"] = graph.size(found.graph.nodes)
     run.facts["directed edges"] = int(np.sum(found.graph.n_edge))
+    kind = scaling.scale_of(found.graph.nodes, run.options.scale).kind
+    run.facts["features"] = scaling.SAYS[kind]
+    logging.info("features: %s (--scale)", scaling.SAYS[kind])
     run.facts["homophily"] = round(graph.homophily(found.graph, found.labels), 4)
 
 
@@ -56,7 +60,7 @@ def make_problem(run: runner.Run, found: graph.NodeData, seed: int) -> Problem:
     index = options.split_index + (seed if options.vary_split else 0)
     split = cold_brew.training_nodes(found, name, index, seed=seed)
     task = cold_brew.task_of(
-        found, groups.isolation, split.train, seed=seed, normalise=options.normalise
+        found, groups.isolation, split.train, seed=seed, scale=options.scale
     )
     _check_split(split, task, options.models.selection)
     masks = [mask & split.test for mask in groups]

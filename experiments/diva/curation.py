@@ -34,7 +34,7 @@ def curation(run: runner.Run, pool: Pool) -> None:
         "them, most harmful first; weights.npz holds the weights after one step of "
         "reweighting. Look before you delete: a flagged example may be rare, not wrong."
     )
-    if (run.workdir / "model.npz").exists():
+    if run.path("model.npz").exists():
         run.summary += " model.npz is the network with a linear head of these weights."
 
 
@@ -51,7 +51,7 @@ def _curate(run, pool: Pool, model: str, task: Task) -> dict:
             pool.names,
             task.scale,
         )
-        artifact.save(run.workdir / "model.npz", made)
+        artifact.save(run.path("model.npz"), made)
     suggestions = np.argmax(found.detection.predictions, axis=1)
     return {
         "rows": _rows(model, task, features, found, suggestions),

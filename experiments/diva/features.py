@@ -55,7 +55,7 @@ def pretrained(run: runner.Run, images):
     digest = hashlib.sha256(images.tobytes()).hexdigest()
     # Without a test split each seed has its own order of the images, so its own file.
     name, key = f"{PRETRAINED}-{digest[:8]}", {"images": digest, "size": size}
-    store = checkpoint.ChunkStore(run.workdir / "chunks", name, key=key)
+    store = checkpoint.ChunkStore(run.path("chunks"), name, key=key)
     return store.fill(
         (len(images), efficientnet.FEATURES),
         np.float32,
@@ -72,7 +72,7 @@ def network_features(run: runner.Run, task: Task, inputs):
         run.trained["cnn"],
         task.x,
         task.y,
-        directory=run.workdir / "training" / name,
+        directory=run.path("training") / name,
         seed=task.seed,
         mode=run.mode,
         name=name,
@@ -92,7 +92,7 @@ def kernel_features(run: runner.Run, config, params, inputs, name: str):
     chunk = 64
     place = parallel.shard_rows(parallel.devices())
     rows = diva.gram_rows(block, inputs, chunk=chunk, place=place)
-    store = checkpoint.ChunkStore(run.workdir / "chunks", f"gram-{name}")
+    store = checkpoint.ChunkStore(run.path("chunks"), f"gram-{name}")
     gram = store.fill(
         (len(inputs), len(inputs)),
         np.float32,

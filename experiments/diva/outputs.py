@@ -85,9 +85,9 @@ def write_examples(run: runner.Run, pool: Pool, task: Task, found) -> None:
             action = "only example of its class"
         shown = f"{score[i]:.6g}"
         rows.append((rank, i, ids[i], pool.names[label], shown, suggested, action))
-    record.write_csv(run.workdir / "examples.csv", header, rows)
+    record.write_csv(run.path("examples.csv"), header, rows)
     if "weights" in found:
-        checkpoint.write_npz(run.workdir / "weights.npz", weights=found["weights"])
+        checkpoint.write_npz(run.path("weights.npz"), weights=found["weights"])
     if task.x.ndim == 4:
         caption = (
             "Per class the most harmful (red, with the suggested class) and the most "

@@ -57,7 +57,7 @@ def _measure(run, problem: Problem, line: Line, seed: int) -> dict:
     fitted = grda.train(
         found,
         options_of(run, line),
-        directory=run.workdir / "training" / f"{line.name}-{seed}",
+        directory=run.path("training") / f"{line.name}-{seed}",
         seed=seed,
         mode=run.mode,
     )
@@ -67,7 +67,7 @@ def _measure(run, problem: Problem, line: Line, seed: int) -> dict:
     agreement = fitted.scores[fitted.chosen].agreement
     rows.append((line.method, line.pairing, seed, "selection/agreement", agreement, ""))
     if seed == run.seeds[0]:
-        artifact.save(run.workdir / "models" / f"{line.name}.npz", fitted.model)
+        artifact.save(run.path("models") / f"{line.name}.npz", fitted.model)
     return {"rows": rows, "values": values, "said": said, **_curves(fitted.curves)}
 
 

@@ -81,7 +81,7 @@ def _with_nuisance(rng, found: domains.DomainData, count: int) -> domains.Domain
 
 
 def _measure(run, problem: Problem, dial: Dial, line: Line, seed: int) -> dict:
-    folder = run.workdir / "training" / f"{line.method}-{dial.name}-{seed}"
+    folder = run.path("training") / f"{line.method}-{dial.name}-{seed}"
     fitted = grda.train(
         problem.data,
         options_of(run, line),

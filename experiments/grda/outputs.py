@@ -89,7 +89,7 @@ def _draw_embeddings(run, found, kept):
 
 def _model(run, line: Line) -> artifact.Model:
     """The first seed's model of a line."""
-    return artifact.load(run.workdir / "models" / f"{line.name}.npz")
+    return artifact.load(run.path("models") / f"{line.name}.npz")
 
 
 def _draw_samples(run, found, kept):
@@ -137,12 +137,12 @@ def export(run: runner.Run, problem: Problem, kept: Kept) -> None:
         "hops": hops,
     }
     columns |= {line.title: np.round(x["values"], 4) for line, x in kept.items()}
-    record.write_columns(run.workdir / "domains.csv", columns)
+    record.write_columns(run.path("domains.csv"), columns)
     line = _exported(run, kept)
     model, said = _model(run, line), kept[line]["said"]
-    artifact.save(run.workdir / "model.npz", model)
+    artifact.save(run.path("model.npz"), model)
     checkpoint.write_npz(
-        run.workdir / "encodings.npz",
+        run.path("encodings.npz"),
         encodings=grda.encode(model, found.x, found.domain),
         embeddings=model.embeddings,
         predictions=said,

@@ -71,7 +71,7 @@ def models_of(run: runner.Run, split, seed: int, variants: Iterable[str]) -> rim
     options = run.options.models
     found = pipeline.configurations(options, split, variants)
     run.trains({f"{name}-{seed}": config for name, config in found.items()})
-    folder = run.workdir / "training" / f"seed-{seed}"
+    folder = run.path("training") / f"seed-{seed}"
     return rim.train(split, options, directory=folder, seed=seed, mode=run.mode)
 
 

@@ -86,13 +86,13 @@ def _measure(run, dial, seed) -> dict:
     fitted = pipeline.train(
         found.data,
         problem.options_of(run, VARIANT, TRAINING),
-        directory=run.workdir / "training" / f"dial-{dial:g}-{seed}",
+        directory=run.path("training") / f"dial-{dial:g}-{seed}",
         seed=seed,
         mode=run.mode,
     )
     model = fitted.model
     if seed == run.seeds[0]:
-        artifact.save(run.workdir / "models" / f"dial-{dial:g}.npz", model)
+        artifact.save(run.path("models") / f"dial-{dial:g}.npz", model)
     chosen = sample_windows(found.test, run.options.windows)
     given = artifact.predictor_of(model)
     result = games.play(run, given, chosen, found.data.train, seed=seed)
@@ -164,7 +164,7 @@ def _estimators(run, dial, seed) -> dict:
         for player, (value, spread) in enumerate(zip(values, errors, strict=True))
     ]
     header = ("estimator", "player", "value", "standard_error")
-    record.write_csv(run.workdir / "estimators.csv", header, lines)
+    record.write_csv(run.path("estimators.csv"), header, lines)
     return {"rows": rows, "table": table}
 
 
@@ -172,7 +172,7 @@ def _one_game(run, dial, seed) -> tuple[np.ndarray, int]:
     """Worth of every coalition, by number, of the window with the largest contribution of
     a neighbour, and its number of players."""
     found, _ = _prepared(run, dial, seed)
-    model = artifact.load(run.workdir / "models" / f"dial-{dial:g}.npz")
+    model = artifact.load(run.path("models") / f"dial-{dial:g}.npz")
     given = artifact.predictor_of(model)
     chosen = sample_windows(found.test, run.options.windows)
     chosen = with_random_agent(chosen, found.data.train, seed)

@@ -50,7 +50,7 @@ def play(
         max_exact=options.max_exact,
         seed=seed,
     )
-    folder = run.workdir / "attribution" / name if name else None
+    folder = run.path("attribution") / name if name else None
     parts = with_controls(chosen, pool, seed)
     real, random = (
         attribute(

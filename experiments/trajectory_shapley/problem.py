@@ -99,12 +99,12 @@ def fit(
 ) -> Model:
     """A trained model, from disk if it is there already."""
     name = f"{variant}-{training}-{seed}"
-    path = run.workdir / "models" / f"{name}.npz"
+    path = run.path("models") / f"{name}.npz"
     if not path.exists():
         fitted = pipeline.train(
             problem.data,
             options_of(run, variant, training),
-            directory=run.workdir / "training" / name,
+            directory=run.path("training") / name,
             seed=seed,
             mode=run.mode,
         )

@@ -39,7 +39,7 @@ def _attribute_trained(run):
     problem.plan(run, found, [(variant, training)])
     chosen, pool = _chosen(run, found.test), found.data.train
     cell = _cell(run, functools.partial(_measure, run, found, chosen))
-    model = artifact.load(run.workdir / "model.npz")
+    model = artifact.load(run.path("model.npz"))
     _report(run, cell, model, chosen, pool, found.tracks)
 
 
@@ -95,7 +95,7 @@ def _measure(run, found: Problem, chosen: Windows) -> dict:
         run.seeds[0],
     )
     model = problem.fit(run, found, variant, training, seed)
-    artifact.save(run.workdir / "model.npz", model)
+    artifact.save(run.path("model.npz"), model)
     result = _values(run, model, chosen, found.data.train)
     still = problem.fit(run, found, "constant_velocity", training, seed)
     rows = [

@@ -117,6 +117,6 @@ def key(axis, height: float, *, missing: bool) -> None:
 
 
 def plain_text(value) -> str:
-    """Text drawn as it is: no formulas, and no name left out of a legend."""
-    text = str(value).replace("$", r"\$")
+    """Text drawn as it is: no name is left out of a legend."""
+    text = str(value)
     return " " + text if text.startswith("_") else text

@@ -75,9 +75,37 @@ def test_folder_of_another_run_is_refused_unless_replaced(toy, tmp_path):
     text = refused(toy, "--quick", f"--workdir={tmp_path}", "--rate=2")
     assert "--rate: 0.5 there, 2.0 now" in text
     assert toy.computed == [0, 1] and (tmp_path / "left.txt").exists()
+    figure = tmp_path / "figures" / "old.png"
+    figure.write_bytes(b"of the first run")
     toy.launch("--quick", f"--workdir={tmp_path}", "--rate=2", "--noresume")
     assert toy.computed == [0, 1, 0, 1]
-    assert not (tmp_path / "left.txt").exists()
+    assert not figure.exists()
+    assert (tmp_path / "left.txt").exists()  # no run wrote it
+
+
+def test_results_without_their_config_are_of_nobody_knows_what(toy, tmp_path):
+    toy.launch("--quick", f"--workdir={tmp_path}")
+    (tmp_path / "config.json").unlink()
+    for resume in ("--resume", "--noresume"):
+        text = refused(toy, "--quick", f"--workdir={tmp_path}", "--rate=2", resume)
+        assert "no config.json" in text and str(tmp_path) in text
+    assert toy.computed == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda x: x[:-30], lambda x: b"", lambda x: x[::-1]]
+)
+def test_a_damaged_cell_is_named_and_computed_again(toy, tmp_path, damage, caplog):
+    toy.launch("--quick", f"--workdir={tmp_path}")
+    first = record.read_results(tmp_path / "results.csv")
+    cell = min((tmp_path / "cells").iterdir())
+    cell.write_bytes(damage(cell.read_bytes()))
+    with caplog.at_level("WARNING", logger="absl"):
+        toy.launch("--quick", f"--workdir={tmp_path}")
+    assert str(cell) in caplog.text and "computed again" in caplog.text
+    assert toy.computed == [0, 1, 0]
+    again = record.read_results(tmp_path / "results.csv")
+    assert [x.value for x in again] == [x.value for x in first]
 
 
 def test_folder_that_another_run_is_writing_to_is_refused(toy, tmp_path):

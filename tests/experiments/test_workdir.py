@@ -1,5 +1,7 @@
 """What tells one content of files from another."""
 
+from typing import Literal, NamedTuple
+
 import pytest
 
 from experiments import workdir
@@ -40,3 +42,31 @@ def test_every_byte_of_a_file_counts(size, tmp_path):
     path.write_bytes(content + b"1")
     seen.add(workdir.fingerprint(path))
     assert len(seen) == 2 + len(places)
+
+
+class Named(NamedTuple):
+    """Options of which some may name files."""
+
+    model: str = ""  # a path
+    predictor: str = ""  # FILE:FUNCTION or MODULE:FUNCTION
+    task: Literal["here"] = "here"  # no path, though there is a folder of that name
+    size: int = 3  # nor this
+
+
+def test_files_that_options_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("m.npz", "mine.py", "a:b"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "inner.py").write_text("")
+    found = workdir.files(Named("m.npz", "mine:predict"), {"dataset": "here"})
+    assert found == {"dataset": "here", "model": "m.npz", "predictor": "mine.py"}
+    for given, path in {
+        "mine.py:predict": "mine.py",
+        "here.inner:predict": "here/inner.py",
+        "here:predict": "here",
+        "a:b": "a:b",
+        "none:predict": None,
+    }.items():
+        found = workdir.files(Named(predictor=given), {})
+        assert found.get("predictor") == path, given
