@@ -13,11 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import bundle, errors, graph, sparse
-from iclr22.cold_brew import perceptron, teacher
-from iclr22.cold_brew.discovery import discover_neighbors
+from iclr22 import bundle, errors, sparse
+from iclr22.cold_brew import perceptron, scaling, teacher
+from iclr22.cold_brew.discovery import SIMILARITIES, discover_neighbors
+from iclr22.data.labels import text_array
 
-KIND, VERSION = "cold_brew student", 2
+KIND, VERSION = "cold_brew student", 3
 
 
 class Lookup(NamedTuple):
@@ -55,7 +56,7 @@ class Student(NamedTuple):
       chain: with the rows that may be found as its dictionary; names: `[m]`, whose rows.
       mlp2: `(perceptron.Config, params)`.
       class_names: by output.
-      normalised: rows of features are scaled to sum 1 first.
+      scale: of the features, see `scaling`.
       feature_names: of the columns of features, if they have any.
     """
 
@@ -63,7 +64,7 @@ class Student(NamedTuple):
     mlp2: tuple
     names: np.ndarray
     class_names: tuple[str, ...]
-    normalised: bool = True
+    scale: scaling.Scale = scaling.Scale()
     feature_names: tuple[str, ...] = ()
 
 
@@ -136,8 +137,10 @@ def predict(student: Student, x, *, chunk: int = 65536) -> Prediction:
 
 
 def _checked(student, x) -> np.ndarray | sparse.Sparse:
-    width = student.chain.mlp1[1]["weights"]["input"]["kernel"].shape[0]
-    x = x if isinstance(x, sparse.Sparse) else np.asarray(x, np.float32)
+    width = width_of(student)
+    x = x if isinstance(x, sparse.Sparse) else np.asarray(x)
+    if not isinstance(x, sparse.Sparse) and x.dtype != np.float64:
+        x = x.astype(np.float32)
     if len(x.shape) != 2 or x.shape[1] != width:
         raise errors.InputError(
             f"expected features [nodes, {width}], as the student was trained on; found "
@@ -148,6 +151,11 @@ def _checked(student, x) -> np.ndarray | sparse.Sparse:
     return x
 
 
+def width_of(student: Student) -> int:
+    """Number of features that a student expects."""
+    return student.chain.mlp1[1]["weights"]["input"]["kernel"].shape[0]
+
+
 def _rows(x: np.ndarray | sparse.Sparse, low: int, high: int):
     if isinstance(x, sparse.Sparse):
         return sparse.take(x, np.arange(low, high))
@@ -155,7 +163,7 @@ def _rows(x: np.ndarray | sparse.Sparse, low: int, high: int):
 
 
 def _predict(student, x):
-    x = graph.normalise_rows(x) if student.normalised else x
+    x = student.scale(x)
     guesses = guess(student.chain, x)
     found, extra = look_up(student.chain.lookup, student.chain.dictionary, guesses)
     probabilities = np.asarray(jax.nn.softmax(outputs(student.mlp2, x, extra), axis=1))
@@ -178,12 +186,14 @@ def save(path, student: Student) -> None:
             "handover": chain.handover,
             "lookup": chain.lookup._asdict(),
             "class_names": list(student.class_names),
-            "normalised": bool(student.normalised),
+            "scale": student.scale.kind,
+            "names": np.asarray(student.names).astype(object).tolist(),
         },
         trees={
             **{name: params for name, (_, params) in models.items()},
             "dictionary": np.asarray(chain.dictionary),
-            "names": np.asarray(student.names).astype(str),
+            "shift": student.scale.shift,
+            "spread": student.scale.spread,
         },
         inputs=student.feature_names,
     )
@@ -193,7 +203,8 @@ def load(path) -> Student:
     """Read what `save` wrote.
 
     Raises:
-      errors.InputError: not such a file, or of another version.
+      errors.InputError: not such a file, one of another version, or one whose parts do
+        not fit each other.
     """
     return bundle.load(path, KIND, VERSION, _build)
 
@@ -212,11 +223,59 @@ def _build(found: bundle.Bundle) -> Student:
         lookup=Lookup(**about["lookup"]),
         dictionary=trees["dictionary"],
     )
-    return Student(
+    student = Student(
         chain=chain,
         mlp2=model(perceptron, "mlp2"),
-        names=trees["names"],
+        names=text_array(about["names"]),
         class_names=tuple(about["class_names"]),
-        normalised=about["normalised"],
+        scale=scaling.Scale(about["scale"], trees["shift"], trees["spread"]),
         feature_names=found.inputs,
     )
+    try:
+        _check(student)
+    except Exception as error:  # of whatever kind: the parts are not what was written
+        raise ValueError(f"its parts do not fit: {error}") from error
+    return student
+
+
+def _check(student: Student) -> None:
+    """The parts of a student fit each other; nothing is compiled."""
+    chain, scale, width = student.chain, student.scale, width_of(student)
+    rows, size = chain.dictionary.shape
+    if len(student.feature_names) not in (0, width):
+        raise ValueError(f"{len(student.feature_names)} names of {width} features")
+    if len(student.names) != rows:
+        raise ValueError(f"{len(student.names)} names of {rows} rows")
+    wanted = (width,) if scale.kind == "columns" else (0,)
+    if scale.kind not in scaling.KINDS or not (
+        scale.shift.shape == scale.spread.shape == wanted
+    ):
+        raise ValueError(f"a scale of {width} features")
+    if not 1 <= chain.lookup.neighbors <= rows or not chain.lookup.temperature > 0:
+        raise ValueError(f"{chain.lookup.neighbors} neighbours among {rows} rows")
+    arrays = [chain.mlp1[1], student.mlp2[1], chain.dictionary, scale.shift]
+    arrays += [chain.bare[1]] if chain.bare else []
+    for array in jax.tree.leaves(arrays):
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError("arrays of finite numbers only")
+    guesses = 1 + (chain.bare is not None)
+    parts = 1 + guesses * chain.lookup.guess
+    x = np.zeros((1, width), np.float32)
+    none, extra = np.zeros((1, 0, 0)), np.zeros((1, parts, size))
+    for (config, params), given, outputs in (
+        (chain.mlp1, none, size),
+        (student.mlp2, extra, len(student.class_names)),
+    ):
+        inputs = {"x": x, "extra": given.astype(np.float32)}
+        said = jax.eval_shape(
+            functools.partial(perceptron.apply, config), params, inputs
+        )
+        if said.shape != (1, outputs):
+            raise ValueError(f"outputs of shape {said.shape}, not {(1, outputs)}")
+    if chain.bare:
+        config, params = chain.bare
+        said = teacher.bare_shape(config, params, x, chain.handover)
+        if said.shape != (1, size):
+            raise ValueError(f"guesses of shape {said.shape}, not {(1, size)}")
+    if chain.lookup.similarity not in SIMILARITIES:
+        raise ValueError(f"similarity {chain.lookup.similarity!r}")

@@ -184,7 +184,7 @@ class _Student(NamedTuple):
             mlp2=mlp2,
             names=task.node_names[kept],
             class_names=task.class_names,
-            normalised=task.normalised,
+            scale=task.scale,
             feature_names=task.feature_names,
         )
         logits = artifact.outputs(mlp2, task.x, extra)

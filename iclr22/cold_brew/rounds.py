@@ -15,7 +15,7 @@ import jraph
 import numpy as np
 
 from iclr22 import graph, loop, record, sparse, types
-from iclr22.cold_brew import splits
+from iclr22.cold_brew import scaling, splits
 from iclr22.data import batching
 
 EVERY = 10  # updates between two looks at the validation nodes
@@ -35,7 +35,7 @@ class Task(NamedTuple):
       fit, valid: labelled nodes to train and to choose on in the first round.
       train: labelled nodes of the second round.
       node_names: `[n]`; feature_names: of the columns of x, if they have any.
-      normalised: rows of x are scaled to sum 1.
+      scale: what was done to the features.
     """
 
     graph: jraph.GraphsTuple
@@ -48,7 +48,7 @@ class Task(NamedTuple):
     train: np.ndarray
     node_names: np.ndarray
     feature_names: tuple[str, ...] = ()
-    normalised: bool = True
+    scale: scaling.Scale = scaling.Scale()
 
     @property
     def classes(self) -> int:
@@ -65,7 +65,12 @@ class Task(NamedTuple):
 
 
 def task_of(
-    data: graph.NodeData, isolated, train, *, seed: int = 0, normalise: bool = True
+    data: graph.NodeData,
+    isolated,
+    train,
+    *,
+    seed: int = 0,
+    scale: str = "auto",
 ) -> Task:
     """The task on a graph where some nodes lose their edges.
 
@@ -73,13 +78,14 @@ def task_of(
       isolated: `[n]` bool, who does: `splits.split_by_degree(...).isolation`.
       train: `[n]` bool, whose labels may be used: `splits.training_nodes(...).train`.
       seed: of who of them chooses in the first round.
-      normalise: scale rows of the features to sum 1.
+      scale: of the features, see `scaling`; `auto`: as they look.
     """
     parts = splits.validation_part(train, data.labels, seed=seed)
     x: Any = data.graph.nodes
+    found = scaling.scale_of(x, scale)
     return Task(
         graph=graph.isolate(data.graph, isolated),
-        x=graph.normalise_rows(x) if normalise else x,
+        x=found(x),
         labels=data.labels,
         class_names=tuple(data.class_names),
         connected=~isolated,
@@ -88,7 +94,7 @@ def task_of(
         train=train,
         node_names=data.node_names,
         feature_names=data.feature_names,
-        normalised=normalise,
+        scale=found,
     )
 
 

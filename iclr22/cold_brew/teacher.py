@@ -150,9 +150,17 @@ def from_features(config: Config, params, x, kind: Handover = "logits") -> np.nd
     Args:
       x: features `[q, d]`, dense or Sparse, scaled as in training.
     """
-    bare = graph.build(x, [], [])
-    batch = prepare(config, bare, normalise=False)
+    batch = _bare(config, x)
     return np.asarray(_from_features(config, kind)(without_embeddings(params), batch))
+
+
+def bare_shape(config: Config, params, x, kind: Handover = "logits"):
+    """Shape and type of what `from_features` would say; nothing is computed."""
+    return jax.eval_shape(_from_features(config, kind), params, _bare(config, x))
+
+
+def _bare(config, x):
+    return prepare(config, graph.build(x, [], []), normalise=False)
 
 
 @functools.lru_cache(maxsize=32)

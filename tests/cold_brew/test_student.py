@@ -184,7 +184,7 @@ def test_saved_student_says_the_same_without_the_graph(trained, tmp_path):
         loaded = student.load(path)
         found = student.predict(loaded, whole.graph.nodes[cold])
         assert_trees_close(found, expected, rtol=0)
-    assert loaded.chain.lookup == OPTIONS.lookup and loaded.normalised
+    assert loaded.chain.lookup == OPTIONS.lookup and loaded.scale.kind == "columns"
     assert loaded.class_names == whole.class_names
     assert loaded.feature_names == tuple("abcdefgh")
     same(loaded.names, whole.node_names[known])
