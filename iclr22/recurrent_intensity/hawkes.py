@@ -92,7 +92,7 @@ def fit_hawkes(
     """
     kept = requests.select(given, np.isfinite(given.time) & (given.stop > given.start))
     times, indptr = user_times(kept, events)
-    scales = numeric.real(scales, "scales", ndim=1, dtype=np.float64)
+    scales = np.asarray(numeric.real(scales, "scales", ndim=1), np.float64)
     moments = hawkes_moments(times, indptr, kept.time, horizon, scales)
     theta, violation = minimise(moments, penalty)
     value = float(hawkes_objective(theta, moments, penalty))
@@ -179,7 +179,7 @@ def fit_hawkes_poisson(
       errors.InputError: no request; counts that are negative or of another number.
     """
     counts = _some(counts, len(given.user), horizon)
-    scales = numeric.real(scales, "scales", ndim=1, dtype=np.float64)
+    scales = np.asarray(numeric.real(scales, "scales", ndim=1), np.float64)
     features = features_of(given, events, horizon, scales)
     unit = np.append(np.tile(-scales * np.expm1(-1 / scales), 2), 1.0)
     weights, value, slope = minimise_poisson(features * unit, counts, ridge)
@@ -202,7 +202,7 @@ def _some(counts, number, horizon) -> np.ndarray:
 
 
 def _check_counts(counts, number) -> np.ndarray:
-    y = numeric.real(counts, "counts", dtype=np.float64, finite=False)
+    y = np.asarray(numeric.real(counts, "counts", finite=False), np.float64)
     if y.shape != (number,) or not number or not (np.isfinite(y) & (y >= 0)).all():
         raise errors.InputError(
             f"expected a count of at least 0 for each of {number} requests; found shape "
@@ -220,7 +220,7 @@ def minimise_poisson(features, counts, ridge: float = RIDGE):
       features: `[x, p]`, not negative.
       counts: `[x]`.
     """
-    h = numeric.real(features, "features", ndim=2, dtype=np.float64)
+    h = np.asarray(numeric.real(features, "features", ndim=2), np.float64)
     y = _check_counts(counts, len(h))
 
     def loss(w):

@@ -11,7 +11,6 @@ import numpy as np
 from iclr22 import errors
 from iclr22.data import checks
 
-
 CLOCK = 1e-3  # of a thousandth: times that differ by less from one are whole
 
 
