@@ -11,7 +11,9 @@
 #
 # Environment: PYTHON (default .venv/bin/python, then python3), SYNC_EVERY (default 300),
 # and what JAX and the experiments read.
+# Relative paths are those of the folder that it is called from.
 set -euo pipefail
+from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source launch/hosts.sh
 
@@ -130,13 +132,19 @@ command=("$PYTHON" -m "experiments.$name" ${given[@]+"${given[@]}"} --distribute
 if [ -n "${JAX_COMPILATION_CACHE_DIR:-}" ]; then
   command+=("--compile_cache=$JAX_COMPILATION_CACHE_DIR")
 fi
+folder=$PWD/runs/bucket/${bucket#gs://}
+if [ -n "$bucket" ] && [ "$(hosts)" -gt 1 ]; then
+  mount_bucket
+fi
+if [ "$from" != "$PWD" ]; then # so that it is found from there
+  export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
+  cd "$from"
+fi
 if [ -z "$bucket" ]; then
   exec "${command[@]}"
 elif [ "$(hosts)" -gt 1 ]; then
-  mount_bucket
   exec "${command[@]}" "--workdir=$folder"
 fi
-folder=$PWD/runs/bucket/${bucket#gs://}
 if [ "${PROCESS_ID:-${SLURM_PROCID:-0}}" != 0 ]; then
   exec "${command[@]}" "--workdir=$folder" # process 0 keeps the copy; JAX waits for it
 fi

@@ -8,6 +8,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source launch/hosts.sh
 
 extra=${1:-tpu}
+case $extra in
+  tpu | gpu | none) ;;
+  *) # also --help: nothing is installed
+    echo "usage: setup_worker.sh [tpu|gpu|none]" >&2
+    [ "$extra" = --help ] && exit 0 || exit 2
+    ;;
+esac
 extras=plot,data
 [ "$extra" = none ] || extras=$extra,$extras
 

@@ -16,7 +16,9 @@ PROJECT_ID, ZONE, TPU_NAME, ACCELERATOR_TYPE, RUNTIME_VERSION, WORKDIR. See READ
 import math
 import os
 import pathlib
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -47,6 +49,8 @@ NO_CAPACITY = (
     "no more capacity",
     "insufficient capacity",
     "not enough resources",
+    "not have enough resources",
+    "insufficient reserved capacity",
     "resource_pool_exhausted",
     "stockout",
 )
@@ -348,6 +352,12 @@ def needed(verb: str, s: Settings) -> list[str]:
 def missing(verb: str, s: Settings) -> str:
     """One message about everything that is missing, or ""."""
     absent = [name for name in needed(verb, s) if not getattr(s, name)]
+    if s.accelerator_type and absent == ["runtime_version"]:
+        return (
+            f"the accelerator type {s.accelerator_type!r} is not known here (known: "
+            f"{', '.join(f'{x}-N' for x in RUNTIMES)}); correct it, or say which "
+            "software it has with --runtime_version (or $RUNTIME_VERSION)"
+        )
     if not s.accelerator_type and "accelerator_type" in absent:
         absent = [name for name in absent if name != "runtime_version"]  # follows
     if not absent:
@@ -357,6 +367,9 @@ def missing(verb: str, s: Settings) -> str:
 
 def unfit(verb: str, s: Settings, words) -> str:
     """What is wrong with the words that follow the verb, or else, or ""."""
+    for word in s.env:
+        if not re.fullmatch(r"[A-Za-z_]\w*=.*", word, re.DOTALL):
+            return f"--env is VARIABLE=VALUE; found {word!r}"
     if (verb == "setup" or s.keep_alive) and (ROOT / ".git" / "shallow").exists():
         return "this clone has no history to send; first: git fetch --unshallow"
     if verb != "run":
@@ -428,6 +441,11 @@ def main(argv):
     if FLAGS.dry_run:
         show(verb, s, words)
         return
+    if not shutil.which("gcloud"):
+        sys.exit(
+            "error: there is no gcloud on PATH; install the Google Cloud CLI and log in "
+            "(gcloud auth login)"
+        )
     try:
         act(verb, s, words)
     except subprocess.CalledProcessError as error:

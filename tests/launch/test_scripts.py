@@ -160,6 +160,22 @@ def test_folder_is_passed_on_and_flags_arrive_as_they_are(checkout):
     checkout.run("run_worker.sh", "toy", "--workdir=w", "--status=7", expect=7)
 
 
+def test_relative_paths_are_those_of_the_caller(checkout, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    toy = checkout.folder / "experiments" / "toy" / "__main__.py"
+    toy.write_text("import pathlib; print(pathlib.Path.cwd())")
+    done = subprocess.run(
+        ["bash", str(checkout.folder / "launch" / "run_worker.sh"), "toy"],
+        env=checkout.environment,
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{elsewhere}\n"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -294,6 +310,14 @@ def test_worker_that_was_restarted_knows_that_its_run_is_lost(checkout):
 
 
 # setup_worker.sh
+
+
+@pytest.mark.parametrize(("word", "status"), [("--help", 0), ("cuda", 2)])
+def test_help_and_typing_errors_install_nothing(checkout, word, status):
+    _, err = checkout.run("setup_worker.sh", word, expect=status)
+    assert "usage: setup_worker.sh [tpu|gpu|none]" in err
+    assert checkout.calls() == [] and not (checkout.folder / ".venv").exists()
+
 
 PYTHON = """#!/bin/sh
 echo "{name} $*" >>{log}

@@ -215,7 +215,12 @@ def test_settings_come_from_the_environment_and_flags_win(cloud):
     ("arguments", "settings", "words"),
     [
         (["create"], {}, ["PROJECT_ID", "ZONE", "TPU_NAME", "ACCELERATOR_TYPE"]),
-        (["create", "--accelerator_type=tpu7x-8"], SETTINGS, ["$RUNTIME_VERSION"]),
+        (
+            ["create", "--accelerator_type=tpu7x-8"],
+            SETTINGS,
+            ["'tpu7x-8' is not known", "v5litepod-N", "$RUNTIME_VERSION"],
+        ),
+        (["run", "--env=AB", "--", "diva"], SETTINGS, ["VARIABLE=VALUE; found 'AB'"]),
         (["setup"], {"ZONE": "z"}, ["--project (or $PROJECT_ID)", "--name"]),
         (
             ["run", "--keep_alive", "--", "diva"],
@@ -259,14 +264,28 @@ FULL = "ERROR: There is no more capacity in the zone\n"
 CREATE = ("create", "--accelerator_type=v5litepod-8", "--wait=0")
 
 
-def test_creation_is_tried_again_only_for_lack_of_capacity(cloud):
-    full = [["tpu-vm", "create"], 1, "", FULL]
+def test_without_gcloud_nothing_is_tried(cloud):
+    nothing = SETTINGS | {"PATH": str(cloud.folder / "empty")}
+    calls, _, err = cloud.run("delete", expect=1, settings=nothing)
+    assert calls == [] and "error: there is no gcloud on PATH" in err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FULL,
+        'ERROR: The zone "z" does not have enough resources available to fulfill\n',
+        "ERROR: Insufficient reserved capacity\n",
+    ],
+)
+def test_creation_is_tried_again_only_for_lack_of_capacity(cloud, text):
+    full = [["tpu-vm", "create"], 1, "", text]
     cloud.answer(full, full)
     calls, _, err = cloud.run(*CREATE, "--retries=2")
     assert calls == [creating()] * 3 and "attempt 3" in err
     cloud.answer(full, full)
     calls, _, err = cloud.run(*CREATE, "--retries=1", expect=1)
-    assert len(calls) == 2 and FULL in err
+    assert len(calls) == 2 and text in err
     cloud.answer([["create"], 1, "", "Quota exceeded\n"])
     calls, _, err = cloud.run(*CREATE, "--retries=5", expect=1)
     assert len(calls) == 1 and "Quota exceeded" in err
