@@ -6,6 +6,7 @@ function that takes a user's array converts it here, once, before anything else.
 
 import decimal
 import numbers
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +17,7 @@ SHAPES = {0: "a single number", 1: "[n]", 2: "[n, d]", 3: "[n, t, d]"}
 EXACT = 2**53  # whole numbers up to here are exact in float64
 
 
-def real(values, what: str, *, ndim=None, dtype=None, finite: bool = True):
+def real(values, what: str, *, ndim=None, dtype=None, finite: bool = True) -> Any:
     """`values` as an array of floating-point numbers, of the same shape.
 
     Args:

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import errors, precision
-from iclr22.diva import ridge
+from iclr22 import errors, numeric, precision
+from iclr22.diva import checks, ridge
 
 
 def influence(features, targets, weights, l2) -> np.ndarray:
@@ -16,7 +16,8 @@ def influence(features, targets, weights, l2) -> np.ndarray:
     Koh and Liang, ICML 2017, for weighted ridge: `|E_i|^2 z_i' C z_i`. The influence on
     held-out data is `holdout_derivative`. Arguments as in `diva.derivative`.
     """
-    return _influence(features, targets, weights, l2)
+    given = checks.problem("features", features, targets, weights, l2)
+    return _influence(*given[:4])
 
 
 @precision.double
@@ -35,14 +36,20 @@ def knn_shapley(
     get low (negative) values. n^2 log n operations; `chunk` points are sorted at a time.
 
     Args:
-      features: `[n, p]`, Euclidean distances; labels: `[n]` ints.
+      features: `[n, p]`, Euclidean distances; labels: `[n]`, of any type.
     """
+    features = numeric.real(features, "features", ndim=2, dtype=np.float32)
+    labels = np.unique(np.asarray(labels), return_inverse=True)[1]
+    if len(features) != len(labels):
+        raise errors.InputError(
+            f"expected features [n, p] and labels [n]; found {features.shape} and "
+            f"{labels.shape}"
+        )
     if len(features) <= neighbors:
         raise errors.InputError(
             f"expected more than {neighbors} examples; found {len(features)}"
         )
-    features = jnp.asarray(features, jnp.float32)
-    total = _knn_shapley(features, jnp.asarray(labels), neighbors, chunk)
+    total = _knn_shapley(jnp.asarray(features), jnp.asarray(labels), neighbors, chunk)
     return np.asarray(total) / (len(features) - 1)
 
 
@@ -88,15 +95,25 @@ def meta_weights(
       steps: of gradient descent; rate: step size in units of 1 / mean squared norm.
     """
     found = _meta_weights(
-        jnp.asarray(features),
-        jnp.asarray(targets),
-        jnp.asarray(validation_features),
-        jnp.asarray(validation_targets),
+        *_single(features, targets),
+        *_single(validation_features, validation_targets),
         steps,
         rate,
     )
     weights = np.asarray(found)
     return weights * len(weights) / weights.sum()
+
+
+def _single(features, targets):
+    """Features `[n, m]` and targets `[n, k]` in single precision."""
+    features = numeric.real(features, "features", ndim=2, dtype=np.float32)
+    targets = numeric.real(targets, "targets", ndim=2, dtype=np.float32)
+    if len(features) != len(targets):
+        raise errors.InputError(
+            f"expected features [n, m] and targets [n, k]; found {features.shape} and "
+            f"{targets.shape}"
+        )
+    return jnp.asarray(features), jnp.asarray(targets)
 
 
 @functools.partial(jax.jit, static_argnums=4)
@@ -122,7 +139,7 @@ def uncertainty_weights(features, targets, *, steps=100, rate=0.5) -> np.ndarray
     of the label averaged over the steps of training; eps is its mean, as there.
     Arguments as in `meta_weights`.
     """
-    features, targets = jnp.asarray(features), jnp.asarray(targets)
+    features, targets = _single(features, targets)
     mean = np.asarray(_mean_probability(features, targets, steps, rate))
     weights = mean * (1 - mean)
     weights += weights.mean()

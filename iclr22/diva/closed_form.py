@@ -15,7 +15,6 @@ import numpy as np
 from iclr22 import precision
 from iclr22.diva import checks, ridge
 from iclr22.diva.groups import group_derivative_from_gram
-from iclr22.diva.losses import get_loss
 from iclr22.diva.penalty import inner_products
 
 POSITIVE = 1e-6  # weights above this fraction of the largest count as positive
@@ -84,8 +83,7 @@ def derivative(
     """
     options = {"loss": loss, "validation_weights": validation_weights}
     if groups is not None:
-        features = jnp.asarray(features) if precision.is_traced(features) else features
-        gram = inner_products(features)
+        gram = inner_products(checks.examples(features))
         return group_derivative_from_gram(gram, targets, weights, l2, groups, **options)
     return _assessed("features", features, targets, weights, l2, **options).derivative
 
@@ -135,17 +133,13 @@ def relabel_derivative(
 
     Source: derived here from the closed form of arXiv:2111.09785, section 4.
     """
-    checks.check("features", features, targets, weights, l2, validation_weights)
-    if validation_weights is None:
-        validation_weights = checks.ones(weights)
+    given = checks.problem(
+        "features", features, targets, weights, l2, validation_weights
+    )
     return _relabel(
-        features,
-        targets,
-        weights,
-        l2,
-        validation_weights,
-        form=_form("features", features, weights, l2),
-        loss=get_loss(loss),
+        *given,
+        form=_form("features", given.matrix, given.weights, given.l2),
+        loss=checks.loss_for(loss, given.targets),
         trusted=trusted,
     )
 
@@ -172,7 +166,7 @@ def derivative_from_gram(
 
 def _predicted(kind, matrix, targets, weights, l2):
     """Checked leave-one-out predictions: half the work of an `Assessment`."""
-    checks.check(kind, matrix, targets, weights, l2, None)
+    matrix, targets, weights, l2, _ = checks.problem(kind, matrix, targets, weights, l2)
     form = _form(kind, matrix, weights, l2)
     predictions, slack = _predict(matrix, targets, weights, l2, form=form)
     _warn_if_rounded(slack)
@@ -183,18 +177,11 @@ def _assessed(
     kind, matrix, targets, weights, l2, *, loss, validation_weights, trusted=False
 ) -> Assessment:
     """Checked computation of all that a factorisation gives."""
-    checks.check(kind, matrix, targets, weights, l2, validation_weights)
-    if validation_weights is None:
-        validation_weights = checks.ones(weights)
-    form = _form(kind, matrix, weights, l2)
+    given = checks.problem(kind, matrix, targets, weights, l2, validation_weights)
     result, slack = _differentiate(
-        matrix,
-        targets,
-        weights,
-        l2,
-        validation_weights,
-        form=form,
-        loss=get_loss(loss),
+        *given,
+        form=_form(kind, given.matrix, given.weights, given.l2),
+        loss=checks.loss_for(loss, given.targets),
         trusted=trusted,
     )
     _warn_if_rounded(slack)
@@ -275,4 +262,13 @@ def _relabel(matrix, targets, weights, l2, validation_weights, *, form, loss, tr
     return ridge.relabel_derivative(smoother, targets, labels, validation_weights, loss)
 
 
-solve = precision.double(jax.jit(ridge.solve))
+def solve(features, targets, weights, l2):
+    """Coefficients `[p, k]` of the weighted ridge problem; arguments as in `derivative`.
+
+    Source: arXiv:2111.09785, equation 5.
+    """
+    given = checks.problem("features", features, targets, weights, l2)
+    return _solve(*given[:4])
+
+
+_solve = precision.double(jax.jit(ridge.solve))

@@ -8,10 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors, precision
-from iclr22.diva import ridge
+from iclr22.diva import checks, ridge
 from iclr22.diva.checks import one_hot
-from iclr22.diva.closed_form import derivative
-from iclr22.diva.losses import get_loss
 
 
 class Extension(NamedTuple):
@@ -57,6 +55,7 @@ def extend(
       stop: end when no example of the pool has a negative derivative (False ranks the
         whole pool).
     """
+    features = checks.examples(features)
     core = np.asarray(core, bool)
     if core.shape != (len(features),) or not core.any() or core.all():
         raise errors.InputError(
@@ -66,17 +65,13 @@ def extend(
     most = int(np.ceil((~core).sum() / batch))
     rounds = most if rounds is None else min(rounds, most)
     classes = None if labels is None else one_hot(labels)
-    # One derivative through the public door checks the input before the long loop.
-    derivative(features, targets, core.astype(float), l2, loss=loss)
+    given = checks.problem("features", features, targets, core, l2)
     weights, best = _extend(
-        features,
-        targets,
-        core.astype(np.float64),
-        l2,
+        *given[:4],
         classes,
         batch=batch,
         rounds=rounds,
-        loss=get_loss(loss),
+        loss=checks.loss_for(loss, given.targets),
         stop=stop,
     )
     weights = np.concatenate([core[None].astype(float), np.asarray(weights)])

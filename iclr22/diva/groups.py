@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import errors, precision
+from iclr22 import errors, numeric, precision
 from iclr22.diva import checks, ridge
-from iclr22.diva.losses import get_loss
 
 
 def member_table(ids, n: int) -> np.ndarray:
@@ -114,23 +113,19 @@ def group_derivative_from_gram(
     Args:
       groups: `[n]` group ids, any integers; the rest as in `derivative`.
     """
-    checks.check("gram", gram, targets, weights, l2, validation_weights)
     return _grouped(gram, targets, weights, l2, groups, loss, validation_weights)[1]
 
 
 def leave_group_out_from_gram(gram, targets, weights, l2, groups):
     """Predictions `[n, k]` for each example by the model without its whole group."""
-    checks.check("gram", gram, targets, weights, l2, None)
     return _grouped(gram, targets, weights, l2, groups, "mse", None)[0]
 
 
 def _grouped(gram, targets, weights, l2, ids, loss, validation_weights):
-    if validation_weights is None:
-        validation_weights = checks.ones(weights)
-    members = member_table(ids, np.shape(gram)[0])
-    return _differentiate_groups(
-        gram, targets, weights, l2, validation_weights, members, loss=get_loss(loss)
-    )
+    given = checks.problem("gram", gram, targets, weights, l2, validation_weights)
+    members = member_table(ids, len(given.weights))
+    loss = checks.loss_for(loss, given.targets)
+    return _differentiate_groups(*given, members, loss=loss)
 
 
 @precision.double
@@ -164,13 +159,16 @@ def coupled_derivative(
 
 
 def _coupled(jacobian, targets, weights, l2, loss, validation_weights):
-    n = np.shape(jacobian)[0]
-    checks.check("features", np.zeros((n, 1)), targets, weights, l2, validation_weights)
-    if validation_weights is None:
-        validation_weights = checks.ones(weights)
-    return _differentiate_coupled(
-        jacobian, targets, weights, l2, validation_weights, loss=get_loss(loss)
-    )
+    jacobian = numeric.real(jacobian, "jacobian", ndim=3)
+    rows = jnp.zeros((len(jacobian), 1), jnp.float32)
+    given = checks.problem("features", rows, targets, weights, l2, validation_weights)
+    if np.shape(given.targets) != np.shape(jacobian)[:2]:
+        raise errors.InputError(
+            f"expected jacobian [n, k, p] and targets [n, k]; found "
+            f"{np.shape(jacobian)} and {np.shape(given.targets)}"
+        )
+    loss = checks.loss_for(loss, given.targets)
+    return _differentiate_coupled(jacobian, *given[1:], loss=loss)
 
 
 @precision.double

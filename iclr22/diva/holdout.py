@@ -1,11 +1,9 @@
 """The dataset derivative of the loss on a trusted held-out set."""
 
 import jax
-import numpy as np
 
 from iclr22 import precision
 from iclr22.diva import checks, ridge
-from iclr22.diva.losses import get_loss
 
 
 def holdout_derivative(
@@ -27,21 +25,12 @@ def holdout_derivative(
 
     Source: arXiv:2111.09785, proposition 2 (transposes corrected).
     """
-    checks.check("features", features, targets, weights, l2, None)
-    ones = np.ones(np.shape(validation_features)[0])
-    checks.check("features", validation_features, validation_targets, ones, 1.0, None)
-    if validation_weights is None:
-        validation_weights = ones
-    return _holdout(
-        features,
-        targets,
-        weights,
-        l2,
-        validation_features,
-        validation_targets,
-        validation_weights,
-        loss=get_loss(loss),
-    )
+    given = checks.problem("features", features, targets, weights, l2)
+    held = checks.examples(validation_features, "validation_features")
+    valid = checks.row_weights(validation_weights, len(held), "validation_weights")
+    trusted = checks.problem("features", held, validation_targets, valid, 1.0)
+    loss = checks.loss_for(loss, given.targets)
+    return _holdout(*given[:4], held, trusted.targets, valid, loss=loss)
 
 
 _holdout = precision.double(jax.jit(ridge.holdout_derivative, static_argnames="loss"))

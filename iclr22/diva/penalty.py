@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import precision
+from iclr22 import errors, numeric, precision
 from iclr22.diva import checks, ridge
-from iclr22.diva.losses import get_loss
 
 L2_GRID = tuple(np.logspace(-6, 3, 28).tolist())  # times mean squared feature norm
 
@@ -42,18 +41,21 @@ def choose_l2(
       grid: penalties; by default 28 log-spaced values from 1e-6 to 1e3, times the mean
         squared norm of the features.
     """
-    weights = np.ones(len(features)) if weights is None else weights
-    checks.check("features", features, targets, weights, 1.0, validation_weights)
+    features = checks.examples(features)
+    weights = checks.row_weights(weights, len(features))
+    valid = checks.row_weights(validation_weights, len(features), "validation_weights")
+    given = checks.problem("features", features, targets, weights, 1.0, valid)
     if grid is None:
         grid = np.asarray(L2_GRID) * float(np.mean(np.sum(np.square(features), 1)))
-    if validation_weights is None:
-        validation_weights = np.ones(len(features))
-    grid = np.asarray(grid, np.float64)
-    if np.shape(features)[1] > np.shape(features)[0]:
+        if not grid[-1] > 0:
+            raise errors.InputError("expected features; found nothing but zeros")
+    grid = numeric.real(grid, "grid", ndim=1, dtype=np.float64)
+    if not len(grid) or grid.min() <= 0:
+        raise errors.InputError(f"expected a grid of penalties above 0; found {grid}")
+    if features.shape[1] > features.shape[0]:
         features = gram_factor(inner_products(features))
-    losses = _l2_path(
-        features, targets, weights, grid, validation_weights, loss=get_loss(loss)
-    )
+    loss = checks.loss_for(loss, given.targets)
+    losses = _l2_path(features, given.targets, weights, grid, valid, loss=loss)
     losses = np.asarray(losses)
     return L2Choice(float(grid[np.nanargmin(losses)]), grid, losses)
 
@@ -64,9 +66,10 @@ def conditioning(features, weights, l2) -> Conditioning:
     A largest leverage within 1e-6 of one means that leave-one-out residuals of some
     examples divide by almost zero: raise l2.
     """
-    z = np.asarray(features, np.float64)
-    checks.check("features", z, np.zeros((len(z), 1)), weights, 1.0, None)
-    root = np.sqrt(np.asarray(weights, np.float64))[:, None]
+    z = numeric.real(features, "features", ndim=2, dtype=np.float64)
+    weights = numeric.real(weights, "weights", dtype=np.float64)
+    checks.problem("features", z, np.zeros((len(z), 1)), weights, l2 or 1.0)
+    root = np.sqrt(weights)[:, None]
     u, s, _ = np.linalg.svd(root * z, full_matrices=False)
     values = s**2
     rank = int(np.sum(s > s[0] * max(z.shape) * np.finfo(np.float64).eps))

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iclr22 import errors
+from iclr22 import errors, numeric
+from iclr22.diva import checks
 from iclr22.diva.closed_form import assess, derivative
 
 
@@ -59,8 +60,9 @@ def reweight(
     """
     if rule not in ("std", "raw"):
         raise errors.nearest(rule, ("std", "raw"), "rule")
-    weights = np.ones(len(features)) if weights is None else np.asarray(weights, float)
-    valid = np.ones(len(features)) if validation_weights is None else validation_weights
+    features = checks.examples(features)
+    weights = np.asarray(checks.row_weights(weights, len(features)), float)
+    valid = checks.row_weights(validation_weights, len(features), "validation_weights")
     options = {"loss": loss, "validation_weights": valid}
     now = assess(features, targets, weights, l2, **options)
     scale = float(np.std(now.derivative)) if rule == "std" else 1.0
@@ -105,7 +107,8 @@ def aggregate(
       the source with the steepest derivative per example moves by `step_size`; a weight
       of 0 means "leave this source out". Derivatives are sums over each source.
     """
-    ids, member = np.unique(np.asarray(sources), return_inverse=True)
+    features = checks.examples(features)
+    ids, member = _groups(sources, len(features), "sources")
     if len(ids) < 2:
         raise errors.InputError(f"expected at least two sources; found {ids.tolist()}")
     g = derivative(
@@ -128,6 +131,22 @@ def augmentation_probabilities(weights, transforms):
     Build the set as the originals plus one transformed copy for each transform,
     reweight it, then sample augmentations with these probabilities (section 5.4).
     """
-    ids, member = np.unique(np.asarray(transforms), return_inverse=True)
-    total = np.bincount(member, weights=np.asarray(weights))
+    weights = numeric.real(weights, "weights", ndim=1)
+    ids, member = _groups(transforms, len(weights), "transforms")
+    total = np.bincount(member, weights=weights)
+    if weights.min() < 0 or not total.sum() > 0:
+        raise errors.InputError(
+            "expected weights of 0 and more, not all of them 0; found a smallest of "
+            f"{weights.min()} and a sum of {total.sum()}"
+        )
     return ids, total / total.sum()
+
+
+def _groups(ids, n: int, what: str):
+    """`(sorted ids, position of each row's)` of ids `[n]` of any type."""
+    ids = np.asarray(ids)
+    if ids.shape != (n,):
+        raise errors.InputError(
+            f"expected {what} [n] with n = {n}, one per row; found {ids.shape}"
+        )
+    return np.unique(ids, return_inverse=True)

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import precision
-from iclr22.diva import ridge
+from iclr22 import errors, numeric, precision
+from iclr22.diva import checks, ridge
 from iclr22.diva.losses import get_loss
 
 
@@ -46,10 +46,14 @@ def derivative(
     Cost: 4 n m^2 flops, memory `m^2` and one chunk. Source: as `ridge`; the passes are
     section 3 of the method's scaling notes: covariance, then residuals, then gradient.
     """
+    l2 = float(numeric.real(l2, "l2", ndim=0))
+    if not l2 > 0:
+        raise errors.InputError(f"expected a positive l2; found {l2}")
     loss = get_loss(loss)
 
     def stream():
-        return chunks() if place is None else map(place, chunks())
+        rows = map(_numbers, chunks())
+        return rows if place is None else map(place, rows)
 
     covariance, moment = functools.reduce(_plus, map(_covariance, stream()))
     inverse, coefficients = _solve(covariance, moment, l2)
@@ -67,8 +71,8 @@ def in_chunks(
 ) -> Callable[[], Iterator[Rows]]:
     """Chunks of arrays `[n, ...]` (memory maps too) for `derivative`, padded at the end."""
     n = len(features)
-    weights = np.ones(n) if weights is None else np.asarray(weights)
-    valid = np.ones(n) if validation_weights is None else np.asarray(validation_weights)
+    weights = checks.row_weights(weights, n)
+    valid = checks.row_weights(validation_weights, n, "validation_weights")
 
     def read():
         for low in range(0, n, chunk):
@@ -152,6 +156,12 @@ def _gradient(rows: Rows, inverse, coefficients, pulled, curvature, *, loss):
     residuals, _, q, diagonal = _left_out(rows, inverse, coefficients, loss)
     direct = jnp.sum(residuals * (rows.features @ pulled), axis=1)
     return direct + ridge.quadratic_form(rows.features, curvature) - diagonal * q
+
+
+def _numbers(rows: Rows) -> Rows:
+    """A chunk in floating point: what a memory map holds may be bytes."""
+    parts = (numeric.real(x, what) for what, x in rows._asdict().items())
+    return Rows(*parts)
 
 
 def _plus(a, b):

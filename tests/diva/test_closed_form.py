@@ -369,7 +369,7 @@ def test_more_bad_input():
     cases = [
         (lambda: diva.one_hot([0, 3], 3), "0 .. 2"),
         (lambda: diva.one_hot([0, -1]), "0 .. 0"),
-        (lambda: diva.one_hot([0.5, 1]), "whole-number"),
+        (lambda: diva.one_hot([0.5, 1]), "whole numbers"),
         (lambda: diva.derivative(FEATURES, TARGETS, ONES, 1.0, loss="mes"), "'mse'"),
         (lambda: diva.derivative_from_gram(gram, TARGETS, ONES, 0.0), "l2 > 0"),
         (

@@ -86,7 +86,7 @@ def test_vectors_names_and_bad_examples(tmp_path):
         (diva.Examples(vectors, np.zeros(60, int)), "with 1 classes"),
         (diva.Examples(bad, data.y), "NaN or infinity"),
         (diva.Examples(vectors, data.y, ("ape", "bee")), "0 .. 1"),
-        (diva.Examples(vectors, data.y - 0.5), "whole-number"),
+        (diva.Examples(vectors, data.y - 0.5), "whole numbers"),
     ]
     for given, message in cases:
         with pytest.raises(errors.InputError, match=message):
