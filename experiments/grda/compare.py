@@ -20,7 +20,7 @@ from experiments.grda.problem import (
 )
 from iclr22 import grda, progress, record
 from iclr22.data.domains import climate
-from iclr22.grda import artifact, least_squares, metrics, pipeline
+from iclr22.grda import artifact, linear, metrics, pipeline
 
 WINDOWS = 12  # source windows of TPT-48 from one January to the next
 
@@ -40,9 +40,11 @@ def compare(run: runner.Run) -> None:
             kept.setdefault(line, cell)
     if run.dataset in climate.DATASETS and not run.quick:
         run.cell("linear", functools.partial(_linear, run, problem))
+    if run.own:
+        run.cell("baselines", functools.partial(_baselines, run, problem))
     outputs.draw(run, problem, kept)
-    outputs.export(run, problem, kept)
-    run.summary = _conclusions(run, problem.data)
+    exported = outputs.export(run, problem, kept)
+    run.summary = _conclusions(run, problem.data, exported)
 
 
 def _describe(run, found):
@@ -68,7 +70,13 @@ def _measure(run, problem: Problem, line: Line, seed: int) -> dict:
     rows.append((line.method, line.pairing, seed, "selection/agreement", agreement, ""))
     if seed == run.seeds[0]:
         artifact.save(run.path("models") / f"{line.name}.npz", fitted.model)
-    return {"rows": rows, "values": values, "said": said, **_curves(fitted.curves)}
+    return {
+        "rows": rows,
+        "values": values,
+        "said": said,
+        "scores": list(fitted.scores[fitted.chosen]),
+        **_curves(fitted.curves),
+    }
 
 
 def _curves(logged) -> dict[str, np.ndarray]:
@@ -96,8 +104,8 @@ def _linear(run, problem: Problem) -> dict:
     x, y = found.x, found.y
     y = y if found.regression else np.eye(len(found.class_names))[y]
     said = {
-        "least_squares": least_squares.predict(x[aligned], y[aligned], x),
-        "least_squares_sliding": least_squares.predict(x[source], y[source], x),
+        "least_squares": linear.least_squares(x[aligned], y[aligned], x),
+        "least_squares_sliding": linear.least_squares(x[source], y[source], x),
         "climatology": np.broadcast_to(y[aligned].mean(axis=0), y.shape),
     }
     rows = []
@@ -107,31 +115,73 @@ def _linear(run, problem: Problem) -> dict:
     return {"rows": rows}
 
 
-def _conclusions(run, found) -> str:
-    """The best line, whether any leaks, and who loses to a linear model."""
+def _baselines(run, problem: Problem) -> dict:
+    """What own data are worth without any adaptation: a linear model of all labelled
+    samples of sources on standardised features, and the same answer for everybody."""
+    found = problem.data
+    x = artifact.scale_of(found.x)(found.x)
+    known = found.sources[found.domain]
+    if found.regression:
+        known &= np.isfinite(found.y).all(axis=1)
+        y = found.y[known]
+        said = {"least_squares": linear.least_squares(x[known], y, x)}
+    else:
+        known &= found.y >= 0
+        classes = len(found.class_names)
+        y = np.eye(classes)[found.y[known]]
+        model = linear.logistic_regression(x[known], found.y[known], x, classes)
+        said = {"logistic_regression": model}
+    said["constant"] = linear.constant(y, len(x))
+    rows = []
+    for variant, predicted in said.items():
+        values = metrics.domain_scores(predicted, found)
+        rows += rows_of(run, problem, variant, "independent", 0, values)
+    return {"rows": rows}
+
+
+PLAIN = ("least_squares", "logistic_regression", "constant")  # baselines, in sentences
+
+
+def _conclusions(run, found, exported: Line) -> str:
+    """Which model is kept, which line is ahead by target labels, whether any leaks, and
+    who loses to a baseline."""
     metric = "target/mse" if found.regression else "target/accuracy"
     means = [s for s in record.summarise(run.rows) if s.metric == metric]
+    how = "named by --export" if run.options.export else "chosen without target labels"
+    text = f"Exported: {exported.title}, {how}."
     if not means:
-        return ""
+        return text
     better = operator.lt if found.regression else operator.gt
     clean = [s for s in means if s.setting != LEAKS] or means
-    best = clean[0]
+    ahead = clean[0]
     for line in clean[1:]:
-        best = line if better(line.mean, best.mean) else best
-    text = (
-        f"Best on target domains without their labels: {best.variant}, {best.mean:.4g}."
-    )
+        ahead = line if better(line.mean, ahead.mean) else ahead
+    own = next((s for s in means if _is(s, exported)), None)
+    if own is not None:
+        text += f" On target domains it has {own.mean:.4g} ({metric.split('/')[1]})."
+        if better(ahead.mean, own.mean):
+            text += (
+                f" By their labels, which no choice may use, {ahead.variant} is ahead: "
+                f"{ahead.mean:.4g}."
+            )
     if any(s.setting == LEAKS for s in means):
         text += (
             f" Rows with {LEAKS} are a reproduction of the released batches, whose "
             "slots hold one class in every domain: they leak target labels."
         )
     values = {s.variant: s.mean for s in clean}
-    if "least_squares" in values:
-        linear = values["least_squares"]
-        trained = [name for name in pipeline.METHODS if name in values]
-        losing = [name for name in trained if better(linear, values[name])]
-        text += f" Least squares beats {', '.join(losing) or 'none of the methods'}."
+    trained = [name for name in pipeline.METHODS if name in values]
+    for name in PLAIN:
+        if name in values:
+            losing = [other for other in trained if better(values[name], values[other])]
+            text += (
+                f" {name.replace('_', ' ').capitalize()} ({values[name]:.4g}) beats "
+            )
+            text += f"{', '.join(losing) or 'none of the methods'}."
     if found.regression and run.dataset in paper.MSE:
         text += " The published scale cannot be had from public data."
     return text
+
+
+def _is(summary, line: Line) -> bool:
+    return (summary.variant, summary.setting) == (line.method, line.pairing)

@@ -26,8 +26,8 @@ class Options(NamedTuple):
     regression: bool = False  # your labels are numbers
     nearest: int = 4  # domains that coordinates link to each
     model: str = ""  # model.npz of an earlier run, for --task=predict
-    # method whose first model and predictions are written; if not named grda_plus, or,
-    # where the table has none, the first
+    # method whose first model and predictions are written; if not named the one that is
+    # best without target labels: good on sources, sure and varied on targets
     export: str = ""
     noises: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)  # dial of --task=noise
     nuisances: tuple[int, ...] = (0, 2)  # features without meaning, of --task=noise

@@ -8,7 +8,8 @@ from experiments import run as runner
 from experiments.grda import paper
 from experiments.grda.problem import LEAKS, LEVELS, Line, Problem
 from iclr22 import checkpoint, grda, plots, record
-from iclr22.grda import artifact, embedding, figures
+from iclr22.data.checks import padded
+from iclr22.grda import artifact, embedding, figures, selection
 
 Kept = dict[Line, dict[str, Any]]  # what is left of each line's first training
 SAMPLED = ("source_only", "grda", "grda_plus")  # whose samples are drawn
@@ -128,8 +129,9 @@ def _draw_levels(run):
     figures.error_by_level(path, levels, ours, known)
 
 
-def export(run: runner.Run, problem: Problem, kept: Kept) -> None:
-    """domains.csv, and of one line model.npz, encodings.npz and predictions.csv."""
+def export(run: runner.Run, problem: Problem, kept: Kept) -> Line:
+    """domains.csv, and of one line, which is returned, model.npz, encodings.npz and
+    predictions.csv."""
     found, hops = problem
     columns = {
         "domain": found.domain_names,
@@ -138,7 +140,7 @@ def export(run: runner.Run, problem: Problem, kept: Kept) -> None:
     }
     columns |= {line.title: np.round(x["values"], 4) for line, x in kept.items()}
     record.write_columns(run.path("domains.csv"), columns)
-    line = _exported(run, kept)
+    line = _exported(run, found, kept)
     model, said = _model(run, line), kept[line]["said"]
     artifact.save(run.path("model.npz"), model)
     checkpoint.write_npz(
@@ -147,15 +149,30 @@ def export(run: runner.Run, problem: Problem, kept: Kept) -> None:
         embeddings=model.embeddings,
         predictions=said,
         domain=found.domain,
-        domain_names=found.domain_names.astype(str),
+        domain_names=padded(found.domain_names),
     )
     write_predictions(run.output("predictions.csv"), model, found.domain, said)
+    return line
 
 
-def _exported(run, kept: Kept) -> Line:
-    """The line that was asked for, else GRDA+, else the first."""
-    wanted = run.options.export or "grda_plus"
-    return next((line for line in kept if line.method == wanted), next(iter(kept)))
+def _exported(run, found, kept: Kept) -> Line:
+    """The line that was asked for, else the one chosen without target labels.
+
+    Lines whose batches leak labels are not among the candidates unless all do.
+    """
+    if run.options.export:
+        return next(line for line in kept if line.method == run.options.export)
+    lines = [line for line in kept if line.pairing != LEAKS] or list(kept)
+    scores = [_scores(run, found, kept, line) for line in lines]
+    chosen = selection.choose(scores, selection.tolerance(found.regression))
+    return lines[chosen]
+
+
+def _scores(run, found, kept: Kept, line: Line) -> selection.Scores:
+    """What is known of a line without target labels."""
+    if "scores" in kept[line]:
+        return selection.Scores(*kept[line]["scores"])
+    return selection.score(_model(run, line), found, [], run.seeds[0])
 
 
 def write_predictions(path, model: artifact.Model, domain, said) -> None:

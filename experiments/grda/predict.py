@@ -13,11 +13,7 @@ def predict(run: runner.Run) -> None:
     """Predictions of a kept model for new samples, new domains among them."""
     options = run.options
     model = artifact.load(options.model)
-    x, of = own.read_samples(
-        options.samples,
-        features=model.feature_names,
-        regression=not model.class_names,
-    )
+    x, of = own.read_samples(options.samples, features=model.feature_names)
     model, added = insert(model, sorted(set(of.tolist())), options.domains)
     said = grda.predict(model, x, of)
     numbers = artifact.numbers_of(model, of)

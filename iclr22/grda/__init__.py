@@ -3,7 +3,7 @@
 Stages: `adversarial` (GRDA and the methods it is compared to, one trainer) and `plus` (GRDA+,
 which also works without class-aligned batches). `pipeline.train` trains any method on
 `data.DomainData`, `artifact` predicts and inserts new domains, `selection` chooses without
-target labels, `metrics` scores with them, `propagate` and `least_squares` are plain baselines.
+target labels, `metrics` scores with them, `propagate` and `linear` are plain baselines.
 """
 
 from iclr22.data.domains.simulated import generate_domains

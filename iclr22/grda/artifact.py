@@ -10,10 +10,11 @@ import numpy as np
 
 from iclr22 import bundle, errors
 from iclr22 import graph as graphs
+from iclr22.data.labels import padded
 from iclr22.grda import adversarial, embedding, plus
 
 CHUNK = 4096  # samples at once
-KIND, VERSION = "grda model", 2
+KIND, VERSION = "grda model", 3
 STAGES = {"adversarial": adversarial, "plus": plus}  # modules that predict
 
 
@@ -27,11 +28,15 @@ class Scale(NamedTuple):
         """Scaled values, float32."""
         return ((np.asarray(values) - self.shift) / self.spread).astype(np.float32)
 
+    def back(self, scaled) -> np.ndarray:
+        """Values, float64, from scaled ones."""
+        return np.asarray(scaled, np.float64) * self.spread + self.shift
+
 
 def scale_of(values) -> Scale:
     """The scale that brings rows `[n, k]` to mean 0 and deviation 1; constants stay."""
     shift = np.asarray(np.mean(values, axis=0, dtype=np.float64))
-    spread = np.std(values, axis=0, dtype=np.float64)
+    spread = np.asarray(np.std(values, axis=0, dtype=np.float64))
     return Scale(shift, np.where(spread > 1e-12, spread, 1.0))
 
 
@@ -52,6 +57,7 @@ class Model(NamedTuple):
       graph: of the domains; nodes are positions.
       domain_names: `[N]` strings.
       class_names: empty in a regression.
+      target_scale: of the numbers that a regression predicts, `[outputs]`.
       feature_names: of the columns of samples, if they have any.
     """
 
@@ -65,6 +71,7 @@ class Model(NamedTuple):
     domain_names: np.ndarray
     class_names: tuple[str, ...]
     feature_names: tuple[str, ...] = ()
+    target_scale: Scale = Scale(np.zeros(1), np.ones(1))
 
 
 def predict(model: Model, x, domains) -> np.ndarray:
@@ -77,7 +84,11 @@ def predict(model: Model, x, domains) -> np.ndarray:
     Raises:
       errors.InputError: wrong shape, NaN, or an unknown domain.
     """
-    return np.mean([_run(model, p, x, domains, "outputs") for p in model.members], 0)
+    said = np.mean([_run(model, p, x, domains, "outputs") for p in model.members], 0)
+    plain = (
+        not model.target_scale.shift.any() and (model.target_scale.spread == 1).all()
+    )
+    return said if plain else model.target_scale.back(said)
 
 
 def encode(model: Model, x, domains) -> np.ndarray:
@@ -199,11 +210,12 @@ def save(path, model: Model) -> None:
             "embeddings": model.embeddings,
             "embedding_scale": model.embedding_scale._asdict(),
             "sample_scale": model.sample_scale._asdict(),
+            "target_scale": model.target_scale._asdict(),
             "nodes": model.graph.nodes,
             "senders": links.senders,
             "receivers": links.receivers,
             "edges": links.weights,
-            "domain_names": model.domain_names.astype(str),
+            "domain_names": padded(model.domain_names),
             **members,
         },
         inputs=model.feature_names,
@@ -214,7 +226,8 @@ def load(path) -> Model:
     """Read what `save` wrote.
 
     Raises:
-      errors.InputError: not such a file, or of another version.
+      errors.InputError: not such a file, one of another version, or one whose parts do
+        not fit each other.
     """
     return bundle.load(path, KIND, VERSION, _build)
 
@@ -224,7 +237,7 @@ def _build(found: bundle.Bundle) -> Model:
     graph = graphs.build(
         trees["nodes"], trees["senders"], trees["receivers"], weights=trees["edges"]
     )
-    return Model(
+    model = Model(
         stage=about["stage"],
         config=STAGES[about["stage"]].Config(**about["config"]),
         members=tuple(trees[f"member{i}"] for i in range(about["members"])),
@@ -235,4 +248,46 @@ def _build(found: bundle.Bundle) -> Model:
         domain_names=trees["domain_names"],
         class_names=tuple(about["class_names"]),
         feature_names=found.inputs,
+        target_scale=Scale(**trees["target_scale"]),
     )
+    try:
+        _check(model)
+    except Exception as error:  # of whatever kind: the parts are not what was written
+        raise ValueError(f"its parts do not fit: {error}") from error
+    return model
+
+
+def _check(model: Model) -> None:
+    """The parts of a model fit each other; nothing is compiled."""
+    size, depth = model.embeddings.shape
+    width, outputs = len(model.sample_scale.shift), model.config.outputs
+    if len(model.domain_names) != size or graphs.size(model.graph.nodes) != size:
+        raise ValueError(f"{len(model.domain_names)} names of {size} domains")
+    links = graphs.links(model.graph)
+    if len(links.senders) and max(links.senders.max(), links.receivers.max()) >= size:
+        raise ValueError("edges of domains that are not there")
+    if len(model.feature_names) not in (0, width):
+        raise ValueError(f"{len(model.feature_names)} names of {width} features")
+    named = not model.config.regression
+    if not model.members or len(model.class_names) != outputs * named:
+        raise ValueError(f"{len(model.class_names)} class names for {outputs} outputs")
+    for scale, sizes in (
+        (model.sample_scale, (width,)),
+        (model.embedding_scale, (depth, 1)),
+        (model.target_scale, (outputs, 1)),
+    ):
+        if scale.shift.shape != scale.spread.shape or len(scale.shift) not in sizes:
+            raise ValueError(f"a scale of shape {scale.shift.shape}")
+    arrays = [*model.members, model.embeddings, model.sample_scale, model.target_scale]
+    for array in jax.tree.leaves(arrays):
+        if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+            raise ValueError("arrays of finite numbers only")
+    inputs = {
+        "x": np.zeros((1, width), np.float32),
+        "z": np.zeros((1, depth), np.float32),
+    }
+    for params in model.members:
+        function = _compiled(model.stage, model.config, "outputs")
+        said = jax.eval_shape(function, params, inputs)
+        if said.shape != (1, outputs):
+            raise ValueError(f"outputs of shape {said.shape}, not {(1, outputs)}")

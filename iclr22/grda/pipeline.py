@@ -205,6 +205,10 @@ class _Run(NamedTuple):
         """A model without parameters."""
         data = self.data
         width = data.x.shape[1]
+        targets = no_scale(1)
+        if data.regression and data.standardise:
+            known = np.isfinite(data.y).all(axis=1) & data.sources[data.domain]
+            targets = scale_of(data.y[known])
         return Model(
             stage=stage,
             config=config,
@@ -216,13 +220,18 @@ class _Run(NamedTuple):
             domain_names=np.asarray(data.domain_names).astype(str),
             class_names=tuple(data.class_names),
             feature_names=tuple(data.feature_names),
+            target_scale=targets,
         )
 
     def _batches(self, config, frame: Model, links) -> batches.DomainBatches:
         """Scaled samples of all domains, made to fit the devices."""
         paired = isinstance(config, Adversarial) and config.pairing == "shared_index"
+        y = self.data.y
         return batches.make(
-            self.data._replace(x=frame.sample_scale(self.data.x)),
+            self.data._replace(
+                x=frame.sample_scale(self.data.x),
+                y=frame.target_scale(y) if self.data.regression else y,
+            ),
             links,
             config.batch,
             seed=self.seed,

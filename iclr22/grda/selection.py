@@ -26,14 +26,14 @@ class Scores(NamedTuple):
 
     Attributes:
       source: accuracy in percent on labelled samples of sources; in a regression minus
-        the mean squared error.
+        the mean squared error, on the scale that the model was trained on.
       movement: change of the adversary's loss over the last quarter of training as a
         share of N ln 2; 0 if there is no adversary.
       information: mean over target domains of the mutual information between sample and
         predicted class, nats.
       density: mean over target domains of the soft neighbourhood density.
       agreement: mean over edges of how often the two ends' models agree, 0..1; in a
-        regression minus the mean squared difference.
+        regression minus the mean squared difference, on that scale.
     """
 
     source: float
@@ -103,7 +103,7 @@ def score(model: Model, data: DomainData, losses, seed: int = 0) -> Scores:
         information = np.mean([mutual_information(p) for p in of])
         density = np.mean([neighborhood_density(p) for p in of])
     return Scores(
-        source=_source_score(data, said),
+        source=_source_score(model, data, said),
         movement=movement(losses, data.size),
         information=float(information),
         density=float(density),
@@ -111,13 +111,19 @@ def score(model: Model, data: DomainData, losses, seed: int = 0) -> Scores:
     )
 
 
-def _source_score(data, said):
+def _source_score(model, data, said):
     rows = data.sources[data.domain]
     if data.regression:
         rows &= np.isfinite(data.y).all(axis=1)
-        return -float(np.mean((said[rows] - data.y[rows]) ** 2))
+        gap = (said[rows] - data.y[rows]) / _unit(model)
+        return -float(np.mean(gap**2))
     rows &= data.y >= 0
     return 100 * float(np.mean(said[rows].argmax(1) == data.y[rows]))
+
+
+def _unit(model) -> np.ndarray:
+    """What errors are measured in: the deviation of standardised targets, else 1."""
+    return model.target_scale.spread.astype(np.float32)
 
 
 def _agreement(model, data, said, seed):
@@ -136,5 +142,6 @@ def _agreement(model, data, said, seed):
     rows, others = np.concatenate(rows), np.concatenate(others)
     theirs = predict(model, data.x[rows], others)
     if data.regression:
-        return -float(np.mean((theirs - said[rows]) ** 2))
+        gap = (theirs - said[rows]) / _unit(model)
+        return -float(np.mean(gap**2))
     return float(np.mean(theirs.argmax(1) == said[rows].argmax(1)))

@@ -266,6 +266,8 @@ def test_summary_names_the_best_line_and_what_leaks(tmp_path, monkeypatch):
         *("--quick", "--seeds=1", "--method=grda", *PLAYED, f"--workdir={tmp_path}"),
     )
     (run,) = runs
-    assert run.summary.startswith("Best on target domains without their labels: grda,")
+    assert run.summary.startswith(
+        "Exported: grda, chosen without target labels. On targ"
+    )
     assert "they leak target labels" in run.summary
     assert compare.LEAKS in {row.setting for row in run.rows}

@@ -12,7 +12,7 @@ from iclr22 import data, errors, graph, grda
 from iclr22.grda import (
     adversarial,
     batches,
-    least_squares,
+    linear,
     pipeline,
     plus,
     propagate,
@@ -297,4 +297,4 @@ def test_least_squares_is_exact_on_a_plane():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(30, 3))
     y = x @ rng.normal(size=(3, 2)) + 4
-    np.testing.assert_allclose(least_squares.predict(x[:20], y[:20], x), y, atol=1e-8)
+    np.testing.assert_allclose(linear.least_squares(x[:20], y[:20], x), y, atol=1e-8)

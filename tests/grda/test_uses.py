@@ -146,7 +146,7 @@ def test_a_kept_model_is_asked_by_names_of_columns(regression, tmp_path):
     header[0] = "c"
     write(tmp_path / "other.csv", header, rows)
     theirs = files(tmp_path, "other.csv", "edges.csv")
-    with pytest.raises(errors.InputError, match="features a, b; found c, a"):
+    with pytest.raises(errors.InputError, match="2 features .*; found no b"):
         helpers.launch(EXPERIMENT, *ask, *theirs, f"--workdir={tmp_path / 'other'}")
 
 
@@ -166,7 +166,7 @@ def test_changed_data_are_another_run(tmp_path, monkeypatch):
     helpers.launch(experiment, *words)
     assert seen[0] == seen[1] != seen[3]
     with pytest.raises(
-        errors.InputError, match="content of --samples: .* there, .* now"
+        errors.InputError, match="content of --samples.*: .* there, .* now"
     ):
         helpers.launch(experiment, *words, f"--workdir={kept}")
     helpers.launch(experiment, *words, f"--workdir={kept}", "--noresume")
