@@ -11,23 +11,21 @@ import http.client
 import os
 import pathlib
 import ssl
-import sys
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
 
 from absl import logging
 
+from iclr22.data import transfer
 from iclr22.data.registry import File
+from iclr22.data.transfer import DownloadError
 
 VARIABLE = "ICLR22_DATA"
 DEFAULT = "~/.cache/iclr22/data"
 ATTEMPTS = 4
 BACKOFF = 0.5  # seconds before the second attempt; doubles after each
-TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 18  # bytes
-REPORT = 16 << 20  # bytes between two lines of progress
 
 _TEMPORARY = (
     urllib.error.URLError,
@@ -36,10 +34,6 @@ _TEMPORARY = (
     TimeoutError,
     ssl.SSLError,
 )
-
-
-class DownloadError(OSError):
-    """A file that is neither here nor could be downloaded."""
 
 
 def data_root(data_dir: str | os.PathLike | None = None) -> pathlib.Path:
@@ -70,7 +64,7 @@ def fetch(
                 _download(file, part)
                 os.replace(part, target)
                 lock.write(f"downloaded from {file.url}\n")
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         size = "size unknown" if file.size is None else f"{file.size:,} bytes"
         raise DownloadError(
             f"Could not get {target.name} ({size}) of data set {dataset}: {error}\n"
@@ -194,7 +188,7 @@ def _download(file, part):
             time.sleep(BACKOFF * 2 ** (attempt - 1))
         last = attempt == ATTEMPTS - 1
         try:
-            resumed = _transfer(file, part)
+            resumed = transfer.transfer(file, part)
         except _TEMPORARY as error:
             if last or _permanent(error):
                 raise
@@ -212,55 +206,3 @@ def _permanent(error):
     """Client errors stay, apart from those that ask to come back later."""
     code = getattr(error, "code", None)
     return code is not None and 400 <= code < 500 and code not in (408, 416, 425, 429)
-
-
-def _transfer(file, part):
-    """One request, the result appended to `part`; True if an older part was used."""
-    start = part.stat().st_size if part.exists() else 0
-    if start and start == file.size:
-        return True
-    if file.size is not None and start > file.size:
-        part.unlink()
-        start = 0
-    headers = {"User-Agent": "iclr22"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    request = urllib.request.Request(file.url, headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-            resumed = start > 0 and response.status == 206
-            _copy(response, part, start if resumed else 0, file)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == 416:  # the part does not fit what the server has now
-            part.unlink(missing_ok=True)
-        raise
-    return resumed
-
-
-def _copy(response, part, start, file):
-    """Write the body of a response from byte `start` of `part` on."""
-    length = response.headers.get("Content-Length")
-    end = file.size if length is None else start + int(length)
-    with open(part, "ab" if start else "wb") as out:
-        done = start
-        while chunk := response.read(CHUNK):
-            out.write(chunk)
-            done += len(chunk)
-            if file.size is not None and done > file.size:
-                return
-            if done // REPORT > (done - len(chunk)) // REPORT or done == end:
-                _report(part.stem, done, end)
-        out.flush()
-        os.fsync(out.fileno())
-    if end is not None and done < end:
-        raise ConnectionError(f"connection closed after {done:,} of {end:,} bytes")
-
-
-def _report(name, done, end):
-    """Progress: one line that is overwritten on a terminal, else a log entry."""
-    text = f"{name}: {done / 1e6:.1f} of {(end or done) / 1e6:.1f} MB"
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{text}\n" if done == end else f"\r{text}")
-    else:
-        logging.info("%s", text)

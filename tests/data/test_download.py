@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from iclr22 import data
-from iclr22.data import download
+from iclr22.data import download, transfer
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
@@ -30,6 +30,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if isinstance(fault, int):
             self.send_error(fault)
             return
+        if fault == "silence":
+            self.server.pause.wait(10)
+            return
         if wanted and self.server.ranges:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             if start >= len(content):
@@ -40,8 +43,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{end}")
         else:
             self.send_response(200)
-        self.send_header("Content-Length", str(len(content) - start))
+        length = self.server.length or str(len(content) - start)
+        if length != "none":
+            self.send_header("Content-Length", length)
         self.end_headers()
+        if fault == "drip":
+            for byte in range(60):
+                self.wfile.write(content[byte : byte + 1])
+                self.wfile.flush()
+                if self.server.pause.wait(0.02):
+                    return
+            return
         half = (start + len(content)) // 2
         self.wfile.write(content[start:half])
         self.wfile.flush()
@@ -58,10 +70,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setattr(download, "BACKOFF", 0.001)
-    monkeypatch.setattr(download, "TIMEOUT", 10.0)
+    monkeypatch.setattr(transfer, "TIMEOUT", 10.0)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.content, server.faults, server.requests = CONTENT, [], []
-    server.ranges, server.pause = True, threading.Event()
+    server.ranges, server.pause, server.length = True, threading.Event(), ""
     server.url = f"http://127.0.0.1:{server.server_port}/some/where/set.bin"
     server.file = data.File(server.url, len(CONTENT), SHA256)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -287,3 +299,36 @@ def test_planetoid_originals_serve_as_a_mirror(shared):
     file = unreachable(url="http://127.0.0.1:9/data/ind.cora.x", sha256=sums[name])
     path = data.fetch(file._replace(size=22_119), "planetoid", shared / "data")
     assert path == shared / "data" / "raw" / "planetoid" / "ind.cora.x"
+
+
+def test_server_that_drips_or_keeps_silent_is_left(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "WINDOW", 0.2)
+    monkeypatch.setattr(transfer, "ANSWER", 0.2)
+    server.faults = ["drip"] * download.ATTEMPTS
+    with pytest.raises(data.DownloadError, match="bytes in 0 s, slower than 1,000 per"):
+        data.fetch(server.file, "some", tmp_path)
+    server.faults = ["silence"] * download.ATTEMPTS
+    with pytest.raises(data.DownloadError, match="no answer within 0 s"):
+        data.fetch(server.file, "other", tmp_path)
+    server.faults = ["drip", "silence"]
+    assert data.fetch(server.file, "some", tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("length", ["abc", "-5", "1e6", "\u00b2", ""])
+def test_malformed_length_is_not_believed(server, tmp_path, length):
+    server.length = length or "none"
+    assert data.fetch(server.file, "some", tmp_path).read_bytes() == CONTENT
+
+
+def test_file_of_unknown_size_has_a_limit_and_is_whole(server, tmp_path, monkeypatch):
+    unknown = server.file._replace(size=None, sha256=None)
+    server.length = "none"
+    with pytest.raises(data.DownloadError, match="nothing tells how long the file is"):
+        data.fetch(unknown, "some", tmp_path)
+    monkeypatch.setattr(transfer, "LARGEST", 500_000)
+    with pytest.raises(data.DownloadError, match="more than 500,000 bytes sent"):
+        data.fetch(unknown._replace(sha256=SHA256), "some", tmp_path)
+    server.length = ""
+    with pytest.raises(data.DownloadError, match="1,000,000 bytes announced; at most"):
+        data.fetch(unknown, "other", tmp_path)
+    assert not list(tmp_path.glob("*/set.bin"))
