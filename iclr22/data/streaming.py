@@ -20,7 +20,7 @@ import numpy as np
 from absl import logging
 
 from iclr22 import errors
-from iclr22.data import batching
+from iclr22.data import batching, tables
 
 LEAVE_SECONDS = 10.0  # that the end of a loop waits for a batch that is being made
 WAKE_SECONDS = 0.1  # between looks at whether anybody still wants one
@@ -155,9 +155,9 @@ class Shards:
 def _mapped(path):
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged header fails in many ways
         raise errors.InputError(
-            f"{path}: expected a .npy array; found {error}"
+            f"{path}: expected a .npy array; found {tables.short(error, 200)}"
         ) from error
     if not isinstance(found, np.ndarray) or found.ndim == 0 or len(found) == 0:
         raise errors.InputError(f"{path}: expected an array with rows; found none")
