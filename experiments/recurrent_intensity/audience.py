@@ -31,13 +31,13 @@ def audience(run: runner.Run) -> None:
         for rank, (user, expected) in enumerate(zip(users, value, strict=True), 1):
             lines.append((name, rank, user, f"{expected:.6g}"))
         totals.append((name, len(row), f"{value.sum():.6g}"))
-    head = ("item", "rank", "user", "expected")
+    head = ("item", "rank", "user", asked.value)
     record.write_csv(run.output("audience.csv"), head, lines)
-    record.write_csv(run.output("items.csv"), ("item", "users", "expected"), totals)
+    record.write_csv(run.output("items.csv"), ("item", "users", asked.value), totals)
     _draw(run, names, values, rows)
     run.summary = (
-        f"audience.csv: the {top} users of each of {len(names)} items with the most "
-        f"expected events by {options.model}; items.csv sums them up."
+        f"audience.csv: the {top} users of each of {len(names)} items with the "
+        f"{asked.most} by {options.model}; items.csv sums them up."
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from absl import logging
 
 from experiments import run as runner
-from experiments.recurrent_intensity import outputs, paper
+from experiments.recurrent_intensity import calibration, outputs, paper
 from experiments.recurrent_intensity.problem import (
     in_words,
     load,
@@ -18,9 +18,8 @@ from experiments.recurrent_intensity.problem import (
 )
 from iclr22 import errors, progress
 from iclr22 import recurrent_intensity as rim
-from iclr22.recurrent_intensity import hawkes, metrics, pipeline, ranking, scores
+from iclr22.recurrent_intensity import hawkes, metrics, ranking, scores
 
-CALIBRATED = ("hawkes", "hp", "true")  # activities that are expected counts
 GAIN_POINTS = 50
 GAIN_ITEMS = 200  # at most, those with most targets
 
@@ -49,6 +48,7 @@ def compare(run: runner.Run) -> None:
                 lambda v=variant, s=seed, m=models: _sweep(run, m, v, s),
             )
         run.cell(f"kernel-{seed}", lambda m=models: _kernel(m))
+    calibration.of_test(run, kept)
     outputs.draw(run, first, kept, variants)
     run.summary = outputs.conclusions(run)
 
@@ -84,11 +84,12 @@ def _measure(run, models, variant, seed) -> dict:
         value = _expected(models, rows)
         lines.append((variant, setting, seed, "user/expected_precision", value, ""))
     result: dict[str, Any] = {"rows": lines}
-    if variant not in pipeline.COUNTS and pipeline.VARIANTS[variant][1] in CALIBRATED:
+    if calibration.is_count(variant):
         by_user, _ = scores.expected(found._replace(seen=None))
         counts = np.asarray(targets.sum(axis=1))
         curve = metrics.calibration(np.asarray(by_user), counts)
         result |= {"calibration": np.stack(curve)}
+        result |= {"totals": np.array(metrics.totals(by_user, counts))}
     result["gains"] = _gains(found, targets)
     return result
 

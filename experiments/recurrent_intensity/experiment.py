@@ -10,7 +10,9 @@ from experiments.recurrent_intensity.audience import audience
 from experiments.recurrent_intensity.campaign import campaign
 from experiments.recurrent_intensity.compare import compare
 from experiments.recurrent_intensity.recommend import recommend
+from experiments.recurrent_intensity.tables import read_budgets, read_prices
 from iclr22 import errors
+from iclr22.data.events import times
 from iclr22.recurrent_intensity import pipeline, requests
 
 
@@ -24,7 +26,9 @@ class Options(NamedTuple):
     task: Literal["compare", "audience", "recommend", "campaign"] = "compare"
     variant: tuple[str, ...] = paper.TABLE  # item models and products in the table
     events: str = ""  # your own log: .csv with user, item, timestamp
-    unit: str = "s"  # of numbers in your timestamps: ms, s, min, h or d
+    # of numbers in your timestamps: ns, us, ms, s, min, h, d, YYYYMMDD, YYYYMMDDhhmm or
+    # YYYYMMDDhhmmss; auto: found from them
+    unit: str = "auto"
     # all users tested from one time on, or half of them after a while
     split: Literal["temporal", "user"] = "temporal"
     # of the user split; -1: that of the run, so intervals hold both
@@ -44,6 +48,8 @@ class Options(NamedTuple):
     users: tuple[str, ...] = ()  # names of users for --task=recommend; all if empty
     top: int = 100  # users per item (audience), or items per user (recommend)
     budgets: str = ""  # budgets.csv of --task=campaign
+    # instead of budgets: prices.csv of an earlier campaign, with its --model=model.npz
+    prices: str = ""
     contacts: int = 1  # most items that a user is told about in a campaign
     bound: Literal["upper", "lower"] = "upper"  # what the users of an item in it are
 
@@ -57,6 +63,8 @@ def study(run: runner.Run) -> None:
         "campaign": campaign,
     }
     studies[run.options.task](run)
+    if "warning" in run.facts:
+        run.summary += f"\n{run.facts['warning']}"
 
 
 def check(options: Options) -> None:
@@ -76,10 +84,28 @@ def check(options: Options) -> None:
             "--horizon is for --split=temporal: the user split takes the median span "
             "of its users"
         )
-    if options.task == "campaign" and not options.budgets:
+    if options.unit not in times.KINDS:
+        raise errors.nearest(options.unit, times.KINDS, "unit of timestamps")
+    if options.task == "campaign":
+        _check_campaign(options)
+
+
+def _check_campaign(options):
+    if bool(options.budgets) == bool(options.prices):
         raise errors.InputError(
-            "--task=campaign needs --budgets=budgets.csv with columns item, users"
+            "--task=campaign needs --budgets=budgets.csv with columns item, users, or "
+            "--prices=prices.csv of an earlier campaign; found "
+            + ("both" if options.prices else "neither")
         )
+    if options.prices and options.model in pipeline.VARIANTS:
+        raise errors.InputError(
+            f"--prices are in units of the model that they were learned with: expected "
+            f"--model=RUN/model.npz of that run; found {options.model}"
+        )
+    if options.budgets:
+        read_budgets(options.budgets)
+    else:
+        read_prices(options.prices)
 
 
 def _both(**fields: Any) -> dict[str, Any]:
@@ -143,7 +169,8 @@ USES = (
     Use(("items",), {"task": ("audience",)}),
     Use(("users",), {"task": ("recommend",)}),
     Use(("top",), {"task": ("audience", "recommend")}),
-    Use(("budgets", "contacts", "bound"), {"task": ("campaign",)}),
+    Use(("budgets", "prices", "contacts"), {"task": ("campaign",)}),
+    Use(("bound",), {"task": ("campaign",), "prices": ("",)}),
     Use(("unit",), {"own": ("yes",)}),
 )
 EXPERIMENT = Experiment(

@@ -4,12 +4,14 @@ The whole log trains a variant, calibrated on the last horizon, and the model is
 or the model of an earlier run is read.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from experiments import run as runner
+from experiments.recurrent_intensity.calibration import is_count, of_now
 from experiments.recurrent_intensity.problem import (
     horizon_of,
     in_words,
@@ -19,6 +21,7 @@ from experiments.recurrent_intensity.problem import (
 )
 from iclr22 import data, errors
 from iclr22 import recurrent_intensity as rim
+from iclr22.data import checks
 from iclr22.recurrent_intensity import artifact, pipeline, requests, scores, splits
 
 
@@ -29,6 +32,13 @@ class Now(NamedTuple):
     given: requests.Requests  # user states
     items: np.ndarray  # [y] names of the items that are scored
     score: Callable[[requests.Requests], rim.Scores]  # trains when it is first called
+    value: str  # name of the column of scores: expected (events), or score
+
+    @property
+    def most(self) -> str:
+        """What the best pairs have the most of, in words."""
+        words = {"expected": "most expected events", "score": "largest scores"}
+        return words[self.value]
 
     def columns(self, names: Sequence[str]) -> np.ndarray:
         """Places of items among those that are scored.
@@ -40,9 +50,9 @@ class Now(NamedTuple):
         for name in names:
             if name not in place:
                 raise errors.InputError(
-                    f"item {name!r} is not scored: expected one of {len(place)} items, "
-                    f"such as {str(self.items[0])!r}. If it had too few events, train with a "
-                    "lower --least_events."
+                    f"item {checks.shown(name)} is not scored: expected one of {len(place)} "
+                    f"items, such as {checks.shown(self.items[0])}. If it had too few "
+                    "events, train with a lower --least_events."
                 )
         return np.array([place[name] for name in names], int)
 
@@ -62,15 +72,23 @@ def now(run: runner.Run) -> Now:
     _describe(run, events, len(split.test.user), len(split.test_items), split.horizon)
     models = models_of(run, split, run.seeds[0], [variant])
     kept = pipeline.VARIANTS[variant][0] in pipeline.KEPT
+    realised = np.asarray(split.valid_targets.sum(axis=1))
 
     def score(given):
         if not kept:
+            of_now(run, None, events, split.valid, realised, split.test)
             return models.scores(variant, given, split.test_items)
         model = models.model(variant)
         artifact.save(run.output("model.npz"), model)
+        of_now(run, model, events, split.valid, realised, split.test)
         return rim.predict(model, events, given).scores
 
-    return Now(events, split.test, events.item_names[split.test_items], score)
+    names = events.item_names[split.test_items]
+    return Now(events, split.test, names, score, _value(is_count(variant)))
+
+
+def _value(counted: bool) -> str:
+    return "expected" if counted else "score"
 
 
 def _of_earlier(run, events, model: rim.Model) -> Now:
@@ -83,7 +101,19 @@ def _of_earlier(run, events, model: rim.Model) -> Now:
         )
     items = model.item_names[model.items]
     _describe(run, events, len(given.user), len(items), model.horizon)
-    return Now(events, given, items, lambda x: rim.predict(model, events, x).scores)
+    last = requests.make_requests(events, users, end - model.horizon, model.horizon)
+    known = splits.candidates(events, last)
+    last = splits.usable(last, run.options.least_history)
+    known = known[np.isin(events.item_names[known].astype(str), items.astype(str))]
+    realised = np.asarray(last.targets[:, known].sum(axis=1))
+    of_now(run, model, events, last, realised, given)
+    counted = isinstance(model.activity, rim.Hawkes)
+    scorer = functools.partial(_predicted, model, events)
+    return Now(events, given, items, scorer, _value(counted))
+
+
+def _predicted(model, events, given):
+    return rim.predict(model, events, given).scores
 
 
 def _describe(run, events, users, items, horizon):

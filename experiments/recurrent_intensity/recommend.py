@@ -26,7 +26,7 @@ def recommend(run: runner.Run) -> None:
         for rank, (v, column) in enumerate(zip(value, row, strict=True), 1)
         if column >= 0
     ]
-    head = ("user", "rank", "item", "expected")
+    head = ("user", "rank", "item", asked.value)
     record.write_csv(run.output("recommend.csv"), head, lines)
     count = len(asked.given.user)
     run.summary = f"recommend.csv: {top} items for each of {count:,} users."

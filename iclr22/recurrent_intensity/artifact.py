@@ -10,6 +10,7 @@ import numpy as np
 from absl import logging
 
 from iclr22 import bundle, errors
+from iclr22.data import checks
 from iclr22.data.events import Events
 from iclr22.recurrent_intensity import (
     activity,
@@ -17,14 +18,14 @@ from iclr22.recurrent_intensity import (
     recommender,
     requests,
     scores,
-    sequence,
 )
+from iclr22.recurrent_intensity import artifact_checks as good
 from iclr22.recurrent_intensity.activity import Activity
 from iclr22.recurrent_intensity.hawkes import Hawkes
 from iclr22.recurrent_intensity.popularity import Popularity
 from iclr22.recurrent_intensity.recommender import Recommender
 
-KIND, VERSION = "recurrent intensity model", 1
+KIND, VERSION = "recurrent intensity model", 2
 UNKNOWN = "(unknown)"  # what stands for all items that a model does not know
 
 
@@ -127,7 +128,8 @@ def save(path, model: Model) -> None:
         trees["counts"] = model.item.counts
     if isinstance(model.activity, Hawkes):
         fitted = model.activity._asdict()
-        trees |= {name: fitted.pop(name) for name in ("theta", "scales")}
+        arrays = ("theta", "scales", "weights", "ceiling")
+        trees |= {name: fitted.pop(name) for name in arrays}
         about["activity"] = {"kind": "hawkes"} | fitted
     else:
         about["activity"] = model.activity and model.activity._asdict()
@@ -149,23 +151,26 @@ def load(path) -> Model:
 
 def _build(found: bundle.Bundle) -> Model:
     about, trees = found.about, found.trees
+    names = checks.text_array(good.names(found.inputs))
     if about["item"] == "network":
-        config = sequence.Config(**about["config"])
-        item = Recommender(config, trees["params"], trees["token_of"])
+        config = good.config(about["config"])
+        params = good.parameters(config, trees["params"])
+        shape, most = [len(names) + 1], config.tokens - 1
+        token_of = good.numbers(trees["token_of"], "token_of", shape, 0, most, True)
+        item = Recommender(config, params, token_of)
     else:
-        item = Popularity(trees["counts"])
+        item = Popularity(good.numbers(trees["counts"], "counts", [len(names)], 1e-9))
     rate = about["activity"]
     if rate and rate["kind"] == "hawkes":
-        rest = {name: x for name, x in rate.items() if name != "kind"}
-        rate = Hawkes(theta=trees["theta"], scales=trees["scales"], **rest)
+        rate = good.hawkes(rate, trees)
     elif rate:
-        rate = Activity(**rate)
+        rate = good.activity(rate)
     return Model(
         item=item,
-        activity=rate,
-        item_names=np.array(found.inputs),
-        items=trees["items"],
-        horizon=about["horizon"],
-        exclude_train=about["exclude_train"],
-        time_unit=about["time_unit"],
+        activity=rate or None,
+        item_names=names,
+        items=good.items(trees["items"], len(names)),
+        horizon=good.positive(about["horizon"], "horizon"),
+        exclude_train=good.flag(about["exclude_train"], "exclude_train"),
+        time_unit=good.unit(about["time_unit"]),
     )

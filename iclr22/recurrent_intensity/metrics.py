@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from iclr22 import errors
+from iclr22 import errors, numeric
 from iclr22.recurrent_intensity import matching
+
+OFF = 0.25  # of a total, from which on it is said
 
 
 def perplexity(counts) -> float:
@@ -98,8 +100,19 @@ def calibration(expected, realised, bins: int = 10) -> Calibration:
     Raises:
       errors.InputError: lengths differ, or a prediction is not a number.
     """
-    expected = np.asarray(expected, np.float64)
-    realised = np.asarray(realised, np.float64)
+    expected, realised = _pair(expected, realised)
+    values, group = np.unique(expected, return_inverse=True)
+    count = np.bincount(group)
+    sums, squares = (np.bincount(group, w) for w in (realised, realised**2))
+    return _merged(count, values * count, sums, squares, bins)
+
+
+def _pair(expected, realised):
+    """Predictions and counts as float64 `[n]`."""
+    expected, realised = (
+        np.asarray(numeric.real(x, name, finite=False), np.float64)
+        for x, name in ((expected, "expected"), (realised, "realised"))
+    )
     if expected.shape != realised.shape or expected.ndim != 1 or not len(expected):
         raise errors.InputError(
             f"expected as many predictions as counts; found {expected.shape} and "
@@ -108,10 +121,54 @@ def calibration(expected, realised, bins: int = 10) -> Calibration:
     if np.isnan(expected).any():
         place = np.isnan(expected).argmax()
         raise errors.InputError(f"expected predictions; found nan in place {place}")
-    values, group = np.unique(expected, return_inverse=True)
-    count = np.bincount(group)
-    sums, squares = (np.bincount(group, w) for w in (realised, realised**2))
-    return _merged(count, values * count, sums, squares, bins)
+    return expected, realised
+
+
+class Totals(NamedTuple):
+    """Expected and realised events of users, and of the few with the most expected."""
+
+    users: int
+    expected: float
+    realised: float
+    top: int  # the few
+    top_expected: float
+    top_realised: float
+
+    @property
+    def is_off(self) -> bool:
+        """Whether one of the two is further off than `is_off` grants."""
+        few = is_off(self.top_expected, self.top_realised)
+        return few or is_off(self.expected, self.realised)
+
+
+def totals(expected, realised, share: float = 0.01) -> Totals:
+    """Sums of expected `[n]` and realised `[n]` counts, and those of a share of the users
+    with the most expected, at least one; ties share their counts.
+
+    Raises:
+      errors.InputError: as `calibration`.
+    """
+    expected, realised = _pair(expected, realised)
+    top = max(1, round(share * len(expected)))
+    least = np.sort(expected)[-top]
+    sure, tied = expected > least, expected == least
+    part = sure + tied * ((top - sure.sum()) / tied.sum())
+    return Totals(
+        len(expected),
+        float(expected.sum()),
+        float(realised.sum()),
+        top,
+        float(part @ expected),
+        float(part @ realised),
+    )
+
+
+def is_off(expected: float, realised: float) -> bool:
+    """Whether a total is more than a quarter off, and more than chance explains (twice
+    the square root of a count)."""
+    return abs(expected - realised) > max(
+        OFF * realised, 2 * np.sqrt(max(realised, 1.0))
+    )
 
 
 def _merged(count, predicted, realised, squared, bins):
@@ -144,7 +201,8 @@ def gains(scores_of_users, hits, points: int = 100) -> Gains:
     Raises:
       errors.InputError: lengths differ, a score is NaN, or there is no hit.
     """
-    s, hits = np.asarray(scores_of_users), np.asarray(hits, np.float64)
+    s = np.asarray(numeric.real(scores_of_users, "scores", finite=False))
+    hits = np.asarray(numeric.real(hits, "hits"), np.float64)
     if s.shape != hits.shape or s.ndim != 1 or np.isnan(s).any():
         raise errors.InputError(
             f"expected one score and number of hits per user; found shapes {s.shape} and "

@@ -63,6 +63,7 @@ PRODUCTS = tuple(
     v for v, (item, rate) in VARIANTS.items() if rate and item != "popularity"
 )
 COUNTS = tuple(v for v, (item, _) in VARIANTS.items() if item == "popularity")
+CALIBRATED = ("hawkes", "hp", "true")  # activities that are expected events
 # Item models that train by steps, in the loop.
 TRAINED = (
     "rnn",
@@ -190,7 +191,7 @@ class Models:
         return artifact.Model(
             item=item,
             activity=self.activity_model(rate_model) if rate_model else None,
-            item_names=split.events.item_names.astype(str),
+            item_names=split.events.item_names,
             items=split.test_items,
             horizon=split.horizon,
             exclude_train=self.options.exclude_train,

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse
 
 from iclr22 import errors
+from iclr22.data import checks
 from iclr22.data.events import Events, chunks, offsets, ranges
 
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -130,13 +131,15 @@ def join(parts: Sequence[Requests]) -> Requests:
 
 
 def _find(known, names, what):
-    number = {name: i for i, name in enumerate(known.tolist())}
+    known = known.tolist()
+    number = {name: i for i, name in enumerate(known)}
     names = [str(name) for name in names]
     for name in names:
         if name not in number:
             raise errors.InputError(
-                f"unknown {what} {name!r}: expected one of the {len(known)} of the log, "
-                f"such as {known[0]!r}. Correct it, or add events of it to the log."
+                f"unknown {what} {checks.shown(name)}: expected one of the {len(known)} of "
+                f"the log, such as {checks.shown(known[0])}. Correct it, or add "
+                "events of it to the log."
             )
     return np.array([number[name] for name in names], np.int32)
 

@@ -240,9 +240,9 @@ def split_now(events: Events, horizon: float | None = None, **least: int) -> Spl
     users, end = state_now(events)
     if not first < end - ahead:
         raise errors.InputError(
-            f"expected events before the last {ahead:.6g} {events.time_unit}, to learn from what followed "
-            f"them; found the first at {first:.10g}, the last at {last:.10g}. Choose a "
-            "shorter horizon."
+            f"expected events before the last {ahead:.6g} {events.time_unit}, to learn from "
+            f"what followed them; found the first at {first:.10g}, the last at {last:.10g}. "
+            "Choose a shorter horizon."
         )
     now = users, np.full(len(users), end)
     before = users, np.full(len(users), end - ahead)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.recurrent_intensity import campaign
+from experiments.recurrent_intensity import tables
 from iclr22 import data, errors
 
 OWN = ("--horizon=7d", "--width=16", "--layers=1", "--epochs=1", "--length=16")
@@ -95,8 +95,11 @@ def test_recommendations_to_own_users(log, tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("thing,users\na,1\n", "expected columns item and users"),
-        ("item,users\na,-1\n", "line 2: expected a number of users above 0"),
+        ("thing,users\na,1\n", "a header with the column item"),
+        (
+            "item,users\na,-1\n",
+            "line 2, column users: expected a whole number of users",
+        ),
         ("item,users\na,1\na,2\n", "line 3: item 'a' has a line already"),
         ("item,users\n", "expected at least one item"),
     ],
@@ -105,7 +108,7 @@ def test_bad_budgets_are_explained(tmp_path, text, words):
     path = tmp_path / "budgets.csv"
     path.write_text(text)
     with pytest.raises(errors.InputError, match=words):
-        campaign.read_budgets(path)
+        tables.read_budgets(path)
 
 
 def test_bad_requests_are_answered_before_training(log, tmp_path):
