@@ -1,0 +1,399 @@
+"""Tables of every method: read alike, whatever program wrote them; errors name the line."""
+
+import io
+import logging
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+
+from iclr22 import data, errors
+from iclr22.data import checks
+from iclr22.data.domains import own as domains
+from iclr22.data.graphs import own as graphs
+
+NODES = """id,label,age,income
+ann,cat,1.5,-2
+bob,dog,0,1e3
+cid,,3,4
+dan,dog,5,6
+"""
+EDGES = "source,target,weight\nann,bob,2\nbob,cid,1\ncid,dan,0.5\n"
+SAMPLES = """domain,label,a,b
+north,cat,1,2
+south,dog,3,4.5
+north,dog,-5,6
+west,,7,8
+"""
+LINKS = "source,target,weight\nnorth,south,1\nsouth,west,0.5\n"
+LOG = "user,item,timestamp\nann,x,1700000000\nbob,y,1700086400\nann,y,1700172800\n"
+TRACKS = "scene,frame,agent,x,y\n" + "".join(
+    f"s,{t},{agent},{t},{t * t}\n" for t in range(6) for agent in "pq"
+)
+
+
+def graph(folder):
+    found = data.load_own_graph(folder / "nodes.csv", folder / "edges.csv")
+    return [found.graph.nodes, found.labels, found.graph.senders, *found.class_names]
+
+
+def domain(folder):
+    found = data.load_own_domains(folder / "samples.csv", folder / "links.csv")
+    return [found.x, found.y, found.domain, found.graph.edges, *found.domain_names]
+
+
+def events(folder):
+    found = data.load_own_events(folder / "log.csv")
+    return [found.user, found.item, found.time, *found.user_names]
+
+
+def tracks(folder):
+    found = data.load_own_tracks(folder / "tracks.csv")
+    return [found.xy, found.frame, found.agent, *found.names]
+
+
+LOADERS = {
+    "graph": ({"nodes.csv": NODES, "edges.csv": EDGES}, graph),
+    "domains": ({"samples.csv": SAMPLES, "links.csv": LINKS}, domain),
+    "events": ({"log.csv": LOG}, events),
+    "tracks": ({"tracks.csv": TRACKS}, tracks),
+}
+
+
+def lines_of(text, change):
+    lines = [line.split(",") for line in text.splitlines()]
+    return "\n".join(",".join(change(i, line)) for i, line in enumerate(lines)) + "\n"
+
+
+# What programs make of the same table; the value is the same.
+WRITTEN = {
+    "a byte order mark": lambda text: "\ufeff" + text,
+    "ends of lines of Windows": lambda text: text.replace("\n", "\r\n"),
+    "ends of lines of old": lambda text: text.replace("\n", "\r"),
+    "no last end": lambda text: text.rstrip("\n"),
+    "quotes": lambda text: lines_of(text, lambda i, x: [f'"{c}"' for c in x]),
+    "spaces": lambda text: lines_of(text, lambda i, x: [f" {c}\t" for c in x]),
+    "spaces and quotes": lambda text: lines_of(
+        text, lambda i, x: [f' "{c}" ' for c in x]
+    ),
+    "empty lines": lambda text: text.replace("\n", "\n\n , ,\n"),
+    "an index": lambda text: lines_of(text, lambda i, x: [str(i) if i else "", *x]),
+    "two indices": lambda text: lines_of(
+        text, lambda i, x: [str(i) if i else "Unnamed: 0", *x]
+    ),
+    "empty columns": lambda text: lines_of(text, lambda i, x: [*x, "", ""]),
+}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_tables_mean_the_same_whoever_wrote_them(loader, tmp_path):
+    files, load = LOADERS[loader]
+
+    def found(change):
+        for name, text in files.items():
+            (tmp_path / name).write_text(change(text), encoding="utf-8", newline="")
+        return load(tmp_path)
+
+    expected = found(lambda text: text)
+    for name, change in WRITTEN.items():
+        for a, b in zip(expected, found(change), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+def test_an_index_is_no_feature_and_is_told(tmp_path, caplog):
+    indexed = lines_of(NODES, lambda i, x: [str(i) if i else "", *x])
+    (tmp_path / "nodes.csv").write_text(indexed)
+    (tmp_path / "edges.csv").write_text(EDGES)
+    with caplog.at_level(logging.WARNING):
+        found = data.load_own_graph(tmp_path / "nodes.csv", tmp_path / "edges.csv")
+    assert found.feature_names == ("age", "income")
+    assert "nodes.csv: the first column has no name" in caplog.text
+
+
+UTF16 = NODES.encode("utf-16")
+LONG = "x" * 200_000
+WIDE = "\n".join(["id," + ",".join(f"{x}{i}" for i in range(5000)) for x in "ab"])
+BROKEN = [
+    (
+        NODES.replace("bob", "bób").encode("latin-1"),
+        "line 3: .* byte 0xf3 in place 2, lik",
+    ),
+    (NODES.replace("dog", "“").encode("cp1252"), "line 3: .* likely Windows-1252, as"),
+    (UTF16, "found what looks like UTF-16 text. Save"),
+    (NODES.encode("utf-16-le"), "found zero bytes, as in UTF-16 text"),
+    (b"PK\x03\x04\xff" + NODES.encode(), "a zip archive, such as a spreadsheet"),
+    (NODES.replace("bob,dog", 'bob,"dog').encode(), "line 3: .* lines to 5"),
+    (NODES.replace("1.5,-2", '"1.5,-2').encode(), "line 2: .* lines to 5"),
+    (NODES.replace("ann,cat", '"ann,cat').encode(), "line 2: .* swallows"),
+    (
+        NODES.replace("1.5,-2", '"1.5,-2').replace("5,6", '5",6').encode(),
+        "line 2, column age: .* opens in line 2 and swallows the lines to 5",
+    ),
+    (NODES.replace("ann,", '"an\nn",').encode(), "line 2, column id: .* lines to 3"),
+    (NODES.replace("ann", LONG).encode(), "line 2: expected cells of at most 131,072"),
+    (
+        NODES.replace("ann", f'"{LONG}').encode(),
+        "line 2: .* quote that opens in line 2",
+    ),
+    (NODES.replace("1.5", "y" * 9000).encode(), r"line 2, column age: .*y\.\.\.'"),
+    (NODES.replace("age", "").encode(), "line 1: .* none for column 3. Name it"),
+    (NODES.replace("age", "income").encode(), "different names; .*'income' twice"),
+    (NODES.replace(",", ";").encode(), "separated by commas; found id;label;age"),
+    (
+        lines_of(NODES, lambda i, x: [*x, "3" if i == 2 else ""]).encode(),
+        "line 3: .*'3'",
+    ),
+    (
+        WIDE.encode(),
+        "line 2, column a0: .*'b0'",
+    ),
+]
+
+
+@pytest.mark.parametrize("content, message", BROKEN)
+def test_a_broken_table_is_one_short_error_with_its_line(content, message, tmp_path):
+    (tmp_path / "nodes.csv").write_bytes(content)
+    with pytest.raises(errors.InputError, match=message) as caught:
+        list(checks.read_table(tmp_path / "nodes.csv", ("id",)))
+        graphs.read_features(tmp_path / "nodes.csv")
+    assert len(str(caught.value)) < 600 and "\n" not in str(caught.value)
+
+
+def test_a_text_of_several_lines_is_no_open_quote(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(
+        LOG.replace("timestamp", "timestamp,review").replace(
+            "00\n", '00,"Good, very\nbut, all in all,\n""small"""\n'
+        )
+    )
+    assert len(data.load_own_events(path).user) == 3
+
+
+# Labels
+
+
+@pytest.mark.parametrize(
+    "word", ["", "NA", "NaN", "nan", "None", "N/A", "<NA>", "null"]
+)
+def test_words_for_unknown_are_no_classes(word, tmp_path):
+    for name, text in (("nodes", NODES), ("samples", SAMPLES)):
+        text = text.replace("cid,,", f"cid,{word},").replace("west,,", f"west,{word},")
+        (tmp_path / f"{name}.csv").write_text(text)
+    (tmp_path / "edges.csv").write_text(EDGES)
+    (tmp_path / "links.csv").write_text(LINKS)
+    found = data.load_own_graph(tmp_path / "nodes.csv", tmp_path / "edges.csv")
+    assert found.class_names == ("cat", "dog") and found.labels.tolist() == [
+        0,
+        1,
+        -1,
+        1,
+    ]
+    found = data.load_own_domains(tmp_path / "samples.csv", tmp_path / "links.csv")
+    assert found.class_names == ("cat", "dog") and found.y.tolist() == [0, 1, 1, -1]
+    assert found.sources.tolist() == [True, True, False]
+    np.savez(tmp_path / "a.npz", z=np.eye(4), y=np.array(["cat", "dog", word, "dog"]))
+    splits, names = data.from_file(tmp_path / "a.npz")
+    assert names == ("cat", "dog") and splits["train"]["y"].tolist() == [0, 1, 1]
+    assert splits["train"]["names"].tolist() == ["0", "1", "3"]
+    np.savez(
+        tmp_path / "g.npz",
+        x=np.eye(4),
+        y=np.array(["cat", "dog", word, "dog"]),
+        edge_index=np.array([[0], [1]]),
+    )
+    assert data.load_own_graph(tmp_path / "g.npz").labels.tolist() == [0, 1, -1, 1]
+
+
+LABELS = [  # as written, classes, numbers
+    (["0", "1", "-1", "1"], ("0", "1"), [0, 1, -1, 1]),
+    (["0", "1", "-1.0", "1"], ("0", "1"), [0, 1, -1, 1]),
+    (["5", "7", "-1", "100"], ("5", "7", "100"), [0, 1, -1, 2]),
+    (["-2", "1", "-1", "1"], ("-2", "-1", "1"), [0, 2, 1, 2]),  # numbers below 0, too
+    (["a", "1", "-1", "1"], ("-1", "1", "a"), [2, 1, 0, 1]),  # a name among others
+    (["0.5", "1", "-1", "1"], ("-1", "0.5", "1"), [1, 2, 0, 2]),
+    (["1", "1.0", "01", "0"], ("0", "01", "1", "1.0"), [2, 3, 1, 0]),
+    (["10", "9", "nan", "NA"], ("9", "10"), [1, 0, -1, -1]),
+]
+
+
+@pytest.mark.parametrize("labels, names, numbers", LABELS)
+def test_labels_are_numbered_as_they_sort(labels, names, numbers):
+    y, class_names = checks.classes("x.csv", labels)
+    assert class_names == names and y.tolist() == numbers
+
+
+def test_equal_numbers_have_one_order_in_every_process():
+    """Whatever order a set has, which depends on the process."""
+    labels = ["1", "1.0", "01", "1e0", "0", "00"]
+    orders = {checks.classes("x.csv", labels[i:] + labels[:i])[1] for i in range(6)}
+    assert orders == {("0", "00", "01", "1", "1.0", "1e0")}
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32, np.uint8])
+def test_numbers_with_holes_make_no_phantom_classes(kind, tmp_path):
+    y = np.array([0, 3, 3, 7] + [0] * 4).astype(kind)
+    ends = np.array([[0], [1]])
+    np.savez(tmp_path / "g.npz", x=np.eye(8), y=y, edge_index=ends)
+    found = data.load_own_graph(tmp_path / "g.npz")
+    assert found.class_names == ("0", "3", "7")
+    assert found.labels.tolist() == [0, 1, 1, 2, 0, 0, 0, 0]
+    np.savez(tmp_path / "i.npz", x=np.eye(8), y=y)
+    splits, names = data.from_file(tmp_path / "i.npz")
+    assert names == found.class_names and splits["train"]["y"].max() == 2
+    y = np.where(np.arange(8) == 5, np.nan, y)
+    np.savez(tmp_path / "g.npz", x=np.eye(8), y=y, edge_index=ends)
+    assert data.load_own_graph(tmp_path / "g.npz").labels[5] == -1
+
+
+def test_masks_as_other_libraries_have_them(tmp_path):
+    train, val = np.array([1, 1, 0, 0]), np.array([0, 0, 1, 0])
+
+    def load(**masks):
+        ends = np.array([[0, 1], [1, 2]])
+        np.savez(
+            tmp_path / "g.npz", x=np.eye(4), y=[0, 1, 0, 1], edge_index=ends, **masks
+        )
+        return data.load_own_graph(tmp_path / "g.npz").masks
+
+    wanted = load(train_mask=train > 0, valid_mask=val > 0)
+    for masks in (
+        {"train_mask": train > 0, "val_mask": val > 0},
+        {"train_mask": train, "val_mask": val.astype(np.uint8)},
+    ):
+        found = load(**masks)
+        assert all((found[split] == wanted[split]).all() for split in wanted)
+    several = np.stack([train, train, 1 - train], axis=1)
+    assert load(train_mask=several)["train"].tolist() == several.T.astype(bool).tolist()
+    with pytest.raises(
+        errors.InputError, match="one of valid_mask and val_mask; found b"
+    ):
+        load(train_mask=train > 0, val_mask=val > 0, valid_mask=val > 0)
+    with pytest.raises(errors.InputError, match="train_mask of .* Mark the nodes"):
+        load(train_mask=np.array([0, 1, 2, 3]))
+
+
+# Prediction
+
+
+def test_columns_are_found_by_name_others_told_labels_not_needed(tmp_path, caplog):
+    (tmp_path / "new.csv").write_text("note,income,id,age\nhello,7,zoe,1\n")
+    with caplog.at_level(logging.WARNING):
+        names, x = graphs.read_features(
+            tmp_path / "new.csv", features=("age", "income")
+        )
+    assert names.tolist() == ["zoe"] and x.tolist() == [[1, 7]]
+    assert "not read, the model does not know: note" in caplog.text
+    with pytest.raises(
+        errors.InputError, match="the 2 features .*; found no size. Add"
+    ):
+        graphs.read_features(tmp_path / "new.csv", features=("age", "size"))
+    (tmp_path / "new.csv").write_text("b,note,domain,a\n2,hello,north,1\n")
+    x, of = domains.read_samples(tmp_path / "new.csv", features=("a", "b"))
+    assert x.tolist() == [[1, 2]] and of.tolist() == ["north"]
+    with pytest.raises(errors.InputError, match="the 2 features .*; found no c. Add"):
+        domains.read_samples(tmp_path / "new.csv", features=("a", "c"))
+    (tmp_path / "new.csv").write_text("b,label,domain,a\n2,what,north,1\n")
+    assert domains.read_samples(tmp_path / "new.csv")[0].tolist() == [[2, 1]]
+    np.savez(tmp_path / "new.npz", x=np.eye(2), domain=["north", "west"])
+    assert domains.read_samples(tmp_path / "new.npz")[1].tolist() == ["north", "west"]
+
+
+# Size and digits
+
+
+def ends_of(found):
+    links = found.graph.senders.tolist(), found.graph.receivers.tolist()
+    return list(zip(*links, strict=True))
+
+
+def test_a_long_name_costs_what_it_is_long(tmp_path):
+    names = ["x" * 20_000, *map(str, range(20_000))]
+    nodes = [f"{name},{i % 2},{i}" for i, name in enumerate(names)]
+    (tmp_path / "nodes.csv").write_text("\n".join(["id,label,a", *nodes]))
+    (tmp_path / "edges.csv").write_text("source,target\n0,1\n")
+    (tmp_path / "log.csv").write_text(
+        "\n".join(
+            ["user,item,timestamp", *(f"{x},{x},{i}" for i, x in enumerate(names))]
+        )
+    )
+    tracemalloc.start()
+    found = data.load_own_graph(tmp_path / "nodes.csv", tmp_path / "edges.csv")
+    data.load_own_events(tmp_path / "log.csv")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.node_names[0] == names[0] and found.node_names[-1] == names[-1]
+    assert peak < 60 << 20  # twenty thousand times 80,000 bytes would be 1.6 GB
+    assert checks.padded(found.node_names).nbytes < 20 << 20
+
+
+def test_many_columns_are_read_in_small_blocks(tmp_path):
+    wide = 20_000
+    header = ",".join(["id", *(f"c{i}" for i in range(wide))])
+    rows = "".join(f"n{i}," + ",".join(["1"] * wide) + "\n" for i in range(30))
+    (tmp_path / "n.csv").write_text(f"{header}\n{rows}")
+    blocks = [len(lines) for lines, _ in checks.read_table(tmp_path / "n.csv", ("id",))]
+    assert sum(blocks) == 30 and max(blocks) * wide <= 1 << 21
+
+
+def test_an_archive_that_claims_or_unpacks_to_too_much_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.eye(3), y=np.arange(3))
+    array = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        array, {"descr": "<f8", "fortran_order": False, "shape": (10**12, 3)}
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", array.getvalue() + bytes(72))
+    with pytest.raises(errors.InputError, match="'x': .* 24,000,000,000,000 bytes, "):
+        checks.read_npz(path)
+    np.savez_compressed(path, x=np.zeros((300, 1 << 20), np.uint8))
+    with pytest.raises(
+        errors.InputError, match="unpacks to at most 200 times its size"
+    ):
+        checks.read_npz(path)
+
+
+def test_large_numbers_keep_their_digits(tmp_path):
+    """Seconds since 1970 and metres from the equator, a second and a decimetre apart."""
+    text = "domain,label,time,north\n" + "".join(
+        f"d{i % 3},{i % 2},{1_700_000_000 + i},{5_000_000 + i / 10}\n"
+        for i in range(12)
+    )
+    (tmp_path / "samples.csv").write_text(text)
+    (tmp_path / "places.csv").write_text(
+        "domain,x,y\nd0,500000.1,5000000.1\nd1,500000.2,5000000.1\nd2,500000.5,5000000.1\n"
+    )
+    found = data.load_own_domains(
+        tmp_path / "samples.csv", tmp_path / "places.csv", neighbors=1
+    )
+    np.testing.assert_array_equal(np.diff(found.x[:, 0]), np.ones(11))
+    np.testing.assert_allclose(np.diff(found.x[:, 1]), 0.1, rtol=1e-6)
+    np.testing.assert_allclose(np.diff(found.graph.nodes[:, 0]), [0.1, 0.3], rtol=1e-5)
+    ends = sorted(ends_of(found))
+    assert ends == [(0, 1), (1, 0), (1, 2), (2, 1)]
+    small = checks.narrow(np.array([[0.5, 1e6], [1.5, 2e6]]))
+    assert small.dtype == np.float32
+
+
+def test_degrees_are_places_on_the_globe(tmp_path):
+    """179.9 and -179.9 degrees are near; at 60 degrees north a degree is half as long."""
+    text = "domain,label,a\n" + "".join(f"{x},{i},1\n" for x in "abcd" for i in (0, 1))
+    (tmp_path / "samples.csv").write_text(text)
+    places = "domain,Longitude,lat\na,179.9,60\nb,-179.9,60\nc,177,60\nd,177.5,60.5\n"
+    (tmp_path / "places.csv").write_text(places)
+    found = data.load_own_domains(
+        tmp_path / "samples.csv", tmp_path / "places.csv", neighbors=1
+    )
+    links = set(ends_of(found))
+    assert links == {(0, 1), (1, 0), (2, 3), (3, 2)}
+    (tmp_path / "places.csv").write_text(places.replace("60.5", "160.5"))
+    with pytest.raises(errors.InputError, match="latitudes from -90 to 90; found 160.5"):
+        data.load_own_domains(tmp_path / "samples.csv", tmp_path / "places.csv")
+    (tmp_path / "places.csv").write_text(
+        lines_of(places, lambda i, x: [*x, "height"[: i or 9]])
+    )
+    with pytest.raises(
+        errors.InputError, match="two columns, lat and lon, and no other"
+    ):
+        data.load_own_domains(tmp_path / "samples.csv", tmp_path / "places.csv")
