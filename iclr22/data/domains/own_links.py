@@ -134,11 +134,11 @@ def _placed(path, columns, places):
 
 
 def _check_degrees(path, columns, degrees):
-    if (np.abs(degrees) > (90, 360)).any():
+    wrong = degrees[np.abs(degrees) > (90, 360)]
+    if len(wrong):
         raise errors.InputError(
             f"{path}: expected degrees in {checks.few(columns)}, latitudes from -90 to 90; "
-            f"found {np.abs(degrees).max():g}. Correct it, or rename the columns if they are "
-            "no degrees."
+            f"found {wrong[0]:g}. Correct it, or rename the columns if they are no degrees."
         )
 
 
