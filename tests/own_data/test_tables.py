@@ -388,10 +388,12 @@ def test_degrees_are_places_on_the_globe(tmp_path):
     links = set(ends_of(found))
     assert links == {(0, 1), (1, 0), (2, 3), (3, 2)}
     (tmp_path / "places.csv").write_text(places.replace("60.5", "160.5"))
-    with pytest.raises(errors.InputError, match="latitudes from -90 to 90; found 160.5"):
+    with pytest.raises(
+        errors.InputError, match="latitudes from -90 to 90; found 160.5"
+    ):
         data.load_own_domains(tmp_path / "samples.csv", tmp_path / "places.csv")
     (tmp_path / "places.csv").write_text(
-        lines_of(places, lambda i, x: [*x, "height"[: i or 9]])
+        lines_of(places, lambda i, x: [*x, "5" if i else "height"])
     )
     with pytest.raises(
         errors.InputError, match="two columns, lat and lon, and no other"
