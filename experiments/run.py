@@ -192,6 +192,9 @@ def main(experiment: option_lib.Experiment) -> None:
             raise app.UsageError(
                 f"unexpected arguments {argv[1:]}; flags start with --"
             )
+        jax.config.update(
+            "jax_enable_x64", False
+        )  # parts that need it say so themselves
         logging.set_verbosity(logging.INFO)
         logging.get_absl_handler().addFilter(_ours)
         for stream in (sys.stdout, sys.stderr):  # names of files may not be Unicode
@@ -205,9 +208,13 @@ def main(experiment: option_lib.Experiment) -> None:
 
 
 def _ours(entry) -> bool:
-    """Orbax and JAX tell in our log what they do well, and which devices are not here."""
-    others = any(name in entry.pathname for name in ("orbax", "xla_bridge"))
-    return entry.levelname != "INFO" or not others
+    """Orbax and JAX tell in our log what they do well, and which devices are not here.
+
+    Errors of Orbax's threads are raised where the state is saved, and told there.
+    """
+    orbax = "orbax" in entry.pathname
+    others = orbax or "xla_bridge" in entry.pathname
+    return not (others and entry.levelname == "INFO" or orbax and entry.exc_info)
 
 
 def launch(experiment: option_lib.Experiment) -> None:

@@ -169,19 +169,27 @@ def compile_step(
     `[steps]`; small models are otherwise bound by dispatch. The scan goes over a stacked
     batch, or sees the same one in every step.
     """
-    step = functools.partial(step, axis_name=on.axis_name)
+
+    def once(state, batch):
+        after, metrics = step(state, batch, axis_name=on.axis_name)
+        return keep_types(state, after), metrics
 
     def whole(state, batch):
         if steps == 1:
-            return step(state, batch)
+            return once(state, batch)
         if stacked:
-            return jax.lax.scan(step, state, batch)
-        return jax.lax.scan(lambda state, _: step(state, batch), state, length=steps)
+            return jax.lax.scan(once, state, batch)
+        return jax.lax.scan(lambda state, _: once(state, batch), state, length=steps)
 
     if on.mode == "jit":
         replicated = NamedSharding(on.mesh, P())
         return jax.jit(whole, donate_argnums=0, out_shardings=replicated)
     return _pmap(on, whole, donate_argnums=(0,), outputs=(None, None))
+
+
+def keep_types(before, after):
+    """`after` with the types of `before`, also where x64 makes constants wider."""
+    return jax.tree.map(lambda x, y: y.astype(x.dtype), before, after)
 
 
 def compile_evaluate(on: Devices, evaluate: Callable) -> Callable:

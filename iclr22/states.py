@@ -24,6 +24,7 @@ class Checkpoints:
     def __init__(self, directory, *, keep: int = 2):
         import orbax.checkpoint as ocp
 
+        _ignore_late_answers()
         path = str(directory)
         path = path if "://" in path else os.path.abspath(path)  # relative ones fail
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
@@ -84,7 +85,6 @@ class Checkpoints:
 
     def _read(self, step, like) -> tuple[Any, str]:
         """The state, or what is wrong with its files."""
-        _ignore_late_answers()
         try:
             found = _shapes(self._manager.item_metadata(step).tree["state"])
         except Exception as error:  # files cut anywhere
@@ -137,7 +137,8 @@ class Checkpoints:
 
 
 def _ignore_late_answers():
-    """Arrays beside one that cannot be read are still being read, for nobody."""
+    """Arrays beside one that cannot be read, or written, are still on their way, for
+    nobody, and would say so in a stack trace each."""
     before = sys.unraisablehook
     if before is not _late_answers:
         _LATE["otherwise"] = before

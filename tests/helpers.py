@@ -71,9 +71,9 @@ def retrained_predictions(features, targets, weights, l2, groups=None):
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-def start(*arguments, root=ROOT, **options) -> subprocess.Popen:
-    """A Python process with these arguments: this checkout, one CPU device, our cache."""
-    environment = {
+def environment(root=ROOT) -> dict[str, str]:
+    """Of a process of `start`."""
+    return {
         **os.environ,
         "PYTHONPATH": str(root),
         "PYTHONUNBUFFERED": "1",
@@ -82,12 +82,16 @@ def start(*arguments, root=ROOT, **options) -> subprocess.Popen:
         "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir,
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     }
+
+
+def start(*arguments, root=ROOT, **options) -> subprocess.Popen:
+    """A Python process with these arguments: this checkout, one CPU device, our cache."""
     pipe = subprocess.PIPE
     options = {
         "stdout": pipe,
         "stderr": pipe,
         "text": True,
-        "env": environment,
+        "env": environment(root),
     } | options
     return subprocess.Popen([sys.executable, *map(str, arguments)], **options)
 

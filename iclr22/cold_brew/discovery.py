@@ -130,18 +130,18 @@ def _search(queries, keys, exclude, k, width, cosine, approximate):
         some = lax.dynamic_slice_in_dim(keys, start, width)
         some = _unit(some) if cosine else some
         scores = jnp.matmul(queries, some.T, precision=exact)
-        column = start + jnp.arange(width)
+        column = start + jnp.arange(width, dtype=jnp.int32)
         barred = (column < number * width) | (column == exclude[:, None])
         scores = jnp.where(barred, -jnp.inf, scores)
         top, index = _top(scores, k, approximate)
         top = jnp.concatenate([best[0], top], axis=1)
-        index = jnp.concatenate([best[1], start + index], axis=1)
+        index = jnp.concatenate([best[1], start + index.astype(jnp.int32)], axis=1)
         top, chosen = lax.top_k(top, k)
         return (top, jnp.take_along_axis(index, chosen, axis=1)), None
 
     shape = (len(queries), k)
     start = jnp.full(shape, -jnp.inf, queries.dtype), jnp.zeros(shape, jnp.int32)
-    return lax.scan(block, start, jnp.arange(-(-n // width)))[0]
+    return lax.scan(block, start, jnp.arange(-(-n // width), dtype=jnp.int32))[0]
 
 
 def _top(scores, k, approximate):

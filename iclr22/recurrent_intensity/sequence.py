@@ -167,7 +167,7 @@ def _learn_chunks(config, state, batch, axis_name):
         grads, sums, carry = jax.lax.switch(which, branches, params, carry, *piece)
         grads, _ = gradients.mean(grads, sums, axis_name)
         new = _update(config, state.best, params, opt_state, grads)
-        return (*new, carry), sums
+        return parallel.keep_types(held, (*new, carry)), sums
 
     start = (state.params, state.opt_state, _rest(config, rows))
     (params, opt_state, _), sums = jax.lax.scan(step, start, (inputs, targets))

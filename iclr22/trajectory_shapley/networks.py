@@ -31,7 +31,8 @@ class Recurrent(nn.Module):
     def __call__(self, gates, carry=None, *, reverse: bool = False):
         """`gates [batch, time, 4 width]` to `(h, c)`, each `[batch, width]`."""
         start = nn.initializers.orthogonal()
-        kernel = self.param("kernel", start, (self.width, 4 * self.width))
+        shape = self.width, 4 * self.width
+        kernel = self.param("kernel", start, shape, jnp.float32)  # like nn.Dense
 
         def step(carry, given):
             h, c = carry
@@ -75,11 +76,12 @@ class Trajectron(nn.Module):
         self.gates_action = self._table("gates_action", 2, 3 * self.decoder)
         start = nn.initializers.orthogonal()
         shape = (self.decoder, 3 * self.decoder)
-        self.recur = self.param("recur", start, shape)
-        self.recur_bias = self.param("recur_bias", nn.initializers.zeros, shape[1:])
+        self.recur = self.param("recur", start, shape, jnp.float32)
+        zeros = nn.initializers.zeros
+        self.recur_bias = self.param("recur_bias", zeros, shape[1:], jnp.float32)
         self.first_action = nn.Dense(2)
         self.velocity = self._table("velocity", self.decoder, 5)
-        self.velocity_bias = self.param("velocity_bias", nn.initializers.zeros, (5,))
+        self.velocity_bias = self.param("velocity_bias", zeros, (5,), jnp.float32)
         if self.kinds > 1:
             self.history_kind = self._table("history_kind", self.kinds, gates)
         if self.interaction != "none":
@@ -94,7 +96,9 @@ class Trajectron(nn.Module):
             self.score = nn.Dense(1, use_bias=False)
 
     def _table(self, name, rows, width):
-        return self.param(name, nn.initializers.lecun_normal(), (rows, width))
+        return self.param(
+            name, nn.initializers.lecun_normal(), (rows, width), jnp.float32
+        )
 
     def encode_history(self, history, kind):
         """Targets' histories `[batch, time, 6]` and kinds `[batch]` to `[batch, hidden]`."""
@@ -196,7 +200,9 @@ class Trajectron(nn.Module):
             h = new + update * (h - new)
             mean, spread = jnp.split(h @ self.velocity + self.velocity_bias, [2], -1)
             spread = _bounded(spread)
-            action = mean if noise is None else mean + correlated(noise, spread)
+            action = mean
+            if noise is not None:
+                action += correlated(noise.astype(mean.dtype), spread)
             return (h, action), (mean, spread, action)
 
         _, found = jax.lax.scan(step, (h, action), noise, length=horizon, unroll=True)

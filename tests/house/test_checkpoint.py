@@ -1,5 +1,6 @@
 """Whatever must survive a kill does, and nobody sees half of it."""
 
+import errno
 import json
 import os
 
@@ -24,6 +25,21 @@ def test_atomic_replaces_the_content(tmp_path):
             assert not path.exists() or path.read_text() == "old"
         assert path.read_text() == text
     assert names(path.parent) == ["a.txt"]
+
+
+def test_a_full_disk_is_told_with_the_path(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match=str(tmp_path / "a.npz")):
+        checkpoint.write_npz(tmp_path / "a.npz", a=np.ones(3))
+    assert names(tmp_path) == []
+    said = f"RESOURCE_EXHAUSTED: No space left on device: {'x' * 500}"
+    with pytest.raises(OSError, match="cannot write here") as caught:
+        with checkpoint.writing("here"):
+            raise ValueError(said)
+    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
