@@ -61,7 +61,7 @@ def write_csv(path, header: Iterable[str], rows: Iterable) -> None:
     """Write a table atomically: a header and rows of cells.
 
     Texts that a spreadsheet would run as formulas begin with an apostrophe there, which
-    `plain_cell` and `data.checks.read_table` take away.
+    `plain_cell` and `data.tables.strip` take away.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from absl import logging
 
-from iclr22 import errors
+from iclr22 import errors, record
 
 ROWS = 4096  # in a block, at most
 CELLS = 1 << 20  # in a block, at most
@@ -255,8 +255,9 @@ def _undecodable(path) -> errors.InputError:
 
 
 def strip(cells: Iterable[str]) -> list[str]:
-    """Cells without white space around them."""
-    return [cell.strip() for cell in cells]
+    """Cells without white space around them, as they were before `record.write_csv`."""
+    found = map(str.strip, cells)
+    return [record.plain_cell(x).strip() if x[:1] == "'" else x for x in found]
 
 
 def is_number(cell: str) -> bool:

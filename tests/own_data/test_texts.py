@@ -6,6 +6,7 @@ import warnings
 import pytest
 
 from iclr22 import plots, record, report
+from iclr22.data import tables
 
 ODD = ["$10 - 50% of $20", r"$\frac$", "_hidden", "a\\b", "<b>&", "= 1", "{x}", "$"]
 
@@ -52,6 +53,7 @@ def test_a_spreadsheet_runs_no_cell(cell, tmp_path):
     (text,) = written[0] if written[0] else [""]
     assert text == (f"'{cell}" if cell in FORMULAS else str(cell))
     assert record.plain_cell(text) == str(cell)
+    assert tables.strip([f" {text}"]) == [str(cell).strip()]
 
 
 def test_names_of_files_that_are_not_unicode(tmp_path):
