@@ -118,7 +118,8 @@ def _archive(arrays, edits):
             with np.errstate(all="ignore"):
                 try:
                     arrays[key] = CHANGES[change](arrays[key], detail)
-                except (ValueError, TypeError, OverflowError):  # NumPy would not
+                except (ValueError, TypeError, LookupError, OverflowError):
+                    # NumPy would not
                     continue
             if arrays[key] is None:
                 del arrays[key]

@@ -78,7 +78,10 @@ def _read_array(stream, size):
         if not dtype.hasobject and wanted > size:
             raise ValueError(f"a header of {wanted:,} bytes, {size:,} are there")
     stream.seek(0)
-    return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+    array = np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+    if array.dtype.kind == "V":
+        raise ValueError(f"type {array.dtype}, neither numbers nor texts")
+    return array
 
 
 def shaped(path, found: dict, key: str, axes: str, **sizes: int) -> np.ndarray:

@@ -114,7 +114,7 @@ def read_features(path: str | os.PathLike, *, features: Sequence[str] = ()):
         return checks.text_array(nodes.names), nodes.features
     found = checks.read_npz(path)
     key = next((key for key in ("x", "x_indptr") if key in found), None)
-    if key is None or not found[key].ndim:
+    if key is None or not found[key].ndim or not len(found[key]):
         raise errors.InputError(f"{path}: expected features x [n, d]; found none.")
     n = len(found[key]) - (key == "x_indptr")
     x = own_arrays.read_rows(path, found, n)
