@@ -5,14 +5,16 @@ are called; trees of parameters are nested dicts of arrays.
 """
 
 import json
+import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from iclr22 import checkpoint, errors
 
 Model = TypeVar("Model")
+Config = TypeVar("Config")
 
 
 class Bundle(NamedTuple):
@@ -76,6 +78,27 @@ def load(path, kind: str, version: int, build: Callable[[Bundle], Model]) -> Mod
         return build(found)
     except (LookupError, TypeError, ValueError) as error:
         raise _unreadable(path, kind, error) from error
+
+
+def configured(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """A configuration from JSON values, if each is of the type of its field.
+
+    Args:
+      kind: a NamedTuple whose fields have defaults.
+
+    Raises:
+      TypeError, ValueError: other fields, or values of another type.
+    """
+    found = kind(**values)
+    hints = typing.get_type_hints(kind)
+    for name, default in getattr(kind, "_field_defaults", {}).items():
+        value, hint = getattr(found, name), hints[name]
+        wanted = (int, float) if type(default) is float else type(default)
+        known = typing.get_args(hint) if typing.get_origin(hint) is Literal else [value]
+        flag = isinstance(value, bool) != isinstance(default, bool)
+        if flag or not isinstance(value, wanted) or value not in known:
+            raise ValueError(f"{name} is {value!r}")
+    return found
 
 
 def _unreadable(path, kind, error) -> errors.InputError:

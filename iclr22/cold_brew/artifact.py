@@ -214,13 +214,13 @@ def _build(found: bundle.Bundle) -> Student:
 
     def model(stage, name):
         params = {"weights": {}, "stats": {}} | trees[name]
-        return stage.Config(**about["configs"][name]), params
+        return bundle.configured(stage.Config, about["configs"][name]), params
 
     chain = Chain(
         mlp1=model(perceptron, "mlp1"),
         bare=model(teacher, "bare") if "bare" in trees else None,
         handover=about["handover"],
-        lookup=Lookup(**about["lookup"]),
+        lookup=bundle.configured(Lookup, about["lookup"]),
         dictionary=trees["dictionary"],
     )
     student = Student(
@@ -253,11 +253,19 @@ def _check(student: Student) -> None:
         raise ValueError(f"a scale of {width} features")
     if not 1 <= chain.lookup.neighbors <= rows or not chain.lookup.temperature > 0:
         raise ValueError(f"{chain.lookup.neighbors} neighbours among {rows} rows")
-    arrays = [chain.mlp1[1], student.mlp2[1], chain.dictionary, scale.shift]
+    arrays = [
+        chain.mlp1[1],
+        student.mlp2[1],
+        chain.dictionary,
+        scale.shift,
+        scale.spread,
+    ]
     arrays += [chain.bare[1]] if chain.bare else []
     for array in jax.tree.leaves(arrays):
         if array.dtype.kind != "f" or not np.isfinite(array).all():
             raise ValueError("arrays of finite numbers only")
+    if not (scale.spread > 0).all():
+        raise ValueError("deviations above 0 only")
     guesses = 1 + (chain.bare is not None)
     parts = 1 + guesses * chain.lookup.guess
     x = np.zeros((1, width), np.float32)

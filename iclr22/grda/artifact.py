@@ -239,7 +239,7 @@ def _build(found: bundle.Bundle) -> Model:
     )
     model = Model(
         stage=about["stage"],
-        config=STAGES[about["stage"]].Config(**about["config"]),
+        config=bundle.configured(STAGES[about["stage"]].Config, about["config"]),
         members=tuple(trees[f"member{i}"] for i in range(about["members"])),
         embeddings=trees["embeddings"],
         embedding_scale=Scale(**trees["embedding_scale"]),
@@ -278,6 +278,8 @@ def _check(model: Model) -> None:
     ):
         if scale.shift.shape != scale.spread.shape or len(scale.shift) not in sizes:
             raise ValueError(f"a scale of shape {scale.shift.shape}")
+        if not (scale.spread > 0).all():
+            raise ValueError("deviations above 0 only")
     arrays = [*model.members, model.embeddings, model.sample_scale, model.target_scale]
     for array in jax.tree.leaves(arrays):
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
