@@ -8,6 +8,7 @@ from experiments.recurrent_intensity.problem import in_words
 from iclr22 import recurrent_intensity as rim
 from iclr22.recurrent_intensity import activity, metrics, pipeline
 
+WARNING = "warning"  # a fact
 NO_COUNTS = (
     "these are scores, which rank: only variants with hawkes or hp expect events"
 )
@@ -70,7 +71,17 @@ def in_turn(found: metrics.Totals) -> str:
     )
 
 
+def summarise(run: runner.Run) -> None:
+    """Lines of calibration and warnings go to the head of the report, too."""
+    for name, line in run.facts.items():
+        if name.startswith("calibration"):
+            run.summary += f"\n{name.capitalize()}: {line}."
+    if WARNING in run.facts:
+        run.summary += f"\n{run.facts[WARNING]}"
+
+
 def _warn(run, line):
-    text = f"Expected events are off: {line}."
+    text = f"Expected events are off by more than a quarter: {line}."
     logging.warning("%s", text)
-    run.facts["warning"] = "\n".join(filter(None, [run.facts.get("warning"), text]))
+    before = f"{run.facts[WARNING]}\n" if WARNING in run.facts else ""
+    run.facts[WARNING] = before + text

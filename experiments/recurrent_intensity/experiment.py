@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from experiments import run as runner
 from experiments.options import Experiment, Use
-from experiments.recurrent_intensity import paper
+from experiments.recurrent_intensity import calibration, paper
 from experiments.recurrent_intensity.audience import audience
 from experiments.recurrent_intensity.campaign import campaign
 from experiments.recurrent_intensity.compare import compare
@@ -63,8 +63,7 @@ def study(run: runner.Run) -> None:
         "campaign": campaign,
     }
     studies[run.options.task](run)
-    if "warning" in run.facts:
-        run.summary += f"\n{run.facts['warning']}"
+    calibration.summarise(run)
 
 
 def check(options: Options) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from iclr22 import errors
+from iclr22 import errors, numeric
 
 BOUNDS = ("upper", "lower", "both")
 
@@ -14,7 +14,7 @@ def budget(name: str, value, size: int, most: int, what: str) -> np.ndarray:
       errors.InputError: one number that is not above 0; entries of a vector below 0, or
         all 0; numbers that are not finite or above `most`; a vector of another length.
     """
-    value = np.asarray(value, np.float64)
+    value = np.asarray(numeric.real(value, name, finite=False), np.float64)
     if value.ndim and value.shape != (size,):
         raise errors.InputError(
             f"expected {name} as one number or {size:,} of them; found shape "

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse
 
-from iclr22 import errors
+from iclr22 import errors, numeric
 from iclr22.data.events import ranges
 from iclr22.recurrent_intensity import requests, splits
 
@@ -34,7 +34,9 @@ def check_counts(counts) -> scipy.sparse.csr_array:
     Raises:
       errors.InputError: not a matrix, no entry, an entry that is negative or not finite.
     """
-    if getattr(counts, "ndim", 0) != 2:
+    if not scipy.sparse.issparse(counts):
+        counts = numeric.real(counts, "counts", finite=False)
+    if counts.ndim != 2:
         raise errors.InputError(
             f"expected counts [users, items]; found {type(counts).__name__} of shape "
             f"{list(np.shape(counts))}"

@@ -177,7 +177,7 @@ def online_prices(
       errors.InputError: NaN scores, unknown bound, budgets that make no sense or cannot
         be met.
     """
-    score.check(scores_valid)
+    scores_valid = score.check(scores_valid)
     x, y = scores_valid.shape
     users = x if users is None else users
     k = budgets.budget("k", k, x, y, "items")

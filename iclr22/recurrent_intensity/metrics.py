@@ -20,7 +20,7 @@ def perplexity(counts) -> float:
 
     0 if there is nothing to count.
     """
-    counts = np.asarray(counts, np.float64)
+    counts = np.asarray(numeric.real(counts, "counts", finite=False), np.float64)
     counts = counts[counts > 0]
     if not len(counts):
         return 0.0
@@ -50,7 +50,7 @@ def plan_metrics(
     """
     if task not in ("item", "user"):
         raise errors.nearest(task, ("item", "user"), "task")
-    plan, targets = sparse.csr_array(plan), sparse.csr_array(targets)
+    plan, targets = (sparse.csr_array(x, dtype=np.float64) for x in (plan, targets))
     if plan.shape != targets.shape:
         raise errors.InputError(
             f"expected plan and targets of one shape; found {plan.shape} and "

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iclr22 import errors
+from iclr22 import errors, numeric
 from iclr22.data.events import ranges
 from iclr22.recurrent_intensity import requests
 
@@ -34,8 +34,11 @@ def user_times(given: requests.Requests, events):
 
 
 def _check(times, indptr, end, horizon, scales):
-    times, indptr = np.asarray(times, np.float64), np.asarray(indptr, np.int64)
-    end, scales = np.asarray(end, np.float64), np.asarray(scales, np.float64)
+    times, end, scales = (
+        np.asarray(numeric.real(x, name, ndim=1, finite=False), np.float64)
+        for x, name in ((times, "times"), (end, "end"), (scales, "scales"))
+    )
+    indptr = numeric.whole(indptr, "indptr")
     if not (np.isfinite(horizon) and horizon > 0) or not (scales > 0).all():
         raise errors.InputError(
             f"expected a horizon and scales above 0; found {horizon} and "

@@ -46,7 +46,7 @@ def match(
     """
     if method not in METHODS:
         raise errors.nearest(method, METHODS, "method of matching")
-    score.check(scores)
+    scores = score.check(scores)
     x, y = scores.shape
     if method == "topk":
         return matching.top_k(scores, k, key=key)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
-from iclr22 import errors
+from iclr22 import errors, numeric
 from iclr22.data import checks
 from iclr22.data.events import Events, chunks, offsets, ranges
 
@@ -42,8 +42,9 @@ def make_requests(events: Events, users, times, horizon: float) -> Requests:
     Raises:
       errors.InputError: a horizon that is empty, a time that is NaN, an unknown user.
     """
-    user = np.asarray(users, np.int64)
-    time = np.broadcast_to(np.asarray(times, np.float64), user.shape)
+    user = numeric.whole(users, "users")
+    time = np.asarray(numeric.real(times, "times", ndim=(0, 1), finite=False))
+    time = np.broadcast_to(time.astype(np.float64), user.shape)
     _check_requests(events, user, time, horizon)
     begins = offsets(events)
     start, end = begins[user], begins[user + 1]

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22 import errors
+from iclr22 import errors, numeric
 
 EXCLUDED = -1e10  # score of a pair that must not be chosen, as in the released code
 BLOCK = 1 << 24  # pairs evaluated at once: 64 MiB of float32
@@ -47,7 +47,7 @@ class Scores(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """Numbers of user states and items."""
-        return self.rows.shape[0], self.columns.shape[0]
+        return np.shape(self.rows)[0], np.shape(self.columns)[0]
 
 
 jax.tree_util.register_pytree_node(
@@ -96,8 +96,22 @@ def height(scores: Scores) -> int:
     return max(1, min(x, BLOCK // y))
 
 
+def real(scores: Scores) -> Scores:
+    """The scores in floating-point numbers that can be computed with: bytes, halves and
+    lists become float32."""
+    names = ("rows", "columns", "row_bias", "column_bias", "rate")
+    return scores._replace(**{x: _real(getattr(scores, x), x) for x in names})
+
+
+def _real(values, name):
+    if getattr(values, "dtype", None) in (np.float32, np.float64):
+        return values
+    return numeric.real(values, f"scores.{name}", dtype=np.float32, finite=False)
+
+
 def blocks(scores: Scores) -> tuple[Scores, int, range]:
     """The scores on the device, the height of a block and the first rows of all."""
+    scores = real(scores)
     size = height(scores)
     return jax.device_put(scores), size, range(0, scores.shape[0], size)
 
@@ -112,6 +126,7 @@ def check(scores: Scores) -> Scores:
     """
     if scores.link not in LINKS:
         raise errors.nearest(scores.link, LINKS, "link")
+    scores = real(scores)
     x, y = scores.shape
     if x == 0 or y == 0:
         raise errors.InputError(f"expected scores of users and items; found {x} x {y}")
@@ -185,7 +200,9 @@ def with_rate(scores: Scores, rate) -> Scores:
     Raises:
       errors.InputError: as `check`.
     """
-    new = check(scores._replace(rate=np.asarray(rate, np.float32)))
+    scores = real(scores)
+    rate = np.asarray(_real(rate, "rate"), np.float32)
+    new = check(scores._replace(rate=rate))
     return new._replace(rate=np.asarray(scores.rate) * new.rate)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iclr22 import errors
+from iclr22 import errors, numeric
 from iclr22.data import checks
 
 CLOCK = 1e-3  # of a thousandth: times that differ by less from one are whole
@@ -48,7 +48,7 @@ def sort_events(users, items, times, seed: int | None = 0) -> Events:
     Args:
       users, items: `[n]` labels, whole numbers or strings. They are numbered in their
         order; strings that are all whole numbers, in that of the numbers.
-      times: `[n]` numbers.
+      times: `[n]` numbers, or dates as datetime64.
       seed: of the shuffle that orders simultaneous events of a user; None keeps theirs.
 
     Raises:
@@ -64,7 +64,7 @@ def order_events(
     user, item, times, user_names, item_names, seed: int | None = 0
 ) -> Events:
     """As `sort_events`, for columns of numbers into names."""
-    time = np.asarray(times, np.float64)
+    time = _in_seconds(times)
     if not len(user) == len(item) == len(time) > 0:
         raise errors.InputError(
             "expected as many users, items and times, and at least one; found "
@@ -84,6 +84,17 @@ def order_events(
     return Events(user, item, time[order], np.array(user_names), np.array(item_names))
 
 
+def _in_seconds(times):
+    """Times as float64: of dates (datetime64) the seconds since 1970."""
+    dates = np.asarray(times)
+    if dates.dtype.kind == "M":
+        bad = np.isnat(dates)
+        times = dates.astype("datetime64[us]").astype(np.int64) / 1e6
+        times[bad] = np.nan
+    time = numeric.real(times, "times", ndim=1, finite=False)
+    return np.asarray(time, np.float64)
+
+
 def _permutation(seed, n):
     return np.random.RandomState(seed).permutation(n)
 
@@ -91,6 +102,15 @@ def _permutation(seed, n):
 def _encode(labels):
     """Numbers `[n]` of labels, and the labels in order as strings."""
     labels = np.asarray(labels)
+    if labels.dtype.kind in "bf":  # as data frames hold whole numbers with a gap
+        labels = numeric.whole(labels, "users and items")
+    if labels.dtype.kind == "O":
+        missing = np.flatnonzero([x is None or x != x for x in labels.tolist()])
+        if len(missing):
+            raise errors.InputError(
+                f"event {missing[0]}: expected a user and an item; found "
+                f"{labels[missing[0]]}. Fill it in or remove the event."
+            )
     if labels.dtype.kind not in "iu":
         known, number = np.unique(labels.astype(str), return_inverse=True)
         order = checks.sort_names(known)
