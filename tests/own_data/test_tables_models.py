@@ -12,7 +12,7 @@ from iclr22.cold_brew import artifact as students
 from iclr22.cold_brew import perceptron, scaling, teacher
 from iclr22.grda import adversarial, artifact
 
-DAMAGES = 60
+DAMAGES = (pytest.param(12), pytest.param(60, marks=pytest.mark.slow))
 
 
 def student():
@@ -110,8 +110,9 @@ def damage(number, arrays):
     return arrays
 
 
+@pytest.mark.parametrize("damages", DAMAGES)
 @pytest.mark.parametrize("kind", KEPT)
-def test_damaged_models_are_refused_or_say_the_same(kind, tmp_path):
+def test_damaged_models_are_refused_or_say_the_same(kind, damages, tmp_path):
     make, save, ask = KEPT[kind]
     path = tmp_path / "kept.npz"
     save(path, make())
@@ -120,7 +121,7 @@ def test_damaged_models_are_refused_or_say_the_same(kind, tmp_path):
     with np.load(path) as file:
         arrays = dict(file)
     refused = 0
-    for number in range(DAMAGES):
+    for number in range(damages):
         np.savez(path, **damage(number, arrays))
         try:
             said = ask(path)
@@ -129,4 +130,4 @@ def test_damaged_models_are_refused_or_say_the_same(kind, tmp_path):
             refused += 1
             continue
         assert said.shape == expected.shape and np.isfinite(said).all(), number
-    assert refused > DAMAGES / 2
+    assert refused > damages / 2
