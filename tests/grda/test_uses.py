@@ -114,7 +114,8 @@ def test_own_data_are_trained_on_and_predicted_for(tmp_path):
 @pytest.mark.parametrize("regression", [False, True])
 def test_a_kept_model_is_asked_by_names_of_columns(regression, tmp_path):
     """Classes and numbers: what the run said is said again, whatever the order of
-    columns, also through edges for a new domain; other columns are refused."""
+    columns and without labels, also through edges for a new domain; missing ones are
+    refused."""
     found = drawn()
     new = int(np.flatnonzero(~found.sources)[-1])
     write_own(tmp_path, found, new, regression=regression)
@@ -128,9 +129,13 @@ def test_a_kept_model_is_asked_by_names_of_columns(regression, tmp_path):
     model = artifact.load(run / "model.npz")
     assert model.feature_names == ("a", "b")
     assert model.class_names == (() if regression else ("class0", "class1"))
+    plain = {"constant", "least_squares" if regression else "logistic_regression"}
+    results = read(run / "results.csv")
+    assert {row["variant"] for row in results} == {"grda_plus", *plain}
+    assert "Exported: grda_plus, chosen without" in (run / "report.html").read_text()
     said = read(run / "predictions.csv")
     swapped = read(tmp_path / "samples.csv")
-    header = ["b", "domain", *[x for x in swapped[0] if x.startswith("label")], "a"]
+    header = ["b", "domain", "a"]
     rows = [[row[name] for name in header] for row in swapped]
     write(tmp_path / "swapped.csv", header, rows)
     ask = ("--task=predict", f"--model={run / 'model.npz'}")
