@@ -1,6 +1,5 @@
 """Expected events against realised ones, in words: in total and for the best users."""
 
-import numpy as np
 from absl import logging
 
 from experiments import run as runner
@@ -25,7 +24,7 @@ def of_test(run: runner.Run, kept: dict) -> None:
         name = pipeline.VARIANTS[variant][1]
         key = f"calibration of {name}"
         if "totals" in cell and key not in run.facts:
-            found = metrics.Totals(*(np.asarray(x).item() for x in cell["totals"]))
+            found = metrics.Totals(**cell["totals"])
             run.facts[key] = f"in the horizon of the test, {in_turn(found)}"
             if found.is_off:
                 _warn(run, f"{name}: {in_turn(found)}")

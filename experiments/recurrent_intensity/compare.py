@@ -89,7 +89,7 @@ def _measure(run, models, variant, seed) -> dict:
         counts = np.asarray(targets.sum(axis=1))
         curve = metrics.calibration(np.asarray(by_user), counts)
         result |= {"calibration": np.stack(curve)}
-        result |= {"totals": np.array(metrics.totals(by_user, counts))}
+        result |= {"totals": metrics.totals(by_user, counts)._asdict()}
     result["gains"] = _gains(found, targets)
     return result
 

@@ -10,6 +10,7 @@ import pytest
 from experiments.recurrent_intensity import tables
 from iclr22 import data, errors
 
+PRICES = {"prices": "prices.csv", "model": "model.npz"}
 OWN = ("--horizon=7d", "--width=16", "--layers=1", "--epochs=1", "--length=16")
 
 
@@ -83,6 +84,17 @@ def test_campaign_keeps_to_budgets_and_contacts(log, tmp_path):
         count = sum(row["item"] == item for row in rows)
         assert 0 < count <= most and int(told[item]["told"]) == count
         assert float(told[item]["price"]) >= 0
+    kept = [f"--{x}={tmp_path / 'run' / y}" for x, y in PRICES.items()]
+    cache = f"--compile_cache={jax.config.jax_compilation_cache_dir}"
+    words = (f"--events={log}", f"--workdir={tmp_path / 'later'}", *kept, cache)
+    later = ("-m", "experiments.recurrent_intensity", "--task=campaign", *words)
+    helpers.finish(helpers.start(*later), timeout=240)
+    again = rows_of(tmp_path / "later" / "plan.csv")
+    assert not (tmp_path / "later" / "training").exists()
+    assert len({row["user"] for row in again}) == len(again)
+    pairs = {(row["user"], row["item"]) for row in again}
+    same = sum((row["user"], row["item"]) in pairs for row in rows)
+    assert same >= 0.9 * len(rows)  # all but those whose price is a rounded tie
 
 
 def test_recommendations_to_own_users(log, tmp_path):

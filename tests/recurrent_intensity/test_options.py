@@ -120,6 +120,11 @@ def test_only_what_a_network_reads_has_a_flag():
         ({"task": "audience", "model": "rnn_h"}, "Did you mean 'rnn_hp'"),
         ({"task": "audience", "model": "RUN/model.npz"}, "no such file: RUN/model"),
         ({"split": "user", "horizon": "7d"}, "--horizon is for --split=temporal"),
+        ({"task": "campaign"}, "--budgets=budgets.csv .* or --prices=.*found neither"),
+        ({"task": "campaign", "budgets": "b", "prices": "p"}, "found both"),
+        ({"task": "campaign", "prices": "p"}, "expected --model=RUN/model.npz"),
+        ({"task": "campaign", "budgets": "b.csv"}, "b.csv: expected a table"),
+        ({"own": True, "unit": "sec"}, "Unknown unit of timestamps 'sec'"),
     ],
 )
 def test_flags_that_nothing_reads_are_refused(given, words):
