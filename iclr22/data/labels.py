@@ -100,7 +100,10 @@ def class_arrays(path, found: dict, advice: str = "", **sizes: int) -> tuple:
     limit = len(names) or max(len(y), 2)
     if y.dtype.kind == "f":
         y = np.where(np.isnan(y), -1, y)
-    bad = ~np.isin(y, np.arange(-1, limit)) | (y.dtype.kind not in "biuf")
+    if not y.size:
+        y = np.zeros(0, np.int32)
+    real = y.dtype.kind in "biuf"
+    bad = ~np.isin(y, np.arange(-1, limit)) if real else np.ones(y.shape, bool)
     if bad.any():
         raise errors.InputError(
             f"{path}: expected classes in y that are whole numbers from 0 to at most "
@@ -119,6 +122,19 @@ def without_holes(y) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 # Names
+
+
+def name_array(path, key: str, array: np.ndarray) -> np.ndarray:
+    """The array, if it holds texts or whole numbers; whole floats become integers."""
+    if array.dtype.kind == "f" and (np.abs(array) < 2**53).all():
+        whole = array.astype(np.int64)
+        array = whole if (whole == array).all() else array
+    if array.dtype.kind not in "iuU":
+        raise errors.InputError(
+            f"{path}: expected strings or whole numbers in {key}; found type "
+            f"{array.dtype}. Convert it."
+        )
+    return array
 
 
 def text_array(texts) -> np.ndarray:

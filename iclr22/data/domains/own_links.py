@@ -216,12 +216,4 @@ def nearest(name: str, known) -> str:
 
 def as_names(path, key: str, array) -> list[str]:
     """Strings or whole numbers as a list of strings."""
-    whole = array.dtype.kind == "f" and (np.abs(array) < 2**53).all()
-    if whole and (array == array.round()).all():
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iuU":
-        raise errors.InputError(
-            f"{path}: expected strings or whole numbers in {key}; found type "
-            f"{array.dtype}. Convert it."
-        )
-    return checks.strip(array.astype(str).tolist())
+    return checks.strip(checks.name_array(path, key, array).astype(str).tolist())

@@ -77,9 +77,7 @@ def _from_arrays(path, directed):
         logging.warning("%s: not read: %s", path, checks.few(sorted(unused)))
     labels, class_names = checks.class_arrays(path, found)
     n = len(labels)
-    names = (
-        checks.shaped(path, found, "ids", "n", n=n) if "ids" in found else np.arange(n)
-    )
+    names = _ids(path, found, n)
     values, counts = np.unique(names, return_counts=True)
     if len(values) < n:
         raise own_tables.duplicate(path, values[counts.argmax()])
@@ -120,9 +118,14 @@ def read_features(path: str | os.PathLike, *, features: Sequence[str] = ()):
     x = own_arrays.read_rows(path, found, n)
     if x.shape[1] == 0:
         raise errors.InputError(f"{path}: expected features x [n, d]; found none.")
+    return _ids(path, found, n).astype(str), x
+
+
+def _ids(path, found, n):
+    """Names of the nodes `[n]`: texts or whole numbers."""
     if "ids" not in found:
-        return np.arange(n).astype(str), x
-    return checks.shaped(path, found, "ids", "n", n=n).astype(str), x
+        return np.arange(n)
+    return checks.name_array(path, "ids", checks.shaped(path, found, "ids", "n", n=n))
 
 
 def _link(path, features, ends, weights, directed):

@@ -57,7 +57,8 @@ def find_ends(path, found: dict, names) -> np.ndarray:
     """Node numbers `[2, edges]`."""
     ends, n = checks.shaped(path, found, "edge_index", "2 edges"), len(names)
     numbers, what = ends, f"node numbers from 0 to {n - 1}"
-    if "ids" in found and (names.dtype.kind == "U") == (ends.dtype.kind == "U"):
+    texts = names.dtype.kind == "U"
+    if "ids" in found and ends.dtype.kind in ("U" if texts else "iu"):
         order, what = np.argsort(names), "entries of ids"
         numbers = np.searchsorted(names, ends, sorter=order)
         numbers = order[numbers.clip(max=n - 1)]
