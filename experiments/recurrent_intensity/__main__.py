@@ -12,10 +12,14 @@ OpenReview TZeArecH2Nf).
       --budgets=budgets.csv --contacts=2                         # a plan and a price table
   python -m experiments.recurrent_intensity --events=today.csv --task=audience \
       --model=RUN/model.npz                                      # nothing is trained
+  python -m experiments.recurrent_intensity --events=today.csv --task=campaign \
+      --prices=RUN/prices.csv --model=RUN/model.npz              # users who come later
 
-events.csv has a header with `user`, `item`, `timestamp` (numbers or ISO 8601); other columns
-are ignored. budgets.csv has `item` and `users`, how many to tell at most (--bound=lower: at
-least); items without a line are not part of the campaign.
+events.csv has a header with `user`, `item`, `timestamp`: dates (2024-05-01T12:30, 20240501,
+20240501123000) or counts (seconds, milliseconds, ... since 1970 or any start; --unit, if they
+are not what the log says they look like); other columns are ignored. budgets.csv has `item`
+and `users`, how many to tell at most (--bound=lower: at least); items without a line are not
+part of the campaign.
 """
 
 from experiments import run

@@ -10,8 +10,8 @@ from experiments.recurrent_intensity.audience import audience
 from experiments.recurrent_intensity.campaign import campaign
 from experiments.recurrent_intensity.compare import compare
 from experiments.recurrent_intensity.recommend import recommend
-from experiments.recurrent_intensity.tables import read_budgets, read_prices
 from iclr22 import errors
+from iclr22.data import checks
 from iclr22.data.events import times
 from iclr22.recurrent_intensity import pipeline, requests
 
@@ -101,10 +101,7 @@ def _check_campaign(options):
             f"--prices are in units of the model that they were learned with: expected "
             f"--model=RUN/model.npz of that run; found {options.model}"
         )
-    if options.budgets:
-        read_budgets(options.budgets)
-    else:
-        read_prices(options.prices)
+    checks.existing(options.budgets or options.prices, "a table")
 
 
 def _both(**fields: Any) -> dict[str, Any]:
