@@ -5,8 +5,8 @@ method, `available()` lists those here.
 """
 
 import importlib
-import importlib.util
 import pathlib
+from collections.abc import Iterator
 from types import ModuleType
 from typing import cast
 
@@ -31,9 +31,12 @@ METHODS = {
 def index() -> dict[str, str]:
     """What each method is, by name: the ten, and every other folder here that has a
     `pipeline.py`, with the first line of its docstring."""
-    folders = sorted(x.parent for x in pathlib.Path(__path__[0]).glob("*/pipeline.py"))
-    more = [x.name for x in folders if x.name not in METHODS]
+    more = [name for name in available() if name not in METHODS]
     return METHODS | {name: _first_line(name) for name in more}
+
+
+def _pipelines() -> Iterator[pathlib.Path]:
+    return pathlib.Path(__path__[0]).glob("*/pipeline.py")
 
 
 def _first_line(name: str) -> str:
@@ -42,9 +45,8 @@ def _first_line(name: str) -> str:
 
 
 def available() -> list[str]:
-    """Names of the methods whose folder is here, sorted."""
-    found = importlib.util.find_spec
-    return sorted(name for name in index() if found(f"{__name__}.{name}"))
+    """Names of the methods that are here, sorted: each has a `pipeline.py`."""
+    return sorted(x.parent.name for x in _pipelines())
 
 
 def get(name: str) -> ModuleType:
