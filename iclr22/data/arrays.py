@@ -24,7 +24,7 @@ def read_npz(path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
-            _check_size(path, members)
+            check_unpacked(path, members)
             arrays = {}
             for member in members:
                 key = member.filename.removesuffix(".npy")
@@ -53,15 +53,15 @@ def read_npy(path) -> np.ndarray:
         ) from error
 
 
-def _check_size(path, members):
-    """A small file does not fill the memory."""
+def check_unpacked(path, members):
+    """Raise if the members of a zip archive are very much larger than it is."""
     size = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)
     if size > LARGE and size > PACKED * packed:
         raise errors.InputError(
             f"{path}: expected an archive that unpacks to at most {PACKED} times its size; "
-            f"found {packed:,} bytes for {size:,}. Write it by np.savez, or, if nearly all "
-            "is 0, as compressed rows."
+            f"found {packed:,} bytes for {size:,}. Unpack it first, "
+            "or write it by np.savez; what is nearly all 0 as compressed rows."
         )
 
 

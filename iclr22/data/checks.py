@@ -8,7 +8,15 @@ Every refusal is one `errors.InputError` of a few lines at most. Tables are read
 `tables`, arrays by `arrays`; `labels` says what is unknown and how names are numbered.
 """
 
-from iclr22.data.arrays import decoded, narrow, read_npy, read_npz, real, shaped
+from iclr22.data.arrays import (
+    check_unpacked,
+    decoded,
+    narrow,
+    read_npy,
+    read_npz,
+    real,
+    shaped,
+)
 from iclr22.data.labels import (
     UNKNOWN,
     class_arrays,
@@ -42,6 +50,7 @@ __all__ = [
     "FEW",
     "ROWS",
     "UNKNOWN",
+    "check_unpacked",
     "class_arrays",
     "classes",
     "decoded",

@@ -1,8 +1,10 @@
 """Loaders of own data and broken files: an `InputError` or data, soon and in little memory."""
 
 import io
+import json
 import resource
 import time
+import zipfile
 
 import broken_files as mutations
 import hypothesis
@@ -73,6 +75,35 @@ PICTURES = {
     "class_names": np.array(["cat", "dog"]),
 }
 RATINGS = b"1\t10\t5\t881250949\n2\t11\t3\t891717742\n1\t12\t3\t878887116\n"
+
+
+CLICKS = b"1,2014-04-07T10:51:09.277Z,214536502,0\n1,2014-04-07T10:54:09.868Z,5,0\n" * 3
+WALKS = b"0 1 1.5 2\n10 1 1.6 2\n20 1 1.7 2\n0\t2\t3\t4\n"
+GAME = json.dumps(
+    {
+        "events": [
+            {
+                "home": {"teamid": 1},
+                "visitor": {"teamid": 2},
+                "moments": [
+                    [1, 40 * t, 700.0, 20.0, None]
+                    + [
+                        [[-1, -1, 1.0 * t, 2.0, 3.0]]
+                        + [[1 + p // 5, p, p, t, 0.0] for p in range(10)]
+                    ]
+                    for t in range(240)
+                ],
+            }
+        ]
+    }
+).encode()
+
+
+def _zipped(name, content):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return stream.getvalue()
 
 
 def _array(matrix):
@@ -183,6 +214,30 @@ LOADERS = {
         "u_data",
         mutations.mutated(RATINGS),
         lambda folder: data.read_ratings(folder / "u.data"),
+    ),
+    "archive of ratings": (
+        {},
+        "ratings_zip",
+        mutations.mutated(_zipped("ml/u.data", RATINGS * 20)),
+        lambda folder: data.read_ratings(folder / "ratings.zip"),
+    ),
+    "clicks": (
+        {},
+        "yoochoose-clicks_dat",
+        mutations.mutated(CLICKS),
+        lambda folder: data.read_yoochoose(folder, share=1.0, least_item=1),
+    ),
+    "pedestrians": (
+        {},
+        "zara_txt",
+        mutations.mutated(WALKS),
+        lambda folder: data.read_eth_ucy(folder / "zara.txt"),
+    ),
+    "game": (
+        {},
+        "game_json",
+        mutations.mutated(GAME),
+        lambda folder: data.read_sportvu([folder / "game.json"]),
     ),
     "tracks": (
         {},

@@ -4,12 +4,14 @@ import io
 import itertools
 import os
 import pathlib
+import warnings
 import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
 from iclr22 import errors
+from iclr22.data import checks
 from iclr22.data.events import Events, select_events, sort_events
 
 LINES = 1 << 18  # of a file, parsed at once
@@ -73,7 +75,13 @@ def _parse(lines, layout):
         lines, _dtype(layout), None, separator, usecols=layout.columns, ndmin=1
     )
     if layout.dated:
-        if np.isnat(table["time"].astype("datetime64[ms]")).any():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of dates with a zone, which is not there
+            try:
+                empty = np.isnat(table["time"].astype("datetime64[ms]")).any()
+            except UserWarning as error:
+                raise ValueError(str(error)) from error
+        if empty:
             raise ValueError("empty date")
     elif not np.isfinite(table["time"]).all():
         raise ValueError("time is not finite")
@@ -134,14 +142,25 @@ def read_ratings(path: str | os.PathLike, seed: int = 0) -> Events:
 
 
 def _read_zip(path, seed):
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
-            name = member.rpartition("/")[2]
-            if name in RATINGS:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                name = member.filename.rpartition("/")[2]
+                if name not in RATINGS:
+                    continue
+                checks.check_unpacked(path, [member])
                 with archive.open(member) as stream:
-                    where = f"{path}, {member}"
-                    users, items, times = read_columns(stream, where, RATINGS[name])
+                    where = f"{path}, {member.filename}"
+                    columns = read_columns(stream, where, RATINGS[name])
+                users, items, times = columns
                 return sort_events(users, items, times, seed)
+    except errors.InputError:
+        raise
+    except Exception as error:  # a damaged archive fails in many ways
+        raise errors.InputError(
+            f"{path}: expected a zip archive of MovieLens; found one that cannot be "
+            f"unpacked: {checks.short(error, 200)}. Get it anew."
+        ) from error
     raise errors.InputError(
         f"{path}: expected an archive with one of {', '.join(RATINGS)}; found none."
     )

@@ -1,10 +1,12 @@
 """Files of published tracks, and how they are read."""
 
 import hashlib
+import warnings
 
 import numpy as np
 
 from iclr22 import errors
+from iclr22.data.tables import short
 from iclr22.data.tracks import Tracks, sort_tracks
 
 METRES = 3.0  # attention radius of pedestrians, section 2.1
@@ -21,11 +23,13 @@ def read_eth_ucy(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
       errors.InputError: with the first line that cannot be read.
     """
     try:
-        table = np.loadtxt(path, np.float64, ndmin=2)
-    except ValueError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a file without lines
+            table = np.loadtxt(path, np.float64, ndmin=2)
+    except (ValueError, UserWarning) as error:
         raise errors.InputError(
             f"{path}: expected lines of four numbers, frame, person, x and y, separated "
-            f"by tabs or blanks; found: {error}. Get the file anew."
+            f"by tabs or blanks; found: {short(error, 200)}. Get the file anew."
         ) from error
     if table.shape[1] != 4 or not np.isfinite(table).all() or (table[:, 0] % 10).any():
         raise errors.InputError(
