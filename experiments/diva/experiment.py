@@ -18,10 +18,11 @@ class Options(NamedTuple):
 
     MAIN = "models"
 
-    models: pipeline.Options = pipeline.Options()
+    models: pipeline.Options = pipeline.Options(score="path")
     # features, any of: pixels, random_relu, random_fourier, cnn (trained here),
-    # efficientnet_lite0 (needs --weights), features (z of your file); your own data
-    # default to features or cnn
+    # efficientnet_lite0 (needs --weights), features (z of your file), vectors (z or x,
+    # as they are or random ReLU of them, whichever predicts better); your own data
+    # default to vectors, images to random_relu
     model: tuple[str, ...] = ("random_relu", "random_fourier")
     weights: str = ""  # npz with pretrained EfficientNet-Lite0 weights
     image_size: int = 128  # pixels that images are scaled to for EfficientNet-Lite0
@@ -76,10 +77,11 @@ _LARGE = {"train_size": 5000, "test_size": 2000, "extend_batch": 50, "parts": ()
 _NETWORK = tuple(x for x in Classifier._fields if x not in Classifier.RESOLVED)
 USES = (
     Use((*_NETWORK, "linearize"), {"model": ("cnn",)}),
-    Use((*_NETWORK, "linearize"), {"model": ((),)}),  # where the file has no features
     Use(_NETWORK, {"parts": ("removal",), **_REGISTERED}),
     Use(("weights", "image_size"), {"model": (PRETRAINED,)}),
-    Use(("random_features",), {"model": ("random_relu", "random_fourier")}),
+    Use(("random_features",), {"model": ("random_relu", "random_fourier", "vectors")}),
+    Use(("random_features",), {"model": ((),)}),
+    Use(("standardise",), {"own": ("yes",)}),
     Use(("parts", "train_size", "neighbors", "seeds"), _REGISTERED),
     Use(("extend_batch",), {"parts": ("extend",), **_REGISTERED}),
     Use(("removal_seeds",), {"parts": ("removal",), **_REGISTERED}),
@@ -93,7 +95,7 @@ EXPERIMENT = Experiment(
         "cifar10": {"model": (PRETRAINED,), **_LARGE},
         "mnist": {"train_size": 2000, "extend_batch": 20, "parts": ()},
         "fashion_mnist": _LARGE,
-        "own": {"model": (), "noise": 0.0},
+        "own": {"model": (), "noise": 0.0, "score": "consensus"},
     },
     quick={"dataset=cifar10": {"model": Options().model}},
     uses=USES,

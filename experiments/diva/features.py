@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments import run as runner
-from experiments.diva.tasks import FILE, PRETRAINED, Task
+from experiments.diva.tasks import FILE, PRETRAINED, VECTORS, Task
 from iclr22 import checkpoint, diva, errors, parallel, progress
 from iclr22.diva import artifact, maps, pipeline
 
-MODELS = (*maps.MAPS, "cnn", PRETRAINED, FILE)
+MODELS = (*maps.MAPS, "cnn", PRETRAINED, FILE, VECTORS)
 
 
 class Features(NamedTuple):
@@ -36,6 +36,9 @@ def featurise(run: runner.Run, model: str, task: Task, size: int = 0) -> Feature
         z = make(both)
     elif model == PRETRAINED:
         z = maps.finish(lambda _: pretrained(run, both), task.x)(both)
+    elif model == VECTORS:
+        size = size or run.options.random_features
+        z = maps.best(task.x, task.targets, task.seed, size)(both)
     elif model == FILE:
         z = maps.finish(lambda x: x, task.x)(both)
     elif model == "cnn":

@@ -75,12 +75,14 @@ def write_examples(run: runner.Run, pool: Pool, task: Task, found) -> None:
     if run.own:
         ids = pool.splits["train"].get("names", ids)
     counts = np.bincount(task.y, minlength=task.classes)
-    header = ("rank", "index", "name", "label", "derivative", "suggested", "action")
+    flagged = found.get("flagged", score > 0)
+    kind = "score" if run.own else "derivative"
+    header = ("rank", "index", "name", "label", kind, "suggested", "action")
     rows = []
     for rank, i in enumerate(np.argsort(-score, kind="stable"), start=1):
         label, other = int(task.y[i]), int(found["suggestions"][i])
         suggested = pool.names[other]
-        action = _action(score[i], suggested if other != label else "")
+        action = _action(flagged[i], suggested if other != label else "")
         if counts[label] == 1:
             action = "only example of its class"
         shown = f"{score[i]:.6g}"
@@ -97,8 +99,8 @@ def write_examples(run: runner.Run, pool: Pool, task: Task, found) -> None:
         figures.gallery(path, task.x, task.y, score, found["suggestions"], pool.names)
 
 
-def _action(score: float, other: str) -> str:
+def _action(flagged: bool, other: str) -> str:
     """What to do with an example; `other` is the suggested class if it is another."""
-    if score <= 0:
+    if not flagged:
         return "keep"
     return f"relabel to {other}?" if other else "review"

@@ -7,10 +7,9 @@ import numpy as np
 from experiments import run as runner
 from iclr22 import data, diva, errors
 from iclr22.data import Splits
-from iclr22.diva import artifact
-from iclr22.diva.classifier import Config as Classifier
+from iclr22.diva import maps
 
-PRETRAINED, FILE = "efficientnet_lite0", "features"  # values of --model
+PRETRAINED, FILE, VECTORS = "efficientnet_lite0", "features", "vectors"  # of --model
 NETWORK_SIZE = 32  # pixels of a folder's images for the network trained here
 
 
@@ -25,16 +24,16 @@ class Pool(NamedTuple):
 class Task(NamedTuple):
     """One seed's problem: images or vectors, given and true labels, test data."""
 
-    x: np.ndarray  # [n, ...], divided by `scale`
+    x: np.ndarray  # [n, ...], through `scaling`
     y: np.ndarray  # [n] given labels
     clean: np.ndarray  # [n] true labels as far as known
     flips: np.ndarray  # [n] bool
-    x_test: np.ndarray  # [t, ...], divided by `scale`
+    x_test: np.ndarray  # [t, ...], through `scaling`
     y_test: np.ndarray  # [t]
     classes: int
     seed: int
     tag: str = ""  # in names of what is trained: other labels, another network
-    scale: float = 1.0
+    scaling: maps.Scaling | None = None
 
     @property
     def targets(self):
@@ -59,16 +58,21 @@ def load(run: runner.Run) -> Pool:
 
 
 def _models(run, train) -> tuple[str, ...]:
-    """Kinds of features; of own data those of the file if it has any, else a network's.
+    """Kinds of features; of own data what no label has touched, unless told otherwise.
 
     What they need must be in the file; better to hear so before any long work.
     """
     model = run.options.model
     if not model:
-        model = (FILE,) if "z" in train else ("cnn",)
-        _check_unread(run, model)
+        flat = "z" in train or train["x"].ndim == 2
+        model = (VECTORS,) if flat else ("random_relu",)
     for name in model:
-        field = "z" if name == FILE else "x"
+        if name == VECTORS and "z" not in train and train["x"].ndim > 2:
+            raise errors.InputError(
+                f"--model={name} needs z or vectors x [n, d] in {run.dataset}; found "
+                f"x {train['x'].shape}"
+            )
+        field = _field(name, train)
         if field not in train:
             raise errors.InputError(
                 f"--model={name} needs {field} in {run.dataset}; found {', '.join(train)}"
@@ -76,21 +80,15 @@ def _models(run, train) -> tuple[str, ...]:
     return model
 
 
-def _check_unread(run, model: tuple[str, ...]) -> None:
-    """Refuse settings of a network where the file decides against one."""
-    options = run.options
-    settings = options.models.classifier, options.linearize
-    if model == (FILE,) and settings != (Classifier(), "head"):
-        raise errors.InputError(
-            f"{run.dataset} has features z, so that no network is trained, but options "
-            "of one are given. Leave them out, or choose --model=cnn."
-        )
+def _field(model: str, train) -> str:
+    """What of a file the features are made of."""
+    return "z" if model == FILE or (model == VECTORS and "z" in train) else "x"
 
 
 def make_task(run: runner.Run, pool: Pool, seed: int) -> Task:
     """Choose and flip with the seed. With a test split only the flips vary by seed."""
     options, train = run.options, pool.splits["train"]
-    field = "z" if pool.model == (FILE,) else "x"
+    field = _field(pool.model[0], train) if len(pool.model) == 1 else "x"
     x, y = train[field], train["y"]
     rng = np.random.default_rng(seed)
     if run.own or "test" in pool.splits:
@@ -109,17 +107,17 @@ def make_task(run: runner.Run, pool: Pool, seed: int) -> Task:
     noisy, flips = flip(clean, len(pool.names), options.noise, rng)
     if run.own:
         flips |= train.get("flipped", np.zeros(len(y), bool))
-    scale = artifact.scale_of(x)
+    scaling = maps.scaling_of(x, options.models.standardise)
     return Task(
-        x=artifact.scaled(x[order], scale),
+        x=scaling(x[order]),
         y=noisy,
         clean=clean,
         flips=flips,
-        x_test=artifact.scaled(x_test[keep], scale),
+        x_test=scaling(x_test[keep]),
         y_test=y_test[keep],
         classes=len(pool.names),
         seed=seed,
-        scale=scale,
+        scaling=scaling,
     )
 
 

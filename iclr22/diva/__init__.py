@@ -39,7 +39,7 @@ from iclr22.diva.closed_form import (
     relabel_derivative,
     solve,
 )
-from iclr22.diva.detection import DETECTION_L2, SCORES, detect
+from iclr22.diva.detection import DETECTION_L2, SCORES, detect, suggest
 from iclr22.diva.extension import extend
 from iclr22.diva.groups import (
     coupled_derivative,
@@ -52,3 +52,4 @@ from iclr22.diva.linear import count_sketch, gram, gram_rows, linearize, sketch
 from iclr22.diva.penalty import choose_l2, conditioning, gram_factor
 from iclr22.diva.pipeline import Curation, Examples, Fitted, Options, curate, train
 from iclr22.diva.reweighting import aggregate, augmentation_probabilities, reweight
+from iclr22.diva.vectors import rank_vectors

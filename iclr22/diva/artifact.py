@@ -6,12 +6,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from iclr22 import bundle, errors
+from iclr22 import bundle, errors, numeric
 from iclr22.diva import classifier
-from iclr22.diva.maps import Finish, finish_of
+from iclr22.diva.maps import Finish, Scaling, finish_of
 
 CHUNK = 4096  # examples at once
-KIND, VERSION = "diva model", 1
+KIND, VERSION = "diva model", 2
 
 
 class Extractor(NamedTuple):
@@ -37,26 +37,16 @@ class Model(NamedTuple):
     """Everything that predictions need.
 
     Attributes:
-      scale: what examples are divided by to become network inputs.
+      scaling: makes network inputs of examples.
       extractor: of features.
       coefficients: `[4 width + 1, classes]`, the linear head.
       class_names: `[classes]`.
     """
 
-    scale: float
+    scaling: Scaling
     extractor: Extractor
     coefficients: np.ndarray
     class_names: tuple[str, ...]
-
-
-def scale_of(x) -> float:
-    """The largest value of bytes and other whole numbers above 0; numbers stay."""
-    return float(x.max()) if x.dtype.kind == "u" else 1.0
-
-
-def scaled(x, scale: float) -> np.ndarray:
-    """Examples as network inputs, float32."""
-    return np.asarray(x, np.float32) / scale
 
 
 def extractor(config: classifier.Config, params, inputs) -> Extractor:
@@ -83,19 +73,19 @@ def predict(model: Model, x) -> np.ndarray:
     """Outputs `[n, classes]` of the linear head, near 1 for the class of an example.
 
     Args:
-      x: `[n, ...]` like the examples that the model was trained on, not scaled.
+      x: `[n, ...]` like the examples that the model was trained on, not scaled; of any
+        type.
 
     Raises:
-      errors.InputError: another shape, NaN or infinity.
+      errors.InputError: another shape, NaN or infinity, no numbers.
     """
-    x = np.asarray(x)
-    if x.shape[1:] != model.extractor.shape or not np.isfinite(x).all():
-        wrong = "" if np.isfinite(x).all() else " with NaN or infinity"
+    x = numeric.real(x, "x")
+    if x.shape[1:] != model.extractor.shape or not x.ndim:
         raise errors.InputError(
-            f"expected finite examples [n, ...] of shape {model.extractor.shape}, as the "
-            f"model was trained on; found {x.shape}{wrong}"
+            f"expected examples [n, ...] of shape {model.extractor.shape}, as the "
+            f"model was trained on; found {x.shape}"
         )
-    return model.extractor(scaled(x, model.scale)) @ model.coefficients
+    return model.extractor(model.scaling(x)) @ model.coefficients
 
 
 def save(path, model: Model) -> None:
@@ -105,13 +95,13 @@ def save(path, model: Model) -> None:
         KIND,
         VERSION,
         about={
-            "scale": model.scale,
             "config": model.extractor.config._asdict(),
             "shape": list(model.extractor.shape),
             "finish": model.extractor.finish._asdict(),
             "class_names": list(model.class_names),
         },
         trees={
+            "scaling": {k: np.asarray(v) for k, v in model.scaling._asdict().items()},
             "weights": model.extractor.params["weights"],
             "coefficients": model.coefficients,
         },
@@ -136,7 +126,7 @@ def _build(found: bundle.Bundle) -> Model:
         finish=Finish(**about["finish"]),
     )
     return Model(
-        scale=about["scale"],
+        scaling=Scaling(**trees["scaling"]),
         extractor=network,
         coefficients=trees["coefficients"],
         class_names=tuple(about["class_names"]),

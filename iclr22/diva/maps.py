@@ -1,5 +1,8 @@
 """Features that need no pretrained network: random ReLU, random Fourier, the input itself.
 
+Examples go through a `Scaling` first: columns of vectors are standardised, pixels divided
+by the largest.
+
 Each map is `(train [n, ...], seed, size) -> function of inputs`; all end with a constant
 column and are scaled so that the mean squared norm on the training inputs is 1, which
 makes penalties comparable.
@@ -11,6 +14,47 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from iclr22 import numeric
+from iclr22.diva.penalty import choose_l2
+
+
+class Scaling(NamedTuple):
+    """What examples go through before all else: `(x - shift) / scale`.
+
+    Attributes:
+      shift, scale: 0-dimensional for images, `[d]` for vectors.
+    """
+
+    shift: np.ndarray
+    scale: np.ndarray
+
+    def __call__(self, x) -> np.ndarray:
+        """Float32 inputs of examples `[n, ...]`; the difference is taken in float64."""
+        wide = np.float64 if self.shift.ndim else np.float32
+        x = numeric.real(x, "x", dtype=wide)
+        return np.asarray((x - self.shift) / self.scale, np.float32)
+
+
+def scaling_of(x, standardise: bool = True) -> Scaling:
+    """How training examples are scaled.
+
+    Args:
+      x: vectors `[n, d]`, whose columns get mean 0 and standard deviation 1 (constant
+        ones 0), or images `[n, ...]`, which are divided by their largest value if they
+        are whole numbers from 0.
+      standardise: False leaves vectors as they are.
+    """
+    given, x = np.asarray(x), numeric.real(x, "x")
+    if x.ndim == 2 and standardise:
+        shift = np.asarray(np.mean(x, axis=0, dtype=np.float64))
+        scale = np.std(x, axis=0, dtype=np.float64)
+        rounding = 1e-7 * np.max(np.abs(x - shift), axis=0, initial=0.0)
+        constant = scale <= np.maximum(rounding, 1e-12 * np.abs(shift))
+        return Scaling(shift, np.where(constant, 1.0, scale))
+    whole = given.dtype.kind in "bui" and x.ndim > 2 and x.size and x.min() >= 0
+    scale = x.max() or 1.0 if whole else 1.0
+    return Scaling(np.zeros((), np.float32), np.asarray(scale, np.float32))
 
 
 def pixels(train, seed: int = 0, size: int = 0) -> Callable:
@@ -43,6 +87,23 @@ def random_fourier(train, seed: int = 0, size: int = 512) -> Callable:
     return finish(lambda x: jnp.cos(flatten(x) @ w + b), train)
 
 
+def best(train, targets, seed: int = 0, size: int = 1024) -> Callable:
+    """Random ReLU features, or the inputs where these predict better.
+
+    Better is a smaller leave-one-out loss at its best penalty: what also chooses that.
+    On the inputs, a linear model cannot have a class between two others (grades, ages).
+
+    Args:
+      targets: `[n, k]`.
+    """
+
+    def loss(make):
+        return np.nanmin(choose_l2(make(train), targets).losses)
+
+    makes = random_relu(train, seed, size), pixels(train)
+    return min(makes, key=loss)
+
+
 MAPS = {"pixels": pixels, "random_relu": random_relu, "random_fourier": random_fourier}
 
 
@@ -73,5 +134,5 @@ def finish(features: Callable, train) -> Callable:
 
 
 def flatten(x):
-    """`[n, ...]` to `[n, d]`; bytes become numbers between 0 and 1 elsewhere."""
+    """`[n, ...]` to `[n, d]`."""
     return x.reshape(len(x), -1)

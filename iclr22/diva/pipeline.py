@@ -5,16 +5,18 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from iclr22 import errors, loop
+from iclr22 import errors, loop, numeric
 from iclr22.data import batching
-from iclr22.diva import artifact, classifier
+from iclr22.diva import artifact, classifier, maps
 from iclr22.diva.artifact import Extractor, Model
 from iclr22.diva.checks import one_hot
 from iclr22.diva.classifier import Config as Classifier
 from iclr22.diva.closed_form import solve
 from iclr22.diva.detection import Detection, detect
+from iclr22.diva.maps import Scaling
 from iclr22.diva.penalty import L2Choice, choose_l2
 from iclr22.diva.reweighting import Reweighting, reweight
+from iclr22.diva.vectors import rank_scaled
 
 
 class Options(NamedTuple):
@@ -24,7 +26,18 @@ class Options(NamedTuple):
 
     classifier: Classifier = Classifier()
     # ranks examples in examples.csv and decides what is flagged; see diva.detect
-    score: Literal["path", "derivative", "trusted", "relabel"] = "path"
+    score: Literal[
+        "consensus",
+        "confidence",
+        "residual",
+        "path",
+        "derivative",
+        "trusted",
+        "relabel",
+    ] = "consensus"
+    # vectors: every column to mean 0 and standard deviation 1; False if their scales mean
+    # something
+    standardise: bool = True
 
 
 class Examples(NamedTuple):
@@ -49,7 +62,7 @@ class Fitted(NamedTuple):
     """A trained model, and what it says about the examples that it was trained on."""
 
     model: Model  # its head is fitted with the weights of the reweighting
-    curation: Curation
+    curation: Curation  # by features that no label has touched
 
 
 def config_of(options: Options, classes: int) -> Classifier:
@@ -67,6 +80,9 @@ def train(
 ) -> Fitted:
     """Train a network on given labels, rank the examples, fit a linear head.
 
+    Examples are ranked and weighted by features that no label has touched (`curate_inputs`): a
+    network that has seen few examples often has learnt their wrong labels by heart.
+
     Args:
       data: as loaded, not scaled.
       directory: for checkpoints and curves; a run that is started again continues there.
@@ -75,28 +91,31 @@ def train(
       errors.InputError: data that it cannot work with.
     """
     options = Options() if options is None else options
-    y = np.asarray(data.y)
-    _check(data.x, y)
+    x, y = _checked(data)
     names = data.class_names or tuple(str(i) for i in range(int(y.max()) + 1))
     targets = one_hot(y, len(names))
-    scale = artifact.scale_of(data.x)
-    inputs = artifact.scaled(data.x, scale)
+    scaling = maps.scaling_of(x, options.standardise)
+    inputs = scaling(x)
     config = config_of(options, len(names))
     config, params = fit(config, inputs, y, directory=directory, seed=seed, mode=mode)
     network = artifact.extractor(config, params, inputs)
+    found = curate_inputs(inputs, targets, options.score, seed)
     features = network(inputs)
-    found = curate(features, targets, options.score)
-    return Fitted(with_head(network, features, targets, found, names, scale), found)
+    l2 = choose_l2(features, targets).l2
+    model = with_head(network, features, targets, found, names, scaling, l2)
+    return Fitted(model, found)
 
 
-def _check(x, y) -> None:
-    if len(x) != len(y) or len(np.unique(y)) < 2:
+def _checked(data: Examples):
+    """x as it is, if it holds finite numbers, and y as whole numbers."""
+    numeric.real(data.x, "x")
+    x, y = np.asarray(data.x), numeric.whole(data.y, "y", low=0)
+    if x.ndim < 2 or len(x) != len(y) or len(np.unique(y)) < 2:
         raise errors.InputError(
             "expected examples x [n, ...] and labels y [n] of at least two classes; found "
             f"{np.shape(x)} and {np.shape(y)} with {len(np.unique(y))} classes"
         )
-    if not np.isfinite(x).all():
-        raise errors.InputError("expected finite examples; found NaN or infinity")
+    return x if x.dtype.kind in "buif" else numeric.real(data.x, "x"), y
 
 
 def fit(
@@ -129,12 +148,34 @@ def fit(
     return classifier.fuse(config, jax.device_get(state.params))
 
 
-def curate(features, targets, score: str = "path") -> Curation:
-    """The best penalty, a ranking and weights for features `[n, p]`, targets `[n, k]`."""
+def curate_inputs(
+    inputs, targets, score: str = "consensus", seed: int = 0, size: int = 1024
+) -> Curation:
+    """`curate` of scaled inputs by features that no label has touched.
+
+    Random ReLU features of images; of vectors what `vectors.rank_vectors` chooses.
+
+    Args:
+      inputs: `[n, ...]`; size: number of random features.
+    """
+    if np.ndim(inputs) > 2:
+        return curate(maps.random_relu(inputs, seed, size)(inputs), targets, score)
+    detection, features = rank_scaled(inputs, targets, score, seed, size)
+    return curate(features, targets, score, detection)
+
+
+def curate(
+    features, targets, score: str = "consensus", detection: Detection | None = None
+) -> Curation:
+    """The best penalty, a ranking and weights for features `[n, p]`, targets `[n, k]`.
+
+    Args:
+      detection: if there is a ranking already.
+    """
     penalty = choose_l2(features, targets)
     return Curation(
         penalty=penalty,
-        detection=detect(features, targets, score=score),
+        detection=detection or detect(features, targets, score=score),
         reweighting=reweight(features, targets, l2=penalty.l2),
     )
 
@@ -145,9 +186,10 @@ def with_head(
     targets,
     found: Curation,
     class_names: tuple[str, ...],
-    scale: float = 1.0,
+    scaling: Scaling,
+    l2: float,
 ) -> Model:
-    """The model whose head is fitted to features with the weights that were found."""
-    weights, l2 = found.reweighting.weights, found.penalty.l2
+    """The model whose head is fitted to its features with the weights that were found."""
+    weights = found.reweighting.weights
     coefficients = np.asarray(solve(features, targets, weights, l2))
-    return Model(scale, network, coefficients, class_names)
+    return Model(scaling, network, coefficients, class_names)

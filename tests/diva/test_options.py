@@ -85,6 +85,7 @@ def test_later_ones_win():
     assert resolved(dataset="cifar10", quick=True).model == default.model
     own = resolved(own=True)
     assert own.model == () and own.noise == 0.0 and own.train_size == 1000
+    assert own.models.score == "consensus" and default.models.score == "path"
 
 
 def test_named_flags_reach_what_is_trained(trains):
@@ -113,10 +114,10 @@ def test_named_flags_reach_what_is_trained(trains):
     [
         (
             {"width": 3, "dataset": "mnist"},
-            "--width is read by --model=cnn or no --model or --parts=removal with a "
+            "--width is read by --model=cnn or --parts=removal with a "
             "registered data set; this run has --model=random_relu,random_fourier",
         ),
-        ({"linearize": "full"}, "--linearize is read by --model=cnn or no --model"),
+        ({"linearize": "full"}, "--linearize is read by --model=cnn; this run"),
         ({"weights": "a.npz"}, "--weights is read by --model=efficientnet_lite0"),
         (
             {"weights": "a.npz", "dataset": "cifar10", "quick": True},
@@ -127,6 +128,7 @@ def test_named_flags_reach_what_is_trained(trains):
         ({"removal_seeds": 2, "parts": ("extend",)}, "--parts=removal with a reg"),
         ({"extend_batch": 2, "parts": ("removal",)}, "--parts=extend with a regis"),
         ({"parts": (), "own": True}, "--parts is read by a registered data set; this"),
+        ({"standardise": False}, "--standardise is read by your own data; this run"),
         ({"neighbors": 5, "own": True}, "--neighbors is read by a registered data"),
         ({"train_size": 5, "own": True}, "this run has your own data"),
         ({"width": 3, "model": ("pixels",), "own": True}, "--width is read by --model"),
@@ -139,7 +141,10 @@ def test_unread_flags_are_refused_with_who_reads_them(options, message):
 
 
 def test_own_data_read_what_they_may_need():
-    assert resolved(own=True, width=3).models.classifier.width == 3
+    network = resolved(own=True, model=("cnn",), width=3)
+    assert network.models.classifier.width == 3
+    assert resolved(own=True, random_features=9).random_features == 9
+    assert not resolved(own=True, standardise=False).models.standardise
     assert resolved(own=True, model=("cnn",), linearize="full").linearize == "full"
     with pytest.raises(errors.InputError, match="--seeds is read by a registered"):
         option_lib.resolve(

@@ -42,11 +42,12 @@ def test_examples_are_ranked_weighted_and_predicted(fitted):
 def test_head_is_the_weighted_ridge_solution(fitted):
     data, _ = examples()
     model, found = fitted.model, fitted.curation
-    z = model.extractor(artifact.scaled(data.x, model.scale))
-    assert z.shape == (60, 17) and model.scale == data.x.max()
+    z = model.extractor(model.scaling(data.x))
+    assert z.shape == (60, 17) and model.scaling.scale == data.x.max()
     np.testing.assert_allclose(np.mean(np.sum(z**2, axis=1)), 1, rtol=1e-5)
     targets, weights = np.eye(3)[data.y], found.reweighting.weights
-    expected = helpers.ridge(z.astype(float), targets, weights, found.penalty.l2)
+    l2 = diva.choose_l2(z, targets).l2
+    expected = helpers.ridge(z.astype(float), targets, weights, l2)
     np.testing.assert_allclose(model.coefficients, expected, rtol=1e-5, atol=1e-8)
     np.testing.assert_allclose(diva.predict(model, data.x), z @ expected, atol=1e-6)
 
@@ -64,7 +65,7 @@ def test_models_come_back_and_say_what_is_wrong(fitted, tmp_path, monkeypatch):
     assert diva.predict(back, data.x[:0]).shape == (0, 3)
     with pytest.raises(errors.InputError, match=r"shape \(6, 6, 1\).*found \(60, 5"):
         diva.predict(back, data.x[:, :5])
-    with pytest.raises(errors.InputError, match="NaN or infinity"):
+    with pytest.raises(errors.InputError, match="non-finite"):
         diva.predict(back, np.full((1, 6, 6, 1), np.nan))
     np.savez(tmp_path / "other.npz", x=data.x)
     with pytest.raises(errors.InputError, match="expected a diva model"):
@@ -77,14 +78,15 @@ def test_vectors_names_and_bad_examples(tmp_path):
     data, _ = examples()
     vectors = data.x.reshape(60, -1) / 50.0
     found = diva.train(diva.Examples(vectors, data.y), SMALL, directory=tmp_path)
-    assert found.model.class_names == ("0", "1", "2") and found.model.scale == 1.0
+    assert found.model.class_names == ("0", "1", "2")
+    np.testing.assert_allclose(found.model.scaling.scale, vectors.std(axis=0))
     assert diva.predict(found.model, vectors).shape == (60, 3)
     bad = vectors.copy()
     bad[3, 2] = np.inf
     cases = [
         (diva.Examples(vectors[1:], data.y), "found .59, 36. and .60,."),
         (diva.Examples(vectors, np.zeros(60, int)), "with 1 classes"),
-        (diva.Examples(bad, data.y), "NaN or infinity"),
+        (diva.Examples(bad, data.y), r"x holds 1 non-finite values, first at .3, 2."),
         (diva.Examples(vectors, data.y, ("ape", "bee")), "0 .. 1"),
         (diva.Examples(vectors, data.y - 0.5), "whole numbers"),
     ]

@@ -43,7 +43,7 @@ def test_own_data_gives_a_ranking_with_the_wrong_labels_on_top(tmp_path, capsys)
     assert weights.shape == (60,)
     assert weights[wrong].mean() < 0.8 * np.delete(weights, wrong).mean()
     assert not (tmp_path / "run" / "model.npz").exists()
-    with pytest.raises(errors.InputError, match="has features z.*--model=cnn"):
+    with pytest.raises(errors.InputError, match="--width is read by --model=cnn"):
         helpers.launch(EXPERIMENT, *paths, "--noresume", "--width=4")
 
 
@@ -66,7 +66,7 @@ def own_images(path, n=48, kind=np.uint8):
 
 def test_own_images_leave_a_model_that_predicts_as_was_measured(tmp_path, capsys):
     x, y = own_images(tmp_path / "mine.npz")
-    words = "--steps=20", "--batch_size=16", "--width=4", "--noise=0.1"
+    words = "--model=cnn", "--steps=20", "--batch_size=16", "--width=4", "--noise=0.1"
     paths = f"--dataset={tmp_path / 'mine.npz'}", f"--workdir={tmp_path / 'run'}"
     helpers.launch(EXPERIMENT, *paths, *words)
     helpers.check_outputs(tmp_path / "run", capsys.readouterr().out, "diva")
@@ -86,6 +86,7 @@ def test_own_images_leave_a_model_that_predicts_as_was_measured(tmp_path, capsys
     ("words", "message"),
     [
         (("--model=features",), "needs z in .*mine.npz; found x, y"),
+        (("--model=vectors",), "needs z or vectors x"),
         (("--model=cnn,pixels",), "one kind of features; found --model=cnn,pixels"),
         (("--model=cn",), "Did you mean 'cnn'"),
         (("--model=efficientnet_lite0",), "needs --weights"),
@@ -118,7 +119,7 @@ def test_pretrained_features_are_those_of_the_images(tmp_path, monkeypatch):
     monkeypatch.setattr(efficientnet, "load_weights", lambda path: None)
     monkeypatch.setattr(efficientnet, "extract", extract)
     first = np.random.default_rng(0).random((9, 4, 4, 3)).astype("f")
-    run = types.SimpleNamespace(workdir=tmp_path)
+    run = types.SimpleNamespace(path=tmp_path.joinpath)
     for images, size in ((first, 8), (first[::-1], 8), (first, 16), (first, 8)):
         run.options = Options(weights="some.npz", image_size=size)
         found = features.pretrained(run, images)
@@ -137,7 +138,7 @@ def test_networks_of_other_labels_are_not_shared(tmp_path, monkeypatch):
         return method.init(config, jax.random.key(seed), batches(0))
 
     monkeypatch.setattr(loop, "fit", fit)
-    run = types.SimpleNamespace(workdir=tmp_path, mode="jit")
+    run = types.SimpleNamespace(path=tmp_path.joinpath, mode="jit")
     run.options = Options(model=("cnn",), extend_batch=20)
     run.trained = {"cnn": diva.Config()}
     task = task_of(np.random.default_rng(0).random((44, 8, 8, 1)).astype("f"), seed=3)
