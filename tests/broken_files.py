@@ -1,6 +1,7 @@
 """Files as users break them: changed bytes and cells, changed arrays."""
 
 import io
+import json
 
 import numpy as np
 from hypothesis import strategies
@@ -156,3 +157,88 @@ CHANGES = {
     "invalid": _invalid,
     "large": lambda array, detail: array * detail,
 }
+
+
+# What is broken: files as they should be
+
+NODES = b"""id,label,split,age,income
+ann,cat,train,1.5,-2
+bob,dog,train,0,1e3
+cid,,train,3,4
+dan,cat,test,5,6
+eve,dog,valid,7,8
+"""
+EDGES = b"source,target,weight\nann,bob,2\nbob,cid,1\ncid,dan,0.5\neve,ann,1\n"
+GRAPH = {
+    "x": np.arange(12.0).reshape(4, 3),
+    "y": np.array([0, 1, -1, 1]),
+    "edge_index": np.array([[0, 1, 2], [1, 2, 0]]),
+    "ids": np.arange(4),
+    "train_mask": np.array([1, 1, 1, 0], bool),
+}
+SPARSE = {
+    "x_indptr": np.array([0, 1, 1, 3, 3]),
+    "x_indices": np.array([2, 0, 1]),
+    "x_data": np.array([1.0, 2.0, 3.0]),
+    "x_shape": np.array([4, 3]),
+    "y": np.array(["a", "b", "", "b"]),
+    "edge_index": np.array([[0, 1, 2], [1, 2, 0]]),
+}
+SAMPLES = b"""domain,label,a,b
+north,cat,1,2
+south,dog,3,4.5
+north,dog,-5,6
+west,,7,8
+"""
+OUTPUTS = SAMPLES.replace(b"cat", b"1.5").replace(b"dog", b"2")
+LINKS = b"source,target,weight\nnorth,south,1\nsouth,west,0.5\n"
+PLACES = b"domain,lat,lon\nnorth,60,1\nsouth,-10.5,1\nwest,0,-90\n"
+MATRIX = np.array([[0, 0, 0.5], [0, 0, 1], [0.5, 1, 0]])
+ROWS = {
+    "x": np.arange(8.0).reshape(4, 2),
+    "y": np.array([0, 1, 1, -1]),
+    "domain": np.array(["north", "south", "north", "west"]),
+}
+LOG = b"user,item,timestamp\na,x,1700000000\nb,y,1700086400\na,y,1700172800\n"
+TRACKS = b"scene,frame,agent,x,y\n" + b"".join(
+    b"s,%d,%s,%d,%d\n" % (frame, agent, frame, frame * frame)
+    for frame in range(6)
+    for agent in (b"p", b"q")
+)
+MOVES = {
+    "scene": np.zeros(6, int),
+    "frame": np.arange(6),
+    "agent": np.zeros(6, int),
+    "x": np.arange(6.0),
+    "y": np.ones(6),
+}
+PICTURES = {
+    "x": np.arange(96, dtype=np.uint8).reshape(4, 4, 2, 3),
+    "y": np.array([0, 1, 1, 0]),
+    "z": np.arange(8.0).reshape(4, 2),
+    "names": np.array([*"abcd"]),
+    "class_names": np.array(["cat", "dog"]),
+}
+RATINGS = b"1\t10\t5\t881250949\n2\t11\t3\t891717742\n1\t12\t3\t878887116\n"
+
+
+CLICKS = b"1,2014-04-07T10:51:09.277Z,214536502,0\n1,2014-04-07T10:54:09.868Z,5,0\n" * 3
+WALKS = b"0 1 1.5 2\n10 1 1.6 2\n20 1 1.7 2\n0\t2\t3\t4\n"
+GAME = json.dumps(
+    {
+        "events": [
+            {
+                "home": {"teamid": 1},
+                "visitor": {"teamid": 2},
+                "moments": [
+                    [1, 40 * t, 700.0, 20.0, None]
+                    + [
+                        [[-1, -1, 1.0 * t, 2.0, 3.0]]
+                        + [[1 + p // 5, p, p, t, 0.0] for p in range(10)]
+                    ]
+                    for t in range(240)
+                ],
+            }
+        ]
+    }
+).encode()

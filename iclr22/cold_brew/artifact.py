@@ -266,18 +266,24 @@ def _check(student: Student) -> None:
             raise ValueError("arrays of finite numbers only")
     if not (scale.spread > 0).all():
         raise ValueError("deviations above 0 only")
+    if chain.lookup.similarity not in SIMILARITIES:
+        raise ValueError(f"similarity {chain.lookup.similarity!r}")
+    _check_outputs(student, width, size)
+
+
+def _check_outputs(student: Student, width: int, size: int) -> None:
+    """Every network takes what it will be given and says as much as is taken from it."""
+    chain = student.chain
     guesses = 1 + (chain.bare is not None)
     parts = 1 + guesses * chain.lookup.guess
     x = np.zeros((1, width), np.float32)
-    none, extra = np.zeros((1, 0, 0)), np.zeros((1, parts, size))
+    none, extra = (np.zeros((1, *axes), np.float32) for axes in ((0, 0), (parts, size)))
     for (config, params), given, outputs in (
         (chain.mlp1, none, size),
         (student.mlp2, extra, len(student.class_names)),
     ):
-        inputs = {"x": x, "extra": given.astype(np.float32)}
-        said = jax.eval_shape(
-            functools.partial(perceptron.apply, config), params, inputs
-        )
+        call = functools.partial(perceptron.apply, config)
+        said = jax.eval_shape(call, params, {"x": x, "extra": given})
         if said.shape != (1, outputs):
             raise ValueError(f"outputs of shape {said.shape}, not {(1, outputs)}")
     if chain.bare:
@@ -285,5 +291,3 @@ def _check(student: Student) -> None:
         said = teacher.bare_shape(config, params, x, chain.handover)
         if said.shape != (1, size):
             raise ValueError(f"guesses of shape {said.shape}, not {(1, size)}")
-    if chain.lookup.similarity not in SIMILARITIES:
-        raise ValueError(f"similarity {chain.lookup.similarity!r}")

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 
 from iclr22 import errors
-from iclr22.data.tables import short
+from iclr22.data.encodings import short
 
 LARGE = 256 << 20  # bytes that an archive may unpack to, whatever it is packed to
 PACKED = 200  # times its size that a larger one may unpack to

@@ -15,23 +15,14 @@ import numpy as np
 from absl import logging
 
 from iclr22 import errors, record
+from iclr22.data import encodings
+from iclr22.data.encodings import WIDE, short
 
 ROWS = 4096  # in a block, at most
 CELLS = 1 << 20  # in a block, at most
 FEW = 5  # names in an error
-WIDE = 60  # characters of a name or cell in an error
-LONG_LINE = 1 << 20  # bytes of a line that are looked at for the encoding
-INDEX = re.compile(
-    r"(Unnamed: \d+(\.\d+)*)?"
-)  # what pandas calls a column without a name
-SIGNATURES = {
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-    b"\x1f\x8b": "a gzip archive",
-    b"PK": "a zip archive, such as a spreadsheet (.xlsx)",
-    b"PAR1": "a Parquet file",
-    b"\x93NUMPY": "a NumPy array",
-}
+# what pandas calls a column without a name
+INDEX = re.compile(r"(Unnamed: \d+(\.\d+)*)?")
 
 
 def existing(path, what: str = "a file") -> pathlib.Path:
@@ -50,12 +41,6 @@ def existing(path, what: str = "a file") -> pathlib.Path:
             f"{short(path, 300)}: expected {what}; found none there. Correct the path."
         )
     return path
-
-
-def short(text, width: int = WIDE) -> str:
-    """Text in one line that is no longer than so many characters."""
-    text = " ".join(str(text).split())
-    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def shown(cell) -> str:
@@ -100,9 +85,9 @@ def read_table(
                 columns = zip(header, zip(*cells, strict=True), strict=True)
                 yield lines, {name: column for name, column in columns if name}
     except UnicodeDecodeError as error:
-        raise _undecodable(path) from error
+        raise encodings.undecodable(path) from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise encodings.unreadable(path, error) from error
 
 
 def read_header(path) -> list[str]:
@@ -111,9 +96,9 @@ def read_header(path) -> list[str]:
         with open(path, newline="", encoding="utf-8-sig") as stream:
             return strip(next(_rows(path, stream), (1, 1, []))[2])
     except UnicodeDecodeError as error:
-        raise _undecodable(path) from error
+        raise encodings.undecodable(path) from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise encodings.unreadable(path, error) from error
 
 
 def _rows(path, stream) -> Iterator[tuple[int, int, list[str]]]:
@@ -213,42 +198,6 @@ def _check_quotes(path, header, required, begin, end, row):
                 f"line; found one that opens in line {begin} and swallows the lines to "
                 f"{end}. Close it, or write a quote within a cell twice."
             )
-
-
-def _unreadable(path, error) -> errors.InputError:
-    """The error for a file that the disk or the rights do not give."""
-    return errors.InputError(
-        f"{path}: expected a comma-separated table in UTF-8; found {short(error)}."
-    )
-
-
-def _undecodable(path) -> errors.InputError:
-    """The error for a file that is not UTF-8: which line, and what it may be."""
-    with open(path, "rb") as stream:
-        start = stream.read(6)
-        stream.seek(0)
-        kinds = [kind for sign, kind in SIGNATURES.items() if start.startswith(sign)]
-        if kinds:
-            return errors.InputError(
-                f"{path}: expected a comma-separated table in UTF-8; found what looks like "
-                f"{kinds[0]}. Save or unpack it as a table in UTF-8."
-            )
-        line, column, byte = 0, 0, b""
-        while raw := stream.readline(LONG_LINE):
-            line += 1
-            try:
-                raw.decode("utf-8")
-            except UnicodeDecodeError as error:
-                column, byte = error.start + 1, raw[error.start : error.start + 1]
-                break
-    likely = "Latin-1 or Windows-1252"
-    if byte and 0x80 <= byte[0] < 0xA0:
-        likely = "Windows-1252"
-    return errors.InputError(
-        f"{path}, line {line}: expected a comma-separated table in UTF-8; found the byte "
-        f"0x{byte.hex()} in place {column}, likely {likely}, as spreadsheets write it. Save "
-        "it as 'CSV UTF-8', or convert it: iconv -f WINDOWS-1252 -t UTF-8."
-    )
 
 
 # Cells

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from iclr22 import errors
-from iclr22.data.tables import short
+from iclr22.data.encodings import short
 from iclr22.data.tracks import Tracks, sort_tracks
 
 METRES = 3.0  # attention radius of pedestrians, section 2.1
