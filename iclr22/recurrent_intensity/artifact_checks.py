@@ -121,6 +121,7 @@ def hawkes(about: dict, trees: dict) -> Hawkes:
         violation=about["violation"],
         weights=trees["weights"],
         ceiling=trees["ceiling"],
+        most=float(numbers(np.array(about["most"], float), "most", [], 0)),
     )
 
 

@@ -37,13 +37,15 @@ PENALTY = 1e3  # C of the least-squares fit; its ridge is 1 / (2 C)
 RIDGE = 1e-3  # of the Poisson fit
 FLOOR = 1e-10  # in the logarithm of the Poisson fit
 UNSEEN = 0.5  # events that a window without any counts as
+FACTORS = 0.1, 10.0  # by which a calibration may scale a process that needs a base, too
 EXPLOSION = 1e3  # events in a horizon for one: a kernel that gives more is tamed
 STABLE = 0.99  # events that an event of a tamed kernel causes at once
 STEPS = 200  # of Newton's method, at most; a dozen are usual
 
 
 class Hawkes(NamedTuple):
-    """A fitted activity model: `min(h(x), ceiling) @ weights` events are expected."""
+    """A fitted activity model: `min(h(x), ceiling) @ weights` events are expected, at most
+    `most`."""
 
     theta: np.ndarray  # float64 [2 scales + 1]: self-excitation, start effect, base
     scales: np.ndarray  # float64 [scales], in horizons
@@ -52,6 +54,7 @@ class Hawkes(NamedTuple):
     violation: float  # of the conditions of optimality, largest
     weights: np.ndarray  # float64 [2 scales + 1], events in the horizon
     ceiling: np.ndarray  # float64 [2 scales + 1], largest h(x) that the weights are for
+    most: float = np.inf  # expected of one request at most
 
 
 def hawkes_objective(theta, moments: Moments, penalty: float = PENALTY):
@@ -135,26 +138,41 @@ def _horizon_weights(theta, scales):
 
 
 def calibrate(model: Hawkes, given: requests.Requests, events, counts) -> Hawkes:
-    """The model times one factor, so that all requests together expect their counts `[x]`.
+    """The model times a factor, and a base where it has too little of one, so that all
+    requests together expect their counts `[x]`: a Poisson fit of these two numbers.
 
-    A process fitted to users who differ ranks them, but its total can be off by a half. A
-    process that expects nothing at all expects the same of everybody then.
+    A process fitted to users who differ ranks them, but its total can be off by a half; if
+    few users have most events, it expects nothing of the others. Of nobody is more
+    expected than twice the largest count.
     """
     if not len(given.user):
         logging.warning("no user had an event before the last horizon: not calibrated")
         return model
-    total = float(_some(counts, len(given.user), model.horizon).sum())
-    expected = float(expected_events(model, given, events).sum())
-    if expected > 0:
-        return model._replace(weights=model.weights * (total / expected))
-    base = np.append(np.zeros(len(model.weights) - 1), total / len(given.user))
-    return model._replace(weights=base)
+    counts = _some(counts, len(given.user), model.horizon)
+    expected = expected_events(model, given, events)
+    total, sum_ = counts.sum(), expected.sum()
+    factor = 1.0  # of which requests that expect nothing say nothing
+    if sum_ >= 1:
+        columns = np.stack([np.ones(len(expected)), expected], axis=1)
+        factor = np.clip(minimise_poisson(columns, counts, 0.0)[0][1], *FACTORS)
+    base = (total - factor * sum_) / len(counts)
+    if base <= RIDGE * total / len(counts):
+        base, factor = 0.0, total / sum_
+    weights = factor * model.weights
+    weights[-1] += base
+    return model._replace(weights=weights, most=_most(counts))
+
+
+def _most(counts) -> float:
+    """What is expected of one at most: twice the largest count, which holds by itself
+    where a later log is like the calibrated one."""
+    return 2 * max(float(counts.max()), 1.0)
 
 
 def expected_events(model: Hawkes, given: requests.Requests, events) -> np.ndarray:
     """Expected counts in the horizon of requests `[x]`."""
     features = features_of(given, events, model.horizon, model.scales)
-    return np.minimum(features, model.ceiling) @ model.weights
+    return np.minimum(np.minimum(features, model.ceiling) @ model.weights, model.most)
 
 
 def fit_hawkes_poisson(
@@ -185,7 +203,8 @@ def fit_hawkes_poisson(
     weights, value, slope = minimise_poisson(features * unit, counts, ridge)
     weights = weights * unit
     ceiling = features.max(axis=0)
-    return Hawkes(weights, scales, float(horizon), value, slope, weights, ceiling)
+    most = _most(counts)
+    return Hawkes(weights, scales, float(horizon), value, slope, weights, ceiling, most)
 
 
 def _some(counts, number, horizon) -> np.ndarray:
@@ -256,7 +275,7 @@ def _violation(w, gradient) -> float:
 def _newton(h, y, w, gradient, ridge, mean):
     """The step to the non-negative minimiser of the loss's quadratic at w."""
     curved = (h.T * (y / (FLOOR + mean) ** 2 / len(y))) @ h + ridge * np.eye(len(w))
-    scale = 1 / np.sqrt(np.diag(curved))
+    scale = 1 / np.sqrt(np.maximum(np.diag(curved), 1e-300))
     matrix = scale[:, None] * curved * scale + 1e-13 * np.eye(len(w))
     factor = linalg.cholesky(matrix, lower=True)
     wanted = scale * (curved @ w - gradient)

@@ -208,6 +208,11 @@ def _ahead(events, horizon):
     request and a moment in another, which are worlds apart for fast kernels.
     """
     span = float(events.time.max() - events.time.min())
+    if horizon is None and not span > 0:
+        raise errors.InputError(
+            f"expected events at several times; found all {len(events.time):,} at one. Add "
+            "earlier ones, to learn from what followed them."
+        )
     ahead, step = span / 10 if horizon is None else float(horizon), tick(events)
     if step < COARSE or not (np.isfinite(ahead) and ahead > 0):
         return ahead

@@ -86,7 +86,7 @@ def test_numbers_of_any_type_fit_the_same():
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
 
 
-def test_factor_makes_the_total_right_and_keeps_the_order():
+def test_calibration_makes_the_total_right_and_keeps_the_order():
     log = data.simulate_events(np.random.default_rng(1), users=60, items=8)
     split = splits.split_now(log, 14 * DAY)
     counts = np.asarray(split.valid_targets.sum(axis=1))
@@ -94,12 +94,27 @@ def test_factor_makes_the_total_right_and_keeps_the_order():
     model = hawkes.calibrate(plain, split.valid, log, counts)
     found = rim.intensity(model, split.valid, log)
     assert found.sum() == pytest.approx(counts.sum())
-    ratio = found / rim.intensity(plain, split.valid, log)
-    np.testing.assert_allclose(ratio, ratio[0])
+    before = rim.intensity(plain, split.valid, log)
+    assert np.corrcoef(found, before)[0, 1] == pytest.approx(1)
     nothing = hawkes.calibrate(plain, split.valid, log, 0 * counts)
     assert rim.intensity(nothing, split.valid, log).sum() == pytest.approx(0.5)
     nobody = requests.select(split.valid, [])
     assert hawkes.calibrate(plain, nobody, log, []) is plain
+
+
+def test_a_few_with_most_events_do_not_make_the_others_expect_nothing():
+    """A machine with 3,000 events in 3 s, and 20 users with one every minute."""
+    bot = np.arange(3000) / 1000
+    steady = 3.0 * np.arange(300)
+    users = np.concatenate([np.full(3000, 20), np.arange(300) % 20])
+    times = np.concatenate([bot, steady])
+    log = data.sort_events(users, np.zeros(len(users), int), times)
+    split = splits.split_now(log)
+    models = rim.train(split)
+    for name in ("hawkes", "hp"):
+        found = models.rate(name, split.test)
+        assert found.sum() == pytest.approx(30, rel=0.25) and found.max() < 9
+        assert found[-1] < 3  # the machine is long gone
 
 
 def test_a_fit_without_requests_says_why():
