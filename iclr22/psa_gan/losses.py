@@ -25,27 +25,36 @@ def generator_loss(kind: Kind, fake):
     return -fake
 
 
-def moment_loss(generated, real):
+def moment_loss(generated, real, known=None):
     """How far level and spread of each window `[b, t]` are from those of its own real one,
-    `[b]`; the spread is the unbiased deviation."""
-    level = jnp.abs(generated.mean(axis=1) - real.mean(axis=1))
-    return level + jnp.abs(spread(generated) - spread(real))
+    `[b]`; the spread is the unbiased deviation.
+
+    Args:
+      known: `[b, t]`, 1 where both are compared, 0 elsewhere; all of it by default.
+    """
+    known = jnp.ones_like(real) if known is None else known
+    (level, spread), (wanted, width) = (moments(x, known) for x in (generated, real))
+    return jnp.abs(level - wanted) + jnp.abs(spread - width)
 
 
-def spread(x):
-    """Unbiased standard deviation of windows `[b, t]`; constant ones have a gradient, 0."""
-    variance = jnp.var(x, axis=1, ddof=1)
-    return jnp.sqrt(variance + SMALLEST) - SMALLEST**0.5
+def moments(x, known):
+    """Means and unbiased deviations `[b]` of windows `[b, t]` where they are known;
+    constant ones have a gradient, too."""
+    count = known.sum(axis=1)
+    mean = (x * known).sum(axis=1) / jnp.maximum(count, 1)
+    apart = (known * (x - mean[:, None]) ** 2).sum(axis=1)
+    variance = apart / jnp.maximum(count - 1, 1)
+    return mean, jnp.sqrt(variance + SMALLEST) - SMALLEST**0.5
 
 
-def gradient_penalty(score, real, fake, key):
+def gradient_penalty(score, real, fake, share):
     """Squared distance of the gradient's length from 1 between real and generated windows
     `[b, t]`, `[b]` (Gulrajani et al. 2017).
 
     Args:
       score: `windows -> [b]`, without updates of its vectors.
+      share: of the real windows, uniform `[b]`.
     """
-    share = jax.random.uniform(key, (len(real), 1), real.dtype)
-    between = share * real + (1 - share) * fake
+    between = share[:, None] * real + (1 - share[:, None]) * fake
     slope = jax.grad(lambda x: jnp.sum(score(x)))(between)
     return (jnp.sqrt(jnp.sum(slope**2, axis=1) + SMALLEST) - 1) ** 2

@@ -50,13 +50,26 @@ def test_constant_windows_have_a_gradient():
         jnp.ones((6, 10))
     )
     assert np.all(np.isfinite(slope)) and np.any(slope)
-    np.testing.assert_array_equal(losses.spread(jnp.ones((2, 5))), 0)
+    _, spread = losses.moments(jnp.ones((2, 5)), jnp.ones((2, 5)))
+    np.testing.assert_array_equal(spread, 0)
+
+
+def test_moments_are_of_what_is_known():
+    known = RANDOM.random(WINDOWS.shape) > 0.3
+    mean, spread = losses.moments(WINDOWS, known)
+    for i in range(len(WINDOWS)):
+        row = WINDOWS[i, known[i]]
+        assert mean[i] == pytest.approx(row.mean(), rel=1e-5)
+        assert spread[i] == pytest.approx(row.std(ddof=1), rel=1e-4)
+    hidden = np.where(known, WINDOWS, 100)
+    found = losses.moment_loss(hidden, WINDOWS, known)
+    np.testing.assert_allclose(found, 0, atol=1e-6)
 
 
 def test_gradient_penalty_of_a_linear_score():
     slope = jnp.array([3.0, 4.0])
     found = losses.gradient_penalty(
-        lambda x: x @ slope, jnp.ones((5, 2)), jnp.zeros((5, 2)), jax.random.key(0)
+        lambda x: x @ slope, jnp.ones((5, 2)), jnp.zeros((5, 2)), jnp.linspace(0, 1, 5)
     )
     np.testing.assert_allclose(found, 16, rtol=1e-5)
 
