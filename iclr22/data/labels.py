@@ -126,7 +126,7 @@ def without_holes(y) -> tuple[np.ndarray, tuple[str, ...]]:
 
 def name_array(path, key: str, array: np.ndarray) -> np.ndarray:
     """The array, if it holds texts or whole numbers; whole floats become integers."""
-    if array.dtype.kind == "f" and (np.abs(array) < 2**53).all():
+    if array.dtype.kind == "f" and (np.abs(array.astype(np.float64)) < 2**53).all():
         whole = array.astype(np.int64)
         array = whole if (whole == array).all() else array
     if array.dtype.kind not in "iuU":
