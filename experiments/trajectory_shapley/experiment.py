@@ -33,6 +33,8 @@ class Options(NamedTuple):
     training: tuple[str, ...] = pipeline.TRAININGS  # how they are trained; likewise
     attributed: tuple[str, ...] = ("edge", "sum", "pecnet")  # variants with values
     windows: int = 150  # that are attributed: with a neighbour, evenly over time
+    # of your tracks: compare with random agents, which needs a second scene or 20 s more
+    control: bool = True
     metric: Literal["nll", "min_ade", "min_fde"] = "nll"  # error that is divided
     # what stands for who is left out: zero, random, constant or mean; one for
     # --task=attribute
@@ -69,6 +71,16 @@ def check(options: Options) -> None:
         for name in chosen:
             if name not in names:
                 raise errors.nearest(name, names, what)
+    for name in ("windows", "neighbours", "draws", "max_exact"):
+        if getattr(options, name) < 1:
+            raise errors.InputError(
+                f"expected --{name} of 1 or more; found {getattr(options, name)}"
+            )
+    if not (0 < options.dt < float("inf") and 0 < options.radius < float("inf")):
+        raise errors.InputError(
+            "expected --dt in seconds and --radius above 0; found "
+            f"{options.dt:g} and {options.radius:g}"
+        )
     if options.model and options.predictor:
         raise errors.InputError("expected --model or --predictor, not both")
     if options.task == "figure" and not options.results:
@@ -200,7 +212,7 @@ USES = (
     Use(("baseline",), {"task": ("compare", "attribute")}),
     Use(("attributed",), {"task": ("compare",)}),
     Use(("model", "predictor", "tracks"), {"task": ("attribute",)}),
-    Use(("dt", "radius", "unit"), {"own": ("yes",)}),
+    Use(("dt", "radius", "unit", "control"), {"own": ("yes",)}),
     Use(("dials",), {"task": ("dial",)}),
     Use(("seeds",), {"task": ("dial", "compare")}),
     Use(("dataset",), {"task": ("compare", "attribute")}),

@@ -6,20 +6,28 @@ import numpy as np
 from absl import logging
 
 from experiments import run as runner
+from iclr22 import errors
 from iclr22.trajectory_shapley import designs, random_agents, scores
 from iclr22.trajectory_shapley.attribute import Attribution, attribute
 from iclr22.trajectory_shapley.blocks import Estimation
 from iclr22.trajectory_shapley.coalitions import Rules
-from iclr22.trajectory_shapley.windows import Windows
+from iclr22.trajectory_shapley.windows import AWAY, Windows
+
+SECONDS_AWAY = 20.0
 
 
 class Games(NamedTuple):
     """Attribution of some windows, and of the same with random agents as neighbours."""
 
-    windows: Windows  # the control agent is the last slot
+    windows: Windows  # the control agent, if there is one, is the last slot
     real: Attribution
-    random: Attribution
+    random: Attribution | None  # None without a control
     scores: scores.Scores
+
+    @property
+    def control(self) -> bool:
+        """Whether there are random agents to compare with."""
+        return self.random is not None
 
 
 def play(
@@ -51,30 +59,56 @@ def play(
         seed=seed,
     )
     folder = run.path("attribution") / name if name else None
-    parts = with_controls(chosen, pool, seed)
-    real, random = (
-        attribute(
+    away = frames_away(run)
+    parts = {"real": chosen}
+    if options.control:
+        parts = with_controls(chosen, pool, seed, away)
+    made = {
+        part: attribute(
             predictor,
             given,
             rules,
             estimation,
             pool=pool,
-            control=True,
+            control=options.control,
             directory=folder / f"{baseline}-{part}" if folder else None,
             mode=run.mode,
         )
         for part, given in parts.items()
+    }
+    real, random = made["real"], made.get("random")
+    found = scores.summarise(
+        real, random, parts["real"], control=options.control, seed=seed, block=away
     )
-    found = scores.summarise(real, random, parts["real"], seed=seed)
     return Games(parts["real"], real, random, found)
 
 
-def with_controls(chosen: Windows, pool: Windows, seed: int) -> dict[str, Windows]:
+def frames_away(run: runner.Run) -> int:
+    """Frames between a window and what has nothing to do with it: 20 s of own tracks, 50
+    frames of registered data."""
+    return max(1, round(SECONDS_AWAY / run.options.dt)) if run.own else AWAY
+
+
+def with_controls(
+    chosen: Windows, pool: Windows, seed: int, away: int = AWAY
+) -> dict[str, Windows]:
     """Windows with a control agent more: as they are (`real`), and with random agents in
-    place of all neighbours (`random`)."""
-    real = random_agents.with_random_agent(chosen, pool, seed)
-    strangers = random_agents.with_random_neighbours(chosen, pool, seed + 1)
-    random = random_agents.with_random_agent(strangers, pool, seed + 2)
+    place of all neighbours (`random`).
+
+    Raises:
+      errors.InputError: no agents that have nothing to do with the windows.
+    """
+    try:
+        real = random_agents.with_random_agent(chosen, pool, seed, away=away)
+        strangers = random_agents.with_random_neighbours(
+            chosen, pool, seed + 1, away=away
+        )
+        random = random_agents.with_random_agent(strangers, pool, seed + 2, away=away)
+    except errors.InputError as error:
+        raise errors.InputError(
+            f"{error} Or attribute without random agents: --nocontrol, values of the past "
+            "and of neighbours, without a verdict."
+        ) from error
     return {"real": real, "random": random}
 
 
@@ -89,14 +123,16 @@ def told_cost(run: runner.Run, chosen: Windows) -> str:
       errors.InputError: more players than the estimator allows.
     """
     options = run.options
-    players = 2 + chosen.mask.sum(1)  # the past and the control agent
+    # the past and the control agent
+    players = 1 + options.control + chosen.mask.sum(1)
     if options.estimator == "exact":
         players = np.minimum(players, options.max_exact)
     each = (designs.cost(int(n), options.estimator, _draws(options)) for n in players)
     text = (
         f"{len(players):,} windows of up to {players.max()} players, {sum(each):,} "
-        "coalitions per model and baseline, and as many with random neighbours"
+        "coalitions per model and baseline"
     )
+    text += ", and as many with random neighbours" if options.control else ""
     logging.info("attribution of %s", text)
     return text
 

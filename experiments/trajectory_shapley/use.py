@@ -11,6 +11,7 @@ from experiments.trajectory_shapley import games, outputs, problem
 from experiments.trajectory_shapley.games import Games
 from experiments.trajectory_shapley.problem import Problem
 from iclr22 import data, errors, record
+from iclr22.data import checks
 from iclr22.data.tracks import Tracks
 from iclr22.trajectory_shapley import artifact, evaluation, figures, scores, tables
 from iclr22.trajectory_shapley.artifact import Model
@@ -53,9 +54,27 @@ def _attribute_given(run, predictor: Model | Foreign):
 
 
 def _chosen(run, found: Windows) -> Windows:
+    _tell_left_out(run, found)
     chosen = sample_windows(found, run.options.windows)
     run.facts["attribution"] = games.told_cost(run, chosen)
     return chosen
+
+
+def _tell_left_out(run, found: Windows):
+    """Name scenes of which nothing is attributed: no window, or none with a neighbour."""
+    if not run.own:
+        return
+    tracks = problem.own_tracks(run)
+    some = np.unique(found.recording[found.mask.any(1)])
+    names = [name for i, name in enumerate(tracks.names) if i not in some]
+    if names:
+        logging.warning(
+            "no value comes from the scene%s %s: no agent there is seen long enough with "
+            "a neighbour, or the scene is for training",
+            "s" if len(names) > 1 else "",
+            checks.few(names),
+        )
+        run.facts["scenes without values"] = checks.few(names)
 
 
 def _cell(run, compute) -> dict:
@@ -129,7 +148,14 @@ def _values(run, predictor: Model | Foreign, chosen: Windows, pool: Windows) -> 
     if isinstance(predictor, Model):
         variant, setting = predictor.variant, predictor.training
     rows = games.rows_of(result, variant, setting, run.seeds[0])
-    return {"rows": rows, "verdict": scores.verdict(result.scores)}
+    verdict = scores.verdict(result.scores)
+    if not result.control:
+        verdict = (
+            "No verdict without random agents: the strongest neighbour is worth "
+            f"{result.scores.sis[0]:.3g}, the past {result.scores.past[0]:.3g}; a largest "
+            "of several values is positive even where nobody is used."
+        )
+    return {"rows": rows, "verdict": verdict}
 
 
 def _report(run, cell, predictor: Model | Foreign, chosen, pool, tracks: Tracks):
@@ -147,7 +173,8 @@ def _report(run, cell, predictor: Model | Foreign, chosen, pool, tracks: Tracks)
 
 def _write(run, result: Games, tracks: Tracks):
     """Three tables."""
-    columns = tables.local_table(result.real, result.windows, tracks)
+    control = result.control
+    columns = tables.local_table(result.real, result.windows, tracks, control=control)
     record.write_columns(run.output("local.csv"), columns)
     lines = [
         (name, *("" if np.isnan(x) else f"{x:.6g}" for x in value))
@@ -155,14 +182,18 @@ def _write(run, result: Games, tracks: Tracks):
     ]
     header = ("score", "mean", "low", "high")
     record.write_csv(run.output("global.csv"), header, lines)
-    columns = tables.moments(result.real, result.windows, tracks, MOMENTS)
+    columns = tables.moments(
+        result.real, result.windows, tracks, MOMENTS, control=control
+    )
     record.write_columns(run.output("moments.csv"), columns)
 
 
 def _draw(run, result: Games, model: Model | None, tracks: Tracks):
     found = result.scores
     path = run.figure(
-        "contributions", "Contributions with the random agent as control."
+        "contributions",
+        "Contributions"
+        + (" with the random agent as control." if result.control else "."),
     )
     bars = {
         "past": found.past,
@@ -171,5 +202,7 @@ def _draw(run, result: Games, model: Model | None, tracks: Tracks):
         "mean neighbour": found.neighbour_mean,
         "random agent": found.random_agent,
     }
+    if not result.control:
+        bars = {name: x for name, x in bars.items() if "random" not in name}
     figures.contributions(path, bars, unit=outputs.unit_of(run, tracks))
     outputs.draw(run, result, model, tracks)

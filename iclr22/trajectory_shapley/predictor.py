@@ -121,7 +121,8 @@ def call(foreign: Foreign, inputs: dict, horizon: int):
     Raises:
       InputError: outputs of another form or shape.
     """
-    found = foreign.predict(*(inputs[name] for name in ARGUMENTS))
+    # Copies: a function that writes into its arguments would change later rows.
+    found = foreign.predict(*(np.array(inputs[name]) for name in ARGUMENTS))
     names = set(found) if isinstance(found, dict) else set()
     expected = SAMPLES if "samples" in names else MIXTURE
     if not expected.keys() <= names:
@@ -137,8 +138,26 @@ def call(foreign: Foreign, inputs: dict, horizon: int):
     if expected is SAMPLES:
         return arrays
     cov = arrays["cov"]
+    _check_covariances(cov)
     cov = np.stack([cov[..., 0, 0], cov[..., 0, 1], cov[..., 1, 1]], -1)
     return metrics.Mixture(arrays["mix_logits"], arrays["mean"], cov)
+
+
+def _check_covariances(cov):
+    """Refuse matrices `[..., 2, 2]` that are not symmetric and positive definite."""
+    xx, xy, yx, yy = (cov[..., i, j].astype(np.float64) for i in (0, 1) for j in (0, 1))
+    skew = np.abs(xy - yx) > 1e-4 * (np.abs(xx) + np.abs(yy))
+    bad = np.isfinite(xx + xy + yx + yy) & (
+        skew | (xx <= 0) | (yy <= 0) | (xx * yy <= xy * yx)
+    )
+    if bad.any():
+        place = tuple(map(int, np.argwhere(bad)[0]))
+        raise errors.InputError(
+            "cov of a predictor must be symmetric and positive definite; found "
+            f"{cov[place].tolist()} at {place} in {int(bad.sum())} of {bad.size}. Return "
+            "covariances, not their logarithms or inverses; add a small multiple of the "
+            "identity where they are singular."
+        )
 
 
 def _fitted(name, found, shape, sizes) -> dict:
@@ -170,7 +189,8 @@ def _array(name, x) -> np.ndarray:
 
 
 def check(foreign: Foreign, inputs: dict, horizon: int) -> None:
-    """Try a predictor on two rows and on the same two in reverse, before any long work.
+    """Try a predictor on two rows, on the same two in reverse and on one of them beside
+    another, before any long work.
 
     Args:
       inputs: `ARGUMENTS` by name, of one row or more.
@@ -183,19 +203,43 @@ def check(foreign: Foreign, inputs: dict, horizon: int) -> None:
         name: np.resize(inputs[name], (2, *inputs[name].shape[1:]))
         for name in ARGUMENTS
     }
-    first = call(foreign, rows, horizon)
-    again = call(foreign, {name: x[::-1].copy() for name, x in rows.items()}, horizon)
-    first, again = (x if isinstance(x, dict) else x._asdict() for x in (first, again))
+    beside = {name: _other_second(x) for name, x in rows.items()}
+    first, again, other = (
+        _arrays(call(foreign, given, horizon))
+        for given in (rows, {name: x[::-1] for name, x in rows.items()}, beside)
+    )
     for name, x in first.items():
         if not np.isfinite(x).all():
             raise errors.InputError(
                 f"{name} of a predictor must be finite, found nan, inf"
             )
-        size = np.abs(x).max(initial=1e-6)
-        if not np.allclose(x, again[name][::-1], atol=1e-3 * size, rtol=1e-3):
+        if not _same(x, again[name][::-1]):
             raise errors.InputError(
                 f"{name} of a predictor differs between two calls with the same rows in "
                 "another order; coalitions can only be compared under the same random "
                 "numbers: draw noise once, with the same seed in every call, and use the "
                 "same noise for every row, as in rng.normal(size=(1, draws, horizon, 2))"
             )
+        if not _same(x[:1], other[name][:1]):
+            raise errors.InputError(
+                f"{name} of a predictor for a row differs with what else is in the call; a "
+                "row's result may depend on that row only: put the model into evaluation "
+                "mode (model.eval(): batch norm with its running moments, no dropout), "
+                "and normalise nothing over rows"
+            )
+
+
+def _arrays(found) -> dict:
+    return found if isinstance(found, dict) else found._asdict()
+
+
+def _same(x, y) -> bool:
+    size = np.abs(x).max(initial=1e-6)
+    return np.allclose(x, y, atol=1e-3 * size, rtol=1e-3)
+
+
+def _other_second(x):
+    """Two rows, the second of floating-point ones changed."""
+    if x.dtype.kind != "f":
+        return x
+    return np.concatenate([x[:1], 3 * x[1:] + np.float32(1)])

@@ -16,6 +16,7 @@ from iclr22.trajectory_shapley.windows import AWAY, Windows
 
 FEW = 5  # recordings below which stretches of them are resampled instead
 DRAWS = 2000  # of the bootstrap
+ZERO = 1e-6  # of the value of the past: smaller ones are rounding
 Interval = tuple[float, float, float]  # mean, low, high
 
 
@@ -131,6 +132,7 @@ def summarise(
     control: bool = True,
     output: str | None = None,
     seed: int = 0,
+    block: int = AWAY,
 ) -> Scores:
     """Scores over windows with intervals by recording or stretch of time.
 
@@ -144,6 +146,7 @@ def summarise(
         it is no neighbour.
       output: name of what is attributed; the first by default.
       seed: of the bootstrap.
+      block: frames of a stretch that is resampled as one where recordings are few.
     """
     columns = _columns(real, random, control, output)
     nothing = np.zeros(len(real.values))
@@ -151,7 +154,7 @@ def summarise(
     above, below = (
         np.stack([np.asarray(pair[i], float) for pair in pairs], 1) for i in (0, 1)
     )
-    found = intervals(above, below, clusters(windows), seed=seed)
+    found = intervals(above, below, clusters(windows, block=block), seed=seed)
     return Scores(*map(as_interval, found))
 
 
@@ -177,6 +180,14 @@ def _columns(real, random, control, output) -> dict:
     return columns
 
 
+def ignores(scores: Scores) -> bool:
+    """Whether values of neighbours, and of random agents where there are, are all 0."""
+    known = scores.sis, scores.sis_random, scores.neighbour_mean, scores.random_agent
+    size = max(1e-9, abs(scores.past[0])) * ZERO
+    flat = [x for interval in known for x in interval if not math.isnan(x)]
+    return bool(flat) and max(map(abs, flat)) <= size
+
+
 def verdict(scores: Scores) -> str:
     """One line: whether the model uses neighbours on this data.
 
@@ -186,6 +197,8 @@ def verdict(scores: Scores) -> str:
     """
     (mean, low, high), (typical, least, most) = scores.delta_sis, scores.delta_mean
     shown = f"delta-SIS {mean:.3g} [{low:.3g}, {high:.3g}]"
+    if ignores(scores):
+        return "The model ignores neighbours on this data: the values of all of them are 0."
     beyond = f"a neighbour minus a random agent {typical:.3g} [{least:.3g}, {most:.3g}]"
     if math.isnan(low):
         return (
@@ -203,4 +216,7 @@ def verdict(scores: Scores) -> str:
             "The model does not profit from neighbours on this data: the strongest is "
             f"worth less than the strongest of random agents, {shown}; {beyond}."
         )
-    return f"The model ignores neighbours on this data: {shown} contains 0; {beyond}."
+    return (
+        "Neighbours cannot be told apart from random agents on this data: "
+        f"{shown} contains 0; {beyond}."
+    )

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from iclr22.data.tracks import Tracks
+from iclr22.data.tracks import Tracks, given_frames
 from iclr22.trajectory_shapley import scores
 from iclr22.trajectory_shapley.attribute import Attribution
 from iclr22.trajectory_shapley.scores import Interval
-from iclr22.trajectory_shapley.windows import Windows, distance
+from iclr22.trajectory_shapley.windows import AWAY, Windows, distance
 
 
 def by_distance(
@@ -17,13 +17,14 @@ def by_distance(
     unit: str = "m",
     control: bool = True,
     output: str | None = None,
+    block: int = AWAY,
 ) -> dict[str, Interval]:
     """Mean value of neighbours by their distance at t, with intervals.
 
     Args:
       edges: of bins, ascending; quartiles of the distances by default.
       unit: shown in the names.
-      control, output: as of `scores.parts`.
+      control, output: as of `scores.parts`; block: as of `scores.summarise`.
     """
     apart = distance(windows)
     mask = scores.parts(real, control).mask
@@ -35,7 +36,7 @@ def by_distance(
     names = [
         f"{a:.3g}-{b:.3g} {unit}" for a, b in zip(edges[:-1], edges[1:], strict=True)
     ]
-    return _by_group(real, windows, group, names, control, output)
+    return _by_group(real, windows, group, names, control, output, block)
 
 
 def by_kind(
@@ -45,25 +46,30 @@ def by_kind(
     *,
     control: bool = True,
     output: str | None = None,
+    block: int = AWAY,
 ) -> dict[str, Interval]:
     """Mean value of neighbours of the target's kind, and of other kinds by name.
 
     Args:
       kinds: names, as in `Tracks`.
-      control, output: as of `scores.parts`.
+      control, output: as of `scores.parts`; block: as of `scores.summarise`.
     """
     near = windows.neighbour_kind
     group = np.where(near == windows.kind[:, None], 0, 1 + near)
-    return _by_group(real, windows, group, ["same kind", *kinds], control, output)
+    return _by_group(
+        real, windows, group, ["same kind", *kinds], control, output, block
+    )
 
 
-def _by_group(real, windows, group, names, control, output):
+def _by_group(real, windows, group, names, control, output, block):
     own = scores.parts(real, control, output)
     near, mask = own.near, own.mask
     group = np.where(mask, group[:, : mask.shape[1]], -1)
     member = group[..., None] == np.arange(len(names))
     above = np.where(member, near[..., None], 0).sum(1)
-    found = scores.intervals(above, member.sum(1), scores.clusters(windows))
+    found = scores.intervals(
+        above, member.sum(1), scores.clusters(windows, block=block)
+    )
     return {
         name: scores.as_interval(row)
         for name, row, count in zip(names, found, member.sum((0, 1)), strict=True)
@@ -160,7 +166,7 @@ def _rows(real, windows, tracks, window, place, control, output):
     apart = np.where(past, 0, distance(windows)[window, slot])
     return {
         "scene": np.array(tracks.names, object)[recording],
-        "frame": windows.frame[window],
+        "frame": given_frames(tracks, recording, windows.frame[window]),
         "agent": _names(tracks, recording, windows.agent[window]),
         "player": player,
         "kind": kinds[kind],

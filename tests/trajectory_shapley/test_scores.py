@@ -56,7 +56,7 @@ def test_scores_and_verdict_of_known_values():
     others = drawn_attribution(noise.values[::-1, 1:3, 0], agent=-9)
     none = scores.summarise(noise, others, given)
     assert none.delta_sis[1] < 0 < none.delta_sis[2]
-    assert "ignores neighbours" in scores.verdict(none)
+    assert "cannot be told apart from random agents" in scores.verdict(none)
     assert "Cannot say" in scores.verdict(scores.summarise(used, None, given))
 
 

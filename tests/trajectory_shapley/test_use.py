@@ -13,7 +13,7 @@ from experiments import options
 from experiments import run as runner
 from experiments.trajectory_shapley import games, headline, use
 from experiments.trajectory_shapley.experiment import EXPERIMENT
-from iclr22 import data, errors, record
+from iclr22 import checkpoint, data, errors, record
 from iclr22.trajectory_shapley import artifact, blocks, figures, pipeline, scores
 from iclr22.trajectory_shapley.predictor import Foreign, load
 from iclr22.trajectory_shapley.windows import build_windows, sample_windows
@@ -108,6 +108,8 @@ def test_own_tracks_and_a_function_end_to_end(folder, tmp_path):
 
 def run_of(workdir, given, own):
     """A run without a command line."""
+    about = {"method": "", "options": {}, "written": [], "trained": {}}
+    checkpoint.write_json(pathlib.Path(workdir) / "config.json", about)
     return runner.Run(
         method="trajectory_shapley",
         dataset=given.get("tracks", "simulated"),
@@ -159,7 +161,7 @@ def test_killed_attribution_goes_on_where_it_was(folder, tmp_path, monkeypatch):
         play("killed")
     limit = 10**9
     again = play("killed")
-    assert len(calls) < 14  # two trials of a game, and the blocks that were missing
+    assert len(calls) < 16  # three trials of a game, and the blocks that were missing
     np.testing.assert_array_equal(again.real.values, whole.real.values)
     np.testing.assert_array_equal(again.random.values, whole.random.values)
     assert again.scores == whole.scores

@@ -28,6 +28,8 @@ class Tracks(NamedTuple):
       unit: of positions.
       targets: kinds whose motion is to be predicted; all if empty.
       agents: original names of agents, a tuple per recording, or empty.
+      clock: first frame and step of each recording as in the user's file,
+        `((first, step), ...)`, or empty where `frame` counts as there.
     """
 
     recording: np.ndarray
@@ -42,6 +44,7 @@ class Tracks(NamedTuple):
     unit: str = "m"
     targets: tuple[str, ...] = ()
     agents: tuple = ()
+    clock: tuple = ()
 
 
 class Fold(NamedTuple):
@@ -90,7 +93,16 @@ def describe_row(tracks: Tracks, row: int) -> str:
     recording, agent = tracks.recording[row], tracks.agent[row]
     name = tracks.agents[recording][agent] if tracks.agents else agent
     scene = tracks.names[recording]
-    return f"scene {scene}, agent {name}, frame {tracks.frame[row]}"
+    frame = given_frames(tracks, recording, tracks.frame[row])
+    return f"scene {scene}, agent {name}, frame {frame}"
+
+
+def given_frames(tracks: Tracks, recording, frame) -> np.ndarray:
+    """Frames `[n]` of recordings `[n]` by the numbers that they had in the user's file."""
+    if not tracks.clock:
+        return np.asarray(frame)
+    first, step = np.array(tracks.clock, np.int64)[recording].T
+    return (np.asarray(frame) - first // step) * step + first
 
 
 def select_tracks(tracks: Tracks, keep) -> Tracks:

@@ -8,10 +8,9 @@ from absl import logging
 
 from iclr22 import errors
 from iclr22.data import checks
-from iclr22.data.tracks import Tracks, sort_tracks
+from iclr22.data.tracks import Tracks, positions, sort_tracks
 
 COLUMNS = "scene", "frame", "agent", "x", "y"
-FAR = 1e4  # beyond that float32 would lose millimetres; scenes are moved to the middle
 WHOLE = 1 << 31  # frames are below
 
 
@@ -48,20 +47,22 @@ def load_own(
 ) -> Tracks:
     """Tracks from a table or arrays; rows may come in any order.
 
-    Frames may count in any constant step (1, 10, 12): it is found and divided out. Where
-    an agent is missing for some steps, its track is cut there.
+    Frames may count in any constant step (1, 10, 12), each scene in its own: it is found
+    and divided out. Where an agent is missing for some steps, its track is cut there.
 
     Args:
       path: a .csv with the columns `scene`, `frame` (whole numbers), `agent`, `x`, `y` and
         if wanted `type`; or a .npz with arrays `[n]` of these names.
       dt: seconds between two frames that follow each other.
       radius: who is nearer than that is a neighbour.
-      unit: of x, y and radius.
+      unit: of x, y and radius. With `deg` x is longitude and y latitude; they become
+        metres around the middle of each scene, and radius is in metres.
       targets: types whose motion is to be predicted; all if empty.
 
     Raises:
       errors.InputError: a missing file, column or value, a coordinate that is not finite,
-        two rows of an agent in a frame, time steps that are uneven; with the line.
+        two rows of an agent in a frame, time steps that are uneven; with the line;
+        positions that look like degrees and are not said to be.
     """
     path = checks.existing(path, f"a table with the columns {', '.join(COLUMNS)}")
     if not (0 < dt < np.inf and radius > 0):
@@ -72,8 +73,9 @@ def load_own(
     rows = _read_arrays(path) if arrays else _read_table(path)
     order = np.lexsort((rows.frame, rows.agent, rows.scene))
     rows = rows.take(order)
-    frame = _count(path, "row" if arrays else "line", rows)
+    frame, clock = _count(path, "row" if arrays else "line", rows)
     agent, agents = _number_agents(rows)
+    xy, unit = positions.of(path, rows.scene, agent, rows.xy, unit)
     kinds = rows.names[2]
     for name in set(targets).difference(kinds):
         raise errors.nearest(name, kinds, "type of agents")
@@ -82,7 +84,7 @@ def load_own(
             recording=rows.scene,
             agent=agent,
             frame=frame,
-            xy=_centred(path, rows),
+            xy=xy,
             kind=rows.kind,
             names=rows.names[0],
             kinds=kinds,
@@ -91,6 +93,7 @@ def load_own(
             unit=unit,
             targets=tuple(targets),
             agents=agents,
+            clock=clock,
         )
     )
 
@@ -188,7 +191,7 @@ def _whole(path, unit, where, frames):
 
 
 def _count(path, unit, rows):
-    """Frames in steps of 1, `[n]`, of sorted rows."""
+    """Frames in steps of 1 `[n]` of sorted rows, and first frame and step by scene."""
     ids = np.stack([rows.scene, rows.agent])
     same = (ids[:, 1:] == ids[:, :-1]).all(axis=0)
     gaps = np.diff(rows.frame)
@@ -200,21 +203,45 @@ def _count(path, unit, rows):
             f"an agent in a frame; found two of {_name(rows, i)} in frame {rows.frame[i]}. "
             "Remove one, or give two agents two names."
         )
-    sizes, counts = np.unique(gaps[same], return_counts=True)
-    step = int(sizes[counts.argmax()]) if len(sizes) else 1
-    first = np.full(len(rows.names[0]), WHOLE)
-    np.minimum.at(first, rows.scene, rows.frame)
-    first = first[rows.scene]
+    steps = _steps(rows, same, gaps)
+    firsts = np.full(len(rows.names[0]), WHOLE)
+    np.minimum.at(firsts, rows.scene, rows.frame)
+    first, step = firsts[rows.scene], steps[rows.scene]
+    if len(np.unique(steps)) > 1:
+        told = [f"{n} {s}" for n, s in zip(rows.names[0], steps.tolist(), strict=True)]
+        logging.info(
+            "%s: scenes count frames in different steps (%s); in each, frames one step "
+            "apart are dt apart",
+            path,
+            checks.few(told),
+        )
     off = np.flatnonzero((rows.frame - first) % step)
     if len(off):
         i = off[0]
         raise errors.InputError(
             f"{path}, {unit} {rows.where[i]}: expected even time steps, frames of a scene "
-            f"{step} apart or a multiple of it, as most rows are; found frame "
+            f"{step[i]} apart or a multiple of it, as most rows are; found frame "
             f"{rows.frame[i]} of {_name(rows, i)}, where the scene begins at {first[i]}. "
             "Resample the tracks to one step."
         )
-    return (rows.frame - first) // step + first // step
+    frame = (rows.frame - first) // step + first // step
+    return frame, tuple(zip(firsts.tolist(), steps.tolist(), strict=True))
+
+
+def _steps(rows, same, gaps) -> np.ndarray:
+    """The commonest step between rows of an agent, by scene; of all where there is none.
+
+    Args:
+      same: bool `[n - 1]`, whether two rows are of one agent; gaps: their steps.
+    """
+    scene, gaps = rows.scene[1:][same], gaps[same]
+    pairs, counts = np.unique(np.stack([scene, gaps]), axis=1, return_counts=True)
+    sizes, total = np.unique(gaps, return_counts=True)
+    usual = int(sizes[total.argmax()]) if len(sizes) else 1
+    steps = np.full(len(rows.names[0]), usual, np.int64)
+    order = np.argsort(counts, kind="stable")  # the commonest is written last
+    steps[pairs[0, order]] = pairs[1, order]
+    return steps
 
 
 def _name(rows, i):
@@ -230,14 +257,3 @@ def _number_agents(rows):
     names = [rows.names[1][i] for i in (pairs % many).tolist()]
     of_scene = [tuple(names[a:b]) for a, b in zip(starts[:-1], starts[1:], strict=True)]
     return number - starts[rows.scene], tuple(of_scene)
-
-
-def _centred(path, rows):
-    """Positions, moved by whole units where they are so far that float32 is coarse."""
-    if np.abs(rows.xy).max() < FAR:
-        return rows.xy
-    size = len(rows.names[0])
-    count = np.bincount(rows.scene, minlength=size)
-    mean = [np.bincount(rows.scene, x, size) / count for x in rows.xy.T]
-    logging.info("%s: scenes are moved to their middle, positions were large", path)
-    return rows.xy - np.round(np.stack(mean, axis=1))[rows.scene]
