@@ -7,6 +7,7 @@ chunks of one size, so that a model is compiled once per `players.WIDTHS` of nei
 """
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -60,8 +61,8 @@ def attribute(
       control: the last slot is a random agent, which never shares a value.
       chunk: coalitions per call of the predictor; by default what suits the devices.
       directory: finished blocks are kept here and used by the next run. They are made
-        again for other windows, parameters or options, not for another function of
-        the same name.
+        again for other windows, parameters, options or source of a function, not for what
+        that imports or reads.
       mode: of `parallel.devices`; no communication is needed in either.
 
     Raises:
@@ -185,6 +186,16 @@ def _key(predictor, given, rules, estimation, control) -> dict:
     return key | {"control": control, "digest": _digest(predictor, given)}
 
 
+def _source(function) -> str:
+    """Text of the module of a function, or of the function; empty if it has none."""
+    for part in (inspect.getmodule(function), function):
+        try:
+            return inspect.getsource(part) if part is not None else ""
+        except (OSError, TypeError):
+            continue
+    return ""
+
+
 def _digest(predictor, given) -> str:
     """A number that changes with inputs and parameters."""
     digest = hashlib.blake2b(digest_size=16)
@@ -192,6 +203,7 @@ def _digest(predictor, given) -> str:
     if isinstance(predictor, Foreign):
         name = getattr(predictor.predict, "__qualname__", "")
         digest.update(f"{getattr(predictor.predict, '__module__', '')}.{name}".encode())
+        digest.update(_source(predictor.predict).encode())
     for x in [*given.values(), *jax.tree.leaves(jax.device_get(of))]:
         x = np.ascontiguousarray(x)
         digest.update(f"{x.shape}{x.dtype}".encode())
