@@ -113,9 +113,10 @@ def test_the_loss_of_zeros_and_by_brute_force():
 
 
 def test_training_tells_series_apart():
-    state = encoder.init(CONFIG, jax.random.key(0), None)
-    batches = [encoder.Triplets(sines(), CONFIG)(step) for step in range(150)]
+    config = CONFIG._replace(channels=8, reduced=16, out=8, batch=16)
+    state = encoder.init(config, jax.random.key(0), None)
+    batches = [encoder.Triplets(sines(), config)(step) for step in range(200)]
     batches = jax.tree.map(lambda *x: np.stack(x), *batches)
-    step = functools.partial(encoder.train_step, CONFIG)
+    step = functools.partial(encoder.train_step, config)
     _, metrics = jax.jit(lambda s, b: jax.lax.scan(step, s, b))(state, batches)
-    assert metrics["loss"][-30:].mean() < min(1.9, metrics["loss"][:30].mean())
+    assert metrics["loss"][-50:].mean() < 1.8  # 3 ln 2 where nothing is learned
