@@ -119,8 +119,7 @@ def _archive(arrays, edits):
             with np.errstate(all="ignore"):
                 try:
                     arrays[key] = CHANGES[change](arrays[key], detail)
-                except (ValueError, TypeError, LookupError, OverflowError):
-                    # NumPy would not
+                except Exception:  # whatever NumPy says of it
                     continue
             if arrays[key] is None:
                 del arrays[key]

@@ -1,5 +1,6 @@
 """Loaders of own data and broken files: an `InputError` or data, soon and in little memory."""
 
+import contextlib
 import io
 import resource
 import time
@@ -232,6 +233,8 @@ def _check(loader, folder, count):
         _try(load, folder, content, broken)
 
     _write(folder, **{broken: LOADERS[loader][0].get(broken, b"")})
+    with contextlib.suppress(errors.InputError):
+        load(folder)  # what is imported at the first call counts for no file
     check()
 
 

@@ -37,10 +37,15 @@ def read_rows(path, found: dict, n: int):
             for key, axes in zip(ROWS, ("n1", "entries", "entries", "2"), strict=True)
         )
         values = checks.real(path, "x_data", values)
+        whole = all(part.dtype.kind in "iu" for part in (offsets, columns, shape))
+        if whole:
+            offsets, columns, shape = (
+                part.astype(np.int64) for part in (offsets, columns, shape)
+            )
         if (
-            all(part.dtype.kind in "iu" for part in (offsets, columns, shape))
+            whole
             and (offsets[0], offsets[-1]) == (0, len(columns))
-            and (np.diff(offsets.astype(np.int64)) >= 0).all()
+            and (np.diff(offsets) >= 0).all()
             and len(columns) == len(values)
             and shape[0] == n
             and columns.min(initial=0) >= 0

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from iclr22 import errors
+from iclr22.data.encodings import short
 from iclr22.data.tracks import Fold, Tracks, fold_of, sort_tracks
 from iclr22.data.tracks.files import FEET
 
@@ -100,10 +101,10 @@ def _events(path):
                     seen.add((moment[0], moment[1]))
                     moments.append((moment[1], moment[5]))
             found = list(_pieces(moments, teams))
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
             raise errors.InputError(
                 f"{path}, event {number}: expected home, visitor and moments as SportVU "
-                f"has them; found {type(error).__name__}: {error}. Get the file anew."
+                f"has them; found {type(error).__name__}: {short(error)}. Get the file anew."
             ) from error
         for i, piece in enumerate(found):
             name = f"{path.stem}/{event.get('eventId', number)}"
@@ -113,11 +114,11 @@ def _events(path):
 def _read(path):
     try:
         with open(path, encoding="utf-8") as stream:
-            return json.load(stream)["events"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            return list(json.load(stream)["events"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise errors.InputError(
             f"{path}: expected a SportVU game log, JSON with events; found "
-            f"{type(error).__name__}: {error}. Unpack the archive, or correct the path."
+            f"{type(error).__name__}: {short(error)}. Unpack the archive, or correct the path."
         ) from error
 
 
