@@ -35,7 +35,8 @@ class NodeData(NamedTuple):
     """A graph whose nodes have classes; host arrays.
 
     Attributes:
-      graph: without self loops and duplicates; see the module.
+      graph: without self loops and duplicates; see the module. Features are float32, or
+        float64 where that would blur the user's own numbers.
       labels: `[n]` int32, -1 where unknown.
       class_names: by label.
       node_names: `[n]` strings.

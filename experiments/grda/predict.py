@@ -5,6 +5,7 @@ import numpy as np
 from experiments import run as runner
 from experiments.grda.outputs import write_predictions
 from iclr22 import errors, grda
+from iclr22.data.checks import few, shown
 from iclr22.data.domains import DomainData, own
 from iclr22.grda import artifact, figures
 
@@ -44,7 +45,7 @@ def insert(
     new = [name for name in names if name not in model.domain_names]
     if new and not edges:
         raise errors.InputError(
-            f"the model does not know the domain {new[0]!r}: name its neighbours in "
+            f"the model does not know the domain {shown(new[0])}: name its neighbours in "
             "--domains=edges.csv (source, target)"
         )
     neighbors = own.read_neighbors(edges) if new else {}
@@ -53,8 +54,8 @@ def insert(
         near = {k: w for k, w in neighbors.get(name, {}).items() if k in known}
         if not near:
             raise errors.InputError(
-                f"{edges}: expected an edge from {name!r} to a domain of the model; found "
-                f"none. Its domains: {', '.join(known[:5])}..."
+                f"{edges}: expected an edge from {shown(name)} to a domain of the model; "
+                f"found none. Its domains: {few(known)}. Add one."
             )
         model = grda.insert_domain(model, name, near)
     return model, new

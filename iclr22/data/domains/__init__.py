@@ -15,8 +15,8 @@ class DomainData(NamedTuple):
     """Samples of domains that a graph relates; host arrays.
 
     Attributes:
-      x: `[n, features]` float32.
-      y: `[n]` int32 classes, -1 where unknown; or `[n, outputs]` float32, NaN where
+      x: `[n, features]` float32; float64 where that would blur the user's own numbers.
+      y: `[n]` int32 classes, -1 where unknown; or `[n, outputs]`, as x, NaN where
         unknown: then the task is regression.
       domain: `[n]` int32, a node of the graph.
       graph: of the N domains, both directions of every edge, weights in (0, 1]. Its nodes
