@@ -11,6 +11,8 @@ from iclr22.data import checks
 from iclr22.data.domains import DomainData, hops, own_samples
 from iclr22.data.domains.own_links import nearest, read_edges, read_links, sort_names
 
+MOST = 10_000  # domains
+
 
 def load_own(
     samples: str | os.PathLike,
@@ -55,6 +57,11 @@ def load_own(
     found = own_samples.read(samples, regression)
     names, links = read_links(domains, found.of, neighbors)
     number = {name: i for i, name in enumerate(names)}
+    if len(names) > MOST:
+        raise errors.InputError(
+            f"{domains}: expected at most {MOST:,} domains, their graph is kept as a matrix; "
+            f"found {len(names):,}. Join some, or take the column that numbers groups."
+        )
     _check_domains(samples, domains, found, number)
     domain = np.array([number[name] for name in found.of], np.int32)
     known = ~np.isnan(found.y[:, 0]) if regression else found.y >= 0
