@@ -92,6 +92,16 @@ def problem(kind, matrix, targets, weights, l2, validation_weights=None) -> Prob
     return found
 
 
+def check_targets(targets, n: int):
+    """Refuse targets that are not `[n, k]`."""
+    if len(np.shape(targets)) != 2 or np.shape(targets)[0] != n:
+        raise errors.InputError(
+            f"expected targets [n, k] with n = {n} rows; found "
+            f"{np.shape(targets)}. Turn class labels into one-hot rows first "
+            "(diva.one_hot), numbers into one column (targets[:, None])."
+        )
+
+
 def _check_shapes(kind, matrix, targets, weights, valid):
     shape, n = np.shape(matrix), np.shape(weights)
     if len(shape) != 2 or len(n) != 1 or shape[0] != n[0]:
@@ -99,12 +109,7 @@ def _check_shapes(kind, matrix, targets, weights, valid):
             f"expected {kind} [n, {'n' if kind == 'gram' else 'p'}] and weights [n]; "
             f"found {shape} and {n}"
         )
-    if len(np.shape(targets)) != 2 or np.shape(targets)[0] != shape[0]:
-        raise errors.InputError(
-            f"expected targets [n, k] with n = {shape[0]} rows; found "
-            f"{np.shape(targets)}. Turn class labels into one-hot rows first "
-            "(diva.one_hot), numbers into one column (targets[:, None])."
-        )
+    check_targets(targets, shape[0])
     if kind == "gram" and shape[0] != shape[1]:
         raise errors.InputError(f"expected a square Gram matrix; found {shape}")
     if np.shape(valid) != n:

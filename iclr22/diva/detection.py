@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iclr22 import errors
+from iclr22 import errors, numeric
 from iclr22.diva import checks, logistic
 from iclr22.diva.closed_form import assess, leave_one_out, relabel_derivative
 from iclr22.diva.penalty import choose_l2
@@ -109,7 +109,9 @@ def detect(
       errors.InputError: as `derivative`; a score of classes on other targets.
     """
     features = checks.examples(features)
-    labels = checks.labels_of(checks.examples(targets, "targets"))
+    targets = np.asarray(numeric.real(targets, "targets"))
+    checks.check_targets(targets, len(features))
+    labels = checks.labels_of(targets)
     if score is None:
         score = "residual" if labels is None else "consensus"
     if score not in SCORES:
@@ -127,7 +129,6 @@ def detect(
     if l2 is None:
         l2 = choose_l2(features, targets, weights, validation_weights=valid).l2
         l2 *= DETECTION_L2 if score in ("derivative", "trusted") else 1.0
-    targets = np.asarray(checks.examples(targets, "targets"))
     if score == "confidence":
         predictions = logistic.cross_validated(features, labels, targets.shape[1])
     else:
