@@ -47,6 +47,9 @@ def transfer(file, part) -> bool:
         with _open(request) as response:
             resumed = start > 0 and response.status == 206
             _copy(response, part, start if resumed else 0, file)
+    except DownloadError:  # what is there is of no use
+        part.unlink(missing_ok=True)
+        raise
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416:  # the part does not fit what the server has now
