@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from iclr22 import numeric
 from iclr22.trajectory_shapley.attribute import Attribution
 from iclr22.trajectory_shapley.windows import AWAY, Windows
 
@@ -40,6 +41,7 @@ def social_interaction_score(values, mask) -> np.ndarray:
       values: `[windows, slots]`, of neighbours only: neither the past nor a random agent.
       mask: `[windows, slots]` bool, which slots are neighbours.
     """
+    values = numeric.real(values, "values", ndim=2, finite=False)
     mask = np.asarray(mask, bool)
     most = np.where(mask, values, -np.inf).max(1, initial=-np.inf)
     return np.where(mask.any(1), most, 0.0)

@@ -11,7 +11,7 @@ import numpy as np
 from iclr22 import errors
 from iclr22.data import tracks as track_lib
 from iclr22.data.events import chunks, ranges
-from iclr22.data.tracks import Tracks
+from iclr22.data.tracks import Tracks, positions
 
 AWAY = 50  # frames between a window and a random agent of the same recording, 20 s
 
@@ -77,6 +77,8 @@ def build_windows(
             "expected a history of 2 frames or more, a horizon of 1 or more and no "
             f"negative number of neighbours; found {history}, {horizon}, {neighbours}."
         )
+    xy = positions.single(tracks.recording, tracks.agent, tracks.xy)
+    tracks = tracks._replace(xy=xy)
     since, until = _places(tracks)
     states = _states(tracks, since)
     rows = _targets(tracks, since, until, history, horizon)

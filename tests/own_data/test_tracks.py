@@ -94,6 +94,23 @@ def test_positions_far_from_zero_keep_their_digits(tmp_path, origin):
     np.testing.assert_allclose(found.future, expected.future, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int16", "int64", "float16", "float64"])
+def test_tracks_of_any_type_give_the_same_windows(tmp_path, kind):
+    tracks = data.load_own_tracks(write(tmp_path / "t.csv"))
+    whole = tracks._replace(xy=np.round(20 - tracks.xy))  # backwards: bytes would wrap
+    expected = build_windows(whole)
+    given = whole._replace(xy=whole.xy.astype(kind))
+    for found in (build_windows(given), build_windows(track_lib.sort_tracks(given))):
+        np.testing.assert_allclose(found.history, expected.history, atol=1e-5)
+        np.testing.assert_allclose(found.future, expected.future, atol=1e-5)
+    far = whole._replace(xy=whole.xy.astype(float) + [5e5, 5.4e6])
+    np.testing.assert_allclose(build_windows(far).future, expected.future, atol=1e-5)
+    values = np.array([[3, 7], [9, 9]])
+    mask = np.array([[1, 1], [1, 0]])
+    found = scores.social_interaction_score(values.astype(kind), mask)
+    assert found.tolist() == [7, 9]
+
+
 def test_degrees_are_recognised_and_projected(tmp_path):
     zurich = np.array([8.55, 47.37])
     metre = np.array([1 / np.cos(np.radians(zurich[1])), 1]) * 180 / np.pi / 6_371_008.8

@@ -10,6 +10,7 @@ import numpy as np
 
 from iclr22 import errors
 from iclr22.data import checks
+from iclr22.data.tracks import positions
 
 
 class Tracks(NamedTuple):
@@ -56,15 +57,16 @@ class Fold(NamedTuple):
 
 
 def sort_tracks(tracks: Tracks) -> Tracks:
-    """The same rows in the order of `Tracks`, in its types.
+    """The same rows in the order of `Tracks`, in its types; see `positions.single`.
 
     Raises:
       errors.InputError: two rows of an agent in a frame, or a position that is not finite.
     """
     order = np.lexsort((tracks.frame, tracks.agent, tracks.recording))
-    columns = (np.asarray(column)[order] for column in tracks[:5])
-    types = (np.int32, np.int32, np.int32, np.float32, np.int32)
-    columns = [column.astype(t) for column, t in zip(columns, types, strict=True)]
+    recording, agent, frame, xy, kind = (np.asarray(x)[order] for x in tracks[:5])
+    xy = positions.single(recording, agent, xy)
+    whole = (x.astype(np.int32) for x in (recording, agent, frame))
+    columns = [*whole, xy, kind.astype(np.int32)]
     found = tracks._replace(**dict(zip(Tracks._fields, columns, strict=False)))
     _check_rows(found)
     return found

@@ -4,7 +4,7 @@ projected from degrees, in double precision first."""
 import numpy as np
 from absl import logging
 
-from iclr22 import errors
+from iclr22 import errors, numeric
 
 COARSE = 1e-4  # of a typical step; where float32 rounds to more, scenes are moved
 DEGREES = "deg", "degree", "degrees"  # units of longitude and latitude
@@ -12,7 +12,7 @@ EARTH = 6_371_008.8  # mean radius [m]
 
 
 def of(path, scene, agent, xy, unit: str):
-    """`(positions, unit)`: what float32 holds without loss, and metres for degrees.
+    """`(positions, unit)`: metres for degrees, else as they are.
 
     Args:
       path: for messages; scene, agent: `[n]`, sorted; xy: float64 `[n, 2]`.
@@ -26,12 +26,27 @@ def of(path, scene, agent, xy, unit: str):
         return _projected(path, xy, middle), "m"
     step = _typical_step(scene, agent, xy)
     _check_no_degrees(path, xy, middle, step, unit)
-    if np.abs(xy).max() * np.finfo(np.float32).eps <= COARSE * step:
-        return xy, unit
-    logging.info(
-        "%s: scenes are moved to their middle, positions were large beside steps", path
-    )
-    return xy - middle, unit
+    return xy, unit
+
+
+def single(scene, agent, xy) -> np.ndarray:
+    """Float32 positions `[n, 2]` of any numbers, without loss of a step's digits.
+
+    Where float32 is coarse beside a typical step, scenes are moved to their middle first.
+
+    Args:
+      scene, agent: `[n]`, from 0, sorted, frames in order.
+    """
+    xy = numeric.real(xy, "xy", ndim=2, finite=False)
+    if xy.dtype == np.float32 or not np.isfinite(xy).all() or not len(xy):
+        return xy.astype(np.float32, copy=False)
+    step = _typical_step(scene, agent, xy)
+    if np.abs(xy).max() * np.finfo(np.float32).eps > COARSE * step > 0:
+        logging.info(
+            "scenes are moved to their middle: positions are large beside steps"
+        )
+        xy = xy - _middle(scene, xy)
+    return xy.astype(np.float32)
 
 
 def _middle(scene, xy):
