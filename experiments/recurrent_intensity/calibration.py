@@ -26,7 +26,7 @@ def of_test(run: runner.Run, kept: dict) -> None:
         if "totals" in cell and key not in run.facts:
             found = metrics.Totals(**cell["totals"])
             run.facts[key] = f"in the horizon of the test, {in_turn(found)}"
-            if found.is_off:
+            if found.is_off():
                 _warn(run, f"{name}: {in_turn(found)}")
 
 
@@ -57,7 +57,7 @@ def of_now(run: runner.Run, model, events, last, realised, coming) -> None:
         f"expected of {len(now):,} users, {now.max():.4g} of one at most"
     )
     run.facts["calibration"] = line
-    if found.is_off or metrics.is_off(now.sum(), found.realised):
+    if found.is_off() or metrics.is_off(now.sum(), found.realised, found.spread):
         _warn(run, line)
 
 

@@ -133,12 +133,12 @@ class Totals(NamedTuple):
     top: int  # the few
     top_expected: float
     top_realised: float
+    spread: float  # variance of realised counts over their mean, at least 1
 
-    @property
     def is_off(self) -> bool:
         """Whether one of the two is further off than `is_off` grants."""
-        few = is_off(self.top_expected, self.top_realised)
-        return few or is_off(self.expected, self.realised)
+        few = is_off(self.top_expected, self.top_realised, self.spread)
+        return few or is_off(self.expected, self.realised, self.spread)
 
 
 def totals(expected, realised, share: float = 0.01) -> Totals:
@@ -153,22 +153,23 @@ def totals(expected, realised, share: float = 0.01) -> Totals:
     least = np.sort(expected)[-top]
     sure, tied = expected > least, expected == least
     part = sure + tied * ((top - sure.sum()) / tied.sum())
+    spread = realised.var() / max(realised.mean(), 1e-12)
     return Totals(
-        len(expected),
-        float(expected.sum()),
-        float(realised.sum()),
-        top,
-        float(part @ expected),
-        float(part @ realised),
+        users=len(expected),
+        expected=float(expected.sum()),
+        realised=float(realised.sum()),
+        top=top,
+        top_expected=float(part @ expected),
+        top_realised=float(part @ realised),
+        spread=max(1.0, float(spread)),
     )
 
 
-def is_off(expected: float, realised: float) -> bool:
-    """Whether a total is more than a quarter off, and more than chance explains (twice
-    the square root of a count)."""
-    return abs(expected - realised) > max(
-        OFF * realised, 2 * np.sqrt(max(realised, 1.0))
-    )
+def is_off(expected: float, realised: float, spread: float = 1.0) -> bool:
+    """Whether a total is more than a quarter off, and by more than chance explains: twice
+    the root of a count, times that of its spread (events of a user come together)."""
+    chance = 2 * np.sqrt(spread * max(realised, 1.0))
+    return abs(expected - realised) > max(OFF * realised, chance)
 
 
 def _merged(count, predicted, realised, squared, bins):

@@ -156,10 +156,13 @@ def test_totals_by_hand():
     found = metrics.totals(
         [5, 1, 1, 1, 1, 1, 1, 1, 1, 2], [4, 0, 0, 1, 0, 0, 0, 0, 0, 3]
     )
-    assert found == (10, 15.0, 8.0, 1, 5.0, 4.0) and found.is_off
+    assert found[:6] == (10, 15.0, 8.0, 1, 5.0, 4.0)
+    assert found.spread == pytest.approx(1.96 / 0.8) and not found.is_off()
+    assert metrics.totals([300, *[1] * 99], [1] * 100).is_off()
     tied = metrics.totals([2, 2, 2, 2], [4, 0, 0, 0])
     assert (tied.top, tied.top_expected, tied.top_realised) == (1, 2.0, 1.0)
     assert not metrics.is_off(120, 100) and metrics.is_off(126, 100)
     assert not metrics.is_off(5, 3) and metrics.is_off(0, 100)
+    assert not metrics.is_off(126, 100, 4.0)
     with pytest.raises(errors.InputError, match="as many predictions as counts"):
         metrics.totals([1, 2], [1])
