@@ -12,7 +12,12 @@ multiply both, `artifact` keeps them for other logs. `scores` are never stored a
 from iclr22.recurrent_intensity.activity import Activity, intensity
 from iclr22.recurrent_intensity.artifact import Model, Prediction, load, predict, save
 from iclr22.recurrent_intensity.dual import Prices, online_prices, serve
-from iclr22.recurrent_intensity.hawkes import Hawkes, fit_hawkes, fit_hawkes_poisson
+from iclr22.recurrent_intensity.hawkes import (
+    Hawkes,
+    calibrate,
+    fit_hawkes,
+    fit_hawkes_poisson,
+)
 from iclr22.recurrent_intensity.moments import hawkes_features
 from iclr22.recurrent_intensity.pipeline import VARIANTS, Models, Options, train
 from iclr22.recurrent_intensity.plans import match, tradeoff
