@@ -134,20 +134,9 @@ def detect(
     else:
         predictions = np.asarray(leave_one_out(features, targets, weights, l2))
     residual = np.sum((targets - predictions) ** 2, axis=1)
-    if score == "residual":
-        values = _standing_out(np.sqrt(residual))
-    elif score == "confidence":
-        values = 0.5 - predictions[np.arange(n), labels]
-    else:
-        values = _score(score, features, targets, weights, l2, loss, valid)
-    if score == "consensus":
-        values = _scaled(values) + _scaled(_margin(predictions, labels))
-    suggested, log_loss = None, np.nan
-    if labels is not None:
-        suggested = suggest(predictions, labels)
-        log_loss = logistic.calibrated_loss(predictions, labels)
-        if score == "confidence":
-            log_loss = logistic.log_loss(predictions, labels)
+    values = _score(score, features, targets, weights, l2, loss, valid)
+    values = _with_predictions(score, values, predictions, residual, labels)
+    suggested, log_loss = _read(score, predictions, labels)
     order = np.argsort(-values, kind="stable")
     flagged = values > threshold
     if score in ("consensus", "confidence"):
@@ -158,6 +147,25 @@ def detect(
     return Detection(
         values, flagged, suggested, order, residual, predictions, float(l2), log_loss
     )
+
+
+def _with_predictions(score, values, predictions, residual, labels):
+    """The scores that are about predictions, alone or in part; others as they are."""
+    if score == "residual":
+        return _standing_out(np.sqrt(residual))
+    if score == "confidence":
+        return 0.5 - predictions[np.arange(len(labels)), labels]
+    if score == "consensus":
+        return _scaled(values) + _scaled(_margin(predictions, labels))
+    return values
+
+
+def _read(score, predictions, labels):
+    """Suggested classes and the log loss of the given ones, where there are classes."""
+    if labels is None:
+        return None, float("nan")
+    loss = logistic.log_loss if score == "confidence" else logistic.calibrated_loss
+    return suggest(predictions, labels), loss(predictions, labels)
 
 
 def suggest(predictions, labels) -> np.ndarray:
@@ -210,6 +218,8 @@ def _score(score, features, targets, weights, l2, loss, valid):
         "validation_weights": valid,
         "trusted": score != "derivative",
     }
+    if score in ("residual", "confidence"):
+        return np.zeros(len(targets))  # they are about predictions
     if score in CLASSES:
         moves = np.array(relabel_derivative(features, targets, weights, l2, **options))
         moves[targets > 0] = np.inf
