@@ -2,8 +2,10 @@
 that are no functions of a row, what a verdict may say."""
 
 import csv
+import inspect
 import logging
 
+import helpers
 import numpy as np
 import pytest
 
@@ -227,3 +229,19 @@ def test_errors_of_rows_name_the_users_frame(tmp_path):
     tracks = data.load_own_tracks(write(tmp_path / "t.csv"))
     row = int(np.flatnonzero(tracks.recording == 2)[3])
     assert track_lib.describe_row(tracks, row) == "scene c, agent 0, frame 60"
+
+
+def test_a_single_short_scene_end_to_end(tmp_path, monkeypatch):
+    path = write(tmp_path / "one.csv", {"c": (30, 10)})
+    source = "import numpy as np\n\n\n" + inspect.getsource(still)
+    (tmp_path / "standing.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = f"--tracks={path}", "--predictor=standing:still", "--windows=4"
+    with pytest.raises(errors.InputError, match="--nocontrol"):
+        helpers.launch(EXPERIMENT, *words, f"--workdir={tmp_path / 'with'}")
+    helpers.launch(EXPERIMENT, *words, "--nocontrol", f"--workdir={tmp_path / 'run'}")
+    with open(tmp_path / "run" / "local.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["player"] for row in rows} == {"past", "0", "1"}
+    assert {int(row["frame"]) for row in rows} <= set(range(100, 150, 10))
+    assert "No verdict" in (tmp_path / "run" / "report.html").read_text()

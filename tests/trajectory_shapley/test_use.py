@@ -286,25 +286,3 @@ def test_comparison_on_published_folds(tmp_path):
     metrics = {row["metric"] for row in rows if row["variant"] == "edge"}
     assert {"min_ade", "min_fde", "nll", "sis", "delta_sis"} <= metrics
     assert {"shapley/past", "shapley/neighbour_mean", "shapley/random_agent"} <= metrics
-
-
-def test_a_single_short_scene_without_random_agents(folder, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.chdir(tmp_path)
-    with open(folder / "tracks.csv", newline="") as file:
-        lines = file.read().splitlines()
-    one = [line for line in lines if line.startswith(("scene", "s0,"))]
-    (tmp_path / "one.csv").write_text("\n".join(one))
-    short = {"windows": 4, "neighbours": 2, "max_exact": 3}
-    with pytest.raises(errors.InputError, match="--nocontrol"):
-        use.attribute(own_run(tmp_path, tmp_path / "with", "one.csv", **short))
-    run = own_run(tmp_path, tmp_path / "without", "one.csv", control=False, **short)
-    use.attribute(run)
-    rows = read(tmp_path / "without" / "local.csv")
-    assert {row["scene"] for row in rows} == {"s0"} and "No verdict" in run.summary
-    assert "random agent" not in {row["player"] for row in rows}
-    with open(tmp_path / "one.csv") as file:
-        frames = {row["frame"] for row in csv.DictReader(file)}
-    assert {row["frame"] for row in rows} <= frames
-    total = {row["score"]: row["mean"] for row in read(tmp_path / "without/global.csv")}
-    assert total["random_agent"] == "" and np.isfinite(float(total["sis"]))
