@@ -277,5 +277,7 @@ def test_every_sample_a_domain_is_a_mistake_that_is_told(tmp_path):
     (tmp_path / "samples.csv").write_text(f"domain,label,a\n{rows}")
     edges = "".join(f"s{i},s{i + 1}\n" for i in range(19_999))
     (tmp_path / "edges.csv").write_text(f"source,target\n{edges}")
-    with pytest.raises(errors.InputError, match="at most 10,000 domains.* found 20,000"):
+    with pytest.raises(
+        errors.InputError, match="at most 10,000 domains.* found 20,000"
+    ):
         data.load_own_domains(tmp_path / "samples.csv", tmp_path / "edges.csv")
