@@ -10,6 +10,7 @@
     found = data.load_own_events("events.csv")
     fold = data.get("zara1").load(data_dir)          # data.Fold of data.Tracks
     found = data.load_own_tracks("tracks.csv")
+    found = data.load_own_series("series.csv")       # data.Panel
 
 Each kind of data is a package: its `__init__.py` says what such data are, `published.py`
 holds the published sets, `files.py` reads their files, `own.py` the user's own data
@@ -29,6 +30,8 @@ from iclr22.data.graphs.simulated import degree_corrected_sbm
 from iclr22.data.images import Splits
 from iclr22.data.images.own import load_own as from_file
 from iclr22.data.registry import Dataset, File, Info, datasets, get, names
+from iclr22.data.series import Panel
+from iclr22.data.series.own import load_own as load_own_series
 from iclr22.data.tracks import (
     Fold,
     Tracks,

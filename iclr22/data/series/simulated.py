@@ -51,6 +51,11 @@ def sines(seed: int = 0, *, series: int = 20, length: int = 480) -> Panel:
     return _panel(values, start, step)
 
 
+def synthetic(rng: np.random.Generator, size: int) -> Panel:
+    """Loads of so many days, at least two weeks; they stand in for others in quick runs."""
+    return loads(int(rng.integers(2**31)), series=4, days=max(14, size))
+
+
 def _returning(random, count, size, share=0.97):
     """A random walk `[count]` that returns to 0, of standard deviation `size`."""
     found = np.empty(count)
