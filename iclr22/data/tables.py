@@ -247,13 +247,19 @@ def numbers(
 
 
 def pick(
-    path, columns: dict, features: Sequence[str], passed: Iterable[str] = ()
+    path,
+    columns: dict,
+    features: Sequence[str],
+    passed: Iterable[str] = (),
+    *,
+    tell: bool = True,
 ) -> dict:
     """The columns that a model was trained on, in its order; others are told and left.
 
     Args:
       features: their names.
       passed: names of others that nothing is said about.
+      tell: log what is left; of the first block of a table.
 
     Raises:
       errors.InputError: some are missing.
@@ -263,9 +269,8 @@ def pick(
             f"{path}, line 1: expected the {len(features)} features that the model was "
             f"trained on; found no {few(missing)}. Add the columns."
         )
-    if unknown := columns.keys() - set(features) - set(passed):
+    unknown = columns.keys() - set(features) - set(passed)
+    if unknown and tell:
         names = few(name for name in columns if name in unknown)
-        logging.log_first_n(
-            logging.WARNING, "%s: not read, the model does not know: %s", 1, path, names
-        )
+        logging.warning("%s: not read, the model does not know: %s", path, names)
     return {name: columns[name] for name in features}

@@ -1,7 +1,6 @@
 """Tables of every method: read alike, whatever program wrote them; errors name the line."""
 
 import io
-import logging
 import tracemalloc
 import zipfile
 
@@ -104,7 +103,7 @@ def test_an_index_is_no_feature_and_is_told(tmp_path, caplog):
     indexed = lines_of(NODES, lambda i, x: [str(i) if i else "", *x])
     (tmp_path / "nodes.csv").write_text(indexed)
     (tmp_path / "edges.csv").write_text(EDGES)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level("WARNING", logger="absl"):
         found = data.load_own_graph(tmp_path / "nodes.csv", tmp_path / "edges.csv")
     assert found.feature_names == ("age", "income")
     assert "nodes.csv: the first column has no name" in caplog.text

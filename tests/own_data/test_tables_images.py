@@ -1,7 +1,5 @@
 """Images of the user: every kind of pixel, every order of axes, labels in names of folders."""
 
-import logging
-
 import numpy as np
 import pytest
 
@@ -34,7 +32,7 @@ def test_what_is_transparent_is_white_and_told(tmp_path, caplog):
     opaque = pixels.copy()
     opaque[..., 3] = 255
     picture(tmp_path / "b" / "1.png", opaque)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level("WARNING", logger="absl"):
         splits, _ = data.from_file(tmp_path, image_size=16)
     clear, black = splits["train"]["x"]
     assert clear[:, :6].min() == 255 and clear[:, 10:].max() == 0 and black.max() == 0
@@ -81,7 +79,7 @@ def test_arrays_that_are_no_images_are_refused(shape, tmp_path):
 def test_folders_of_unknown_are_no_class(tmp_path, caplog):
     for name in ("0", "1", "-1", "NA"):
         picture(tmp_path / name / "1.png", GREY)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level("WARNING", logger="absl"):
         splits, names = data.from_file(tmp_path)
     assert names == ("0", "1") and splits["train"]["y"].tolist() == [0, 1]
     assert "taken for unknown: -1 (1 times), NA (1 times)" in caplog.text

@@ -1,7 +1,5 @@
 """Labels of every method: which are unknown, how classes are numbered, columns by name."""
 
-import logging
-
 import numpy as np
 import pytest
 
@@ -131,7 +129,7 @@ def test_masks_as_other_libraries_have_them(tmp_path):
 
 def test_columns_are_found_by_name_others_told_labels_not_needed(tmp_path, caplog):
     (tmp_path / "new.csv").write_text("note,income,id,age\nhello,7,zoe,1\n")
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level("WARNING", logger="absl"):
         names, x = graphs.read_features(
             tmp_path / "new.csv", features=("age", "income")
         )

@@ -3,7 +3,6 @@ that are no functions of a row, what a verdict may say."""
 
 import csv
 import inspect
-import logging
 
 import helpers
 import numpy as np
@@ -50,7 +49,7 @@ def still(history, neighbours, mask, kind, neighbour_kind):
 
 def test_every_scene_counts_in_its_own_step_and_keeps_its_numbers(tmp_path, caplog):
     path = write(tmp_path / "tracks.csv")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level("INFO", logger="absl"):
         tracks = data.load_own_tracks(path)
     assert "a 1, b 1, c 10, d 20" in caplog.text
     windows = build_windows(tracks)

@@ -49,7 +49,9 @@ def read_unlabelled(path: pathlib.Path, features: Sequence[str]):
         of += checks.strip(columns.pop("domain"))
         labels = [name for name in columns if LABEL.fullmatch(name)]
         if features:
-            columns = checks.pick(path, columns, features, labels)
+            columns = checks.pick(
+                path, columns, features, labels, tell=len(of) == len(lines)
+            )
         else:
             columns = {k: cells for k, cells in columns.items() if k not in labels}
         blocks.append(checks.numbers(path, lines, columns, dtype=np.float64))

@@ -41,7 +41,9 @@ def read_nodes(path, *, features: Sequence[str] = (), predict: bool = False) -> 
             labels += checks.strip(label)
             splits += checks.strip(split)
         if features:
-            columns = checks.pick(path, columns, features)
+            columns = checks.pick(
+                path, columns, features, tell=len(names) == len(lines)
+            )
         x.append(checks.numbers(path, lines, columns, dtype=np.float64))
     if not names:
         raise errors.InputError(f"{path}: expected a row for every node; found none.")
