@@ -218,3 +218,30 @@ def test_shard_rows_divides_whatever_the_mode():
     on = parallel.devices("pmap", batch_axes=None)
     rows = parallel.shard_rows(on)(np.arange(2 * COUNT))
     assert [len(s.data) for s in rows.addressable_shards] == [2] * COUNT
+
+
+@pytest.mark.parametrize(
+    ("address", "bound"),
+    [
+        ("127.0.0.1:8123", "127.0.0.1:8123"),
+        ("localhost:1", "localhost:1"),
+        ("a:1", None),
+    ],
+)
+def test_who_coordinates_processes_of_one_machine_listens_there_only(
+    monkeypatch, address, bound
+):
+    seen = []
+    for name, value in (
+        ("COORDINATOR_ADDRESS", address),
+        ("NUM_PROCESSES", "2"),
+        ("PROCESS_ID", "1"),
+    ):
+        monkeypatch.setenv(name, value)
+
+    def initialize(*given, coordinator_bind_address):
+        seen.append((*given, coordinator_bind_address))
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
+    parallel.initialize()
+    assert seen == [(address, 2, 1, bound)]
