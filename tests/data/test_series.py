@@ -31,7 +31,7 @@ STEPS = [
 @pytest.mark.parametrize("start", ["2024-01-31T00:00:00", "2023-11-08T06:30:00"])
 def test_a_step_is_found_again_also_with_gaps(step, start):
     stamps = calendar.times(start, step, 60)
-    assert np.all(np.diff(stamps) > np.timedelta64(0))
+    assert np.all(np.diff(stamps) > np.timedelta64(0, "s"))
     kept = np.delete(stamps, [3, 4, 17, 30])
     assert calendar.detect(kept) == step
     found = calendar.position(stamps[0], step, stamps)

@@ -9,7 +9,7 @@ from iclr22 import errors
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "D": 86400, "W": 604800}
 UNITS = (*SECONDS, "B", "M")  # B: days of business, M: months
-DAY = np.timedelta64(1, "D")
+DAY, MONTH = np.timedelta64(1, "D"), np.timedelta64(1, "M")
 
 
 class Step(NamedTuple):
@@ -38,11 +38,11 @@ def times(start, step: Step, count: int) -> np.ndarray:
     clock = start - day
     if step.unit == "B":
         return np.busday_offset(day, number, roll="forward").astype("M8[s]") + clock
-    month = day.astype("datetime64[M]") + number
-    last = (month + 1).astype("datetime64[D]") - DAY
+    month = day.astype("datetime64[M]") + number.astype("timedelta64[M]")
+    last = (month + MONTH).astype("datetime64[D]") - DAY
     within = day - day.astype("datetime64[M]").astype("datetime64[D]")
     found = np.minimum(month.astype("datetime64[D]") + within, last)
-    if day + DAY == (day.astype("datetime64[M]") + 1).astype("datetime64[D]"):
+    if day + DAY == (day.astype("datetime64[M]") + MONTH).astype("datetime64[D]"):
         found = last
     return found.astype("datetime64[s]") + clock
 
@@ -79,7 +79,7 @@ def detect(stamps) -> Step:
 def _monthly(days) -> bool:
     month = days.astype("datetime64[M]")
     within = (days - month.astype("datetime64[D]")).astype(int)
-    last = days + DAY == (month + 1).astype("datetime64[D]")
+    last = days + DAY == (month + MONTH).astype("datetime64[D]")
     return bool(last.all() or np.all((within == within.max()) | last))
 
 
@@ -148,7 +148,7 @@ def features(stamps, step: Step) -> np.ndarray:
 
 def _week(day) -> np.ndarray:
     """Week of the year of ISO 8601: that of the year of its Thursday."""
-    thursday = day + (3 - (day.astype(np.int64) + 3) % 7)
+    thursday = day + (3 - (day.astype(np.int64) + 3) % 7).astype("timedelta64[D]")
     first = thursday.astype("datetime64[Y]").astype("datetime64[D]")
     return (thursday - first).astype(np.int64) // 7 + 1
 
