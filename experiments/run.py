@@ -192,9 +192,8 @@ def main(experiment: option_lib.Experiment) -> None:
             raise app.UsageError(
                 f"unexpected arguments {argv[1:]}; flags start with --"
             )
-        jax.config.update(
-            "jax_enable_x64", False
-        )  # parts that need it say so themselves
+        # Parts that need 64 bits ask for them: the environment changes no number.
+        jax.config.update("jax_enable_x64", False)
         logging.set_verbosity(logging.INFO)
         logging.get_absl_handler().addFilter(_ours)
         for stream in (sys.stdout, sys.stderr):  # names of files may not be Unicode

@@ -101,6 +101,19 @@ def configured(kind: type[Config], values: Mapping[str, Any]) -> Config:
     return found
 
 
+def fitting(model: Model, check: Callable[[Model], None]) -> Model:
+    """The model, if its parts pass a check of how they fit each other.
+
+    Raises:
+      ValueError: the check failed, in whatever way: the parts are not what was written.
+    """
+    try:
+        check(model)
+    except Exception as error:
+        raise ValueError(f"its parts do not fit: {error}") from error
+    return model
+
+
 def _unreadable(path, kind, error) -> errors.InputError:
     return errors.InputError(
         f"{path}: expected a {kind} that this project wrote; cannot read it "

@@ -8,6 +8,7 @@ import hashlib
 import json
 import pathlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -18,14 +19,20 @@ from iclr22 import checkpoint, errors, parallel
 FILE = "training.json"
 
 
-def content(tree) -> str:
-    """Digest of names, shapes, types and numbers of a pytree of host arrays."""
+def hashed(arrays: Iterable[tuple[str, Any]]) -> bytes:
+    """SHA-256 of names, shapes, types and numbers of host arrays, in their order."""
     found = hashlib.sha256()
-    for path, x in jax.tree_util.tree_flatten_with_path(tree)[0]:
+    for name, x in arrays:
         x = np.ascontiguousarray(x)
-        found.update(f"{jax.tree_util.keystr(path)} {x.dtype} {x.shape}\n".encode())
+        found.update(f"{name} {x.dtype} {x.shape}\n".encode())
         found.update(x.reshape(-1).view(np.uint8).data)
-    return found.hexdigest()[:16]
+    return found.digest()
+
+
+def content(tree) -> str:
+    """A word for a pytree of host arrays: of other content, another one."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return hashed((jax.tree_util.keystr(p), x) for p, x in leaves).hex()[:16]
 
 
 def describe(method, config, seed: int, batches, first) -> dict[str, Any]:

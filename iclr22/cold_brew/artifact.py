@@ -231,11 +231,7 @@ def _build(found: bundle.Bundle) -> Student:
         scale=scaling.Scale(about["scale"], trees["shift"], trees["spread"]),
         feature_names=found.inputs,
     )
-    try:
-        _check(student)
-    except Exception as error:  # of whatever kind: the parts are not what was written
-        raise ValueError(f"its parts do not fit: {error}") from error
-    return student
+    return bundle.fitting(student, _check)
 
 
 def _check(student: Student) -> None:

@@ -44,6 +44,7 @@ from iclr22.data.tables import (
     short,
     shown,
     strip,
+    utc,
 )
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "shown",
     "sort_names",
     "strip",
+    "utc",
     "text_array",
     "without_holes",
 ]

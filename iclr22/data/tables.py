@@ -5,6 +5,7 @@ around names and cells. Empty lines are skipped.
 """
 
 import csv
+import datetime
 import itertools
 import math
 import pathlib
@@ -207,6 +208,18 @@ def strip(cells: Iterable[str]) -> list[str]:
     """Cells without white space around them, as they were before `record.write_csv`."""
     found = map(str.strip, cells)
     return [record.plain_cell(x).strip() if x[:1] == "'" else x for x in found]
+
+
+def utc(cell: str) -> datetime.datetime:
+    """A date in ISO 8601, in UTC and without a zone; without one it is UTC already.
+
+    Raises:
+      ValueError, OverflowError: it is none.
+    """
+    moment = datetime.datetime.fromisoformat(cell)
+    if moment.tzinfo is None:
+        return moment
+    return moment.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
 def is_number(cell: str) -> bool:

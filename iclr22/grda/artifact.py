@@ -250,11 +250,7 @@ def _build(found: bundle.Bundle) -> Model:
         feature_names=found.inputs,
         target_scale=Scale(**trees["target_scale"]),
     )
-    try:
-        _check(model)
-    except Exception as error:  # of whatever kind: the parts are not what was written
-        raise ValueError(f"its parts do not fit: {error}") from error
-    return model
+    return bundle.fitting(model, _check)
 
 
 def _check(model: Model) -> None:

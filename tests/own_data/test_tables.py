@@ -6,25 +6,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from small_tables import EDGES, LINKS, NODES, SAMPLES
 
 from iclr22 import data, errors
 from iclr22.data import checks
 from iclr22.data.graphs import own as graphs
 
-NODES = """id,label,age,income
-ann,cat,1.5,-2
-bob,dog,0,1e3
-cid,,3,4
-dan,dog,5,6
-"""
-EDGES = "source,target,weight\nann,bob,2\nbob,cid,1\ncid,dan,0.5\n"
-SAMPLES = """domain,label,a,b
-north,cat,1,2
-south,dog,3,4.5
-north,dog,-5,6
-west,,7,8
-"""
-LINKS = "source,target,weight\nnorth,south,1\nsouth,west,0.5\n"
 LOG = "user,item,timestamp\nann,x,1700000000\nbob,y,1700086400\nann,y,1700172800\n"
 TRACKS = "scene,frame,agent,x,y\n" + "".join(
     f"s,{t},{agent},{t},{t * t}\n" for t in range(6) for agent in "pq"

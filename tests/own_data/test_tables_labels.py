@@ -2,26 +2,12 @@
 
 import numpy as np
 import pytest
+from small_tables import EDGES, LINKS, NODES, SAMPLES
 
 from iclr22 import data, errors
 from iclr22.data import checks
 from iclr22.data.domains import own as domains
 from iclr22.data.graphs import own as graphs
-
-NODES = """id,label,age,income
-ann,cat,1.5,-2
-bob,dog,0,1e3
-cid,,3,4
-dan,dog,5,6
-"""
-EDGES = "source,target,weight\nann,bob,2\nbob,cid,1\ncid,dan,0.5\n"
-SAMPLES = """domain,label,a,b
-north,cat,1,2
-south,dog,3,4.5
-north,dog,-5,6
-west,,7,8
-"""
-LINKS = "source,target,weight\nnorth,south,1\nsouth,west,0.5\n"
 
 
 @pytest.mark.parametrize(

@@ -160,10 +160,7 @@ def dates(path, lines, cells) -> np.ndarray:
 def _seconds(cell):
     if cell.isdigit() and len(cell) != WRITTEN["YYYYMMDD"]:
         raise ValueError("a count, not a date")
-    moment = datetime.datetime.fromisoformat(cell)
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
-    return (moment - EPOCH).total_seconds()
+    return (checks.utc(cell) - EPOCH).total_seconds()
 
 
 def _is_date(cell):

@@ -1,6 +1,5 @@
 """The user's own series: tables, wide or long, and the formats of other projects."""
 
-import datetime
 import os
 import pathlib
 
@@ -174,10 +173,7 @@ def _times(path, lines, name, cells) -> np.ndarray:
     found = np.empty(len(cells), "datetime64[s]")
     for i, cell in enumerate(checks.strip(cells)):
         try:
-            moment = datetime.datetime.fromisoformat(cell)
-            if moment.tzinfo is not None:
-                moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
-            found[i] = moment
+            found[i] = checks.utc(cell)
         except (ValueError, OverflowError):
             raise errors.InputError(
                 f"{path}, line {lines[i]}, column {checks.short(name)}: expected a time "
