@@ -26,12 +26,20 @@ class Step(NamedTuple):
 
 
 def times(start, step: Step, count: int) -> np.ndarray:
-    """Times datetime64[s] `[count]` from a first one on.
+    """Times datetime64[s] `[count]` from a first one on."""
+    return at(start, step, np.arange(count))
+
+
+def at(start, step: Step, places) -> np.ndarray:
+    """Times datetime64[s] so many steps after others, or before where it is negative.
 
     Months keep the day, or, if the first is the last of its month, stay at the last.
+
+    Args:
+      start, places: arrays that broadcast.
     """
-    start = np.datetime64(start, "s")
-    number = step.count * np.arange(count)
+    start = np.asarray(start, "datetime64[s]")
+    number = step.count * np.asarray(places, np.int64)
     if step.unit in SECONDS:
         return start + (number * SECONDS[step.unit]).astype("timedelta64[s]")
     day = start.astype("datetime64[D]")
@@ -42,9 +50,12 @@ def times(start, step: Step, count: int) -> np.ndarray:
     last = (month + MONTH).astype("datetime64[D]") - DAY
     within = day - day.astype("datetime64[M]").astype("datetime64[D]")
     found = np.minimum(month.astype("datetime64[D]") + within, last)
-    if day + DAY == (day.astype("datetime64[M]") + MONTH).astype("datetime64[D]"):
-        found = last
+    found = np.where(_ends_month(day), last, found)
     return found.astype("datetime64[s]") + clock
+
+
+def _ends_month(day):
+    return day + DAY == (day.astype("datetime64[M]") + MONTH).astype("datetime64[D]")
 
 
 def detect(stamps) -> Step:
@@ -79,7 +90,7 @@ def detect(stamps) -> Step:
 def _monthly(days) -> bool:
     month = days.astype("datetime64[M]")
     within = (days - month.astype("datetime64[D]")).astype(int)
-    last = days + DAY == (month + MONTH).astype("datetime64[D]")
+    last = _ends_month(days)
     return bool(last.all() or np.all((within == within.max()) | last))
 
 
@@ -153,9 +164,10 @@ def _week(day) -> np.ndarray:
     return (thursday - first).astype(np.int64) // 7 + 1
 
 
-def age(count: int, first: int = 0) -> np.ndarray:
-    """Logarithm of how old a series is at its steps, `[count]` float32: 0.301 at first."""
-    return np.log10(2.0 + first + np.arange(count)).astype(np.float32)
+def age(places) -> np.ndarray:
+    """Logarithm of how old a series is at these places of it, float32: 0.301 at the first
+    and before."""
+    return np.log10(2.0 + np.maximum(places, 0)).astype(np.float32)
 
 
 def season(step: Step) -> int:

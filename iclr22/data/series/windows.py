@@ -3,9 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from absl import logging
 
 from iclr22 import errors
-from iclr22.data.series import Panel, calendar
+from iclr22.data.series import Panel, layouts
+from iclr22.data.series.layouts import Layout
 
 
 class Scaled(NamedTuple):
@@ -14,53 +16,54 @@ class Scaled(NamedTuple):
     Attributes:
       values: float32 `[total]`; 0 where missing.
       known: bool `[total]`.
-      features: float32 `[total, d]`: calendar, and age as the last.
+      features: float32 `[total, d]`, of `layouts.features`.
       first: int64 `[n + 1]`, where each series begins, and the end.
-      low, range: float64 `[n]`: a value is `low + range * scaled`.
+      layout: times and ranges of the series.
     """
 
     values: np.ndarray
     known: np.ndarray
     features: np.ndarray
     first: np.ndarray
-    low: np.ndarray
-    range: np.ndarray
+    layout: Layout
+
+    @property
+    def low(self) -> np.ndarray:
+        """`[n]`: a value is `low + range * scaled`."""
+        return self.layout.low
+
+    @property
+    def range(self) -> np.ndarray:
+        """`[n]`."""
+        return self.layout.range
 
 
-def scale(panel: Panel) -> Scaled:
+def scale(panel: Panel, like: Layout | None = None) -> Scaled:
     """Bring every series to 0 to 1, constant ones to 0.
 
+    Args:
+      like: of the same series in the same order; theirs are the ranges that become 0 to 1,
+        so that synthetic values are scaled as the real ones are.
+
     Raises:
-      errors.InputError: a series without any value.
+      errors.InputError: as of `layouts.layout`.
     """
-    for name, x in zip(panel.ids, panel.values, strict=True):
-        if np.isnan(x).all():
-            raise errors.InputError(
-                f"series {name!r}: expected values; found none. Remove the series."
-            )
-    low = np.array([np.nanmin(x) for x in panel.values])
-    width = np.array([np.nanmax(x) for x in panel.values]) - low
-    width = np.where(width > 0, width, 1.0)
-    flat = np.concatenate(
-        [(x - a) / b for x, a, b in zip(panel.values, low, width, strict=True)]
-    )
-    known = ~np.isnan(flat)
-    features = [
-        np.column_stack(
-            [
-                calendar.features(calendar.times(at, panel.step, len(x)), panel.step),
-                calendar.age(len(x)),
-            ]
-        )
-        for at, x in zip(panel.start, panel.values, strict=True)
+    layout = layouts.layout(panel, like)
+    flat = [
+        layouts.to_scale(layout, [i], x[None])[0] for i, x in enumerate(panel.values)
     ]
+    features = [
+        layouts.features(layout, [i], [0], len(x))[0]
+        for i, x in enumerate(panel.values)
+    ]
+    flat = np.concatenate(flat)
+    known = ~np.isnan(flat)
     return Scaled(
         values=np.where(known, flat, 0).astype(np.float32),
         known=known,
         features=np.concatenate(features),
         first=np.concatenate([[0], np.cumsum(panel.lengths)]),
-        low=low,
-        range=width,
+        layout=layout,
     )
 
 
@@ -128,7 +131,10 @@ def make(
     least: float = 0.5,
     part: tuple[int, int] = (0, 1),
 ) -> Windows:
-    """`Windows` over all places where enough is known.
+    """`Windows` over all places where enough is known; series without one are told.
+
+    Args:
+      least: share of the values of a window, with its context, that are known.
 
     Raises:
       errors.InputError: no series has such a place.
@@ -143,6 +149,19 @@ def make(
             f"expected a series of at least {length + context} values, {100 * least:g} % of "
             f"them known (a window of {length} after {context}); the longest has {longest}. "
             "Choose a shorter length."
+        )
+    without = [
+        name for name, x in zip(data.layout.ids, begins, strict=True) if not len(x)
+    ]
+    if without:
+        logging.warning(
+            "%d of %d series are left out: they are shorter than %d values, or have no "
+            "such stretch of which %g %% are known: %s",
+            len(without),
+            len(begins),
+            length + context,
+            100 * least,
+            ", ".join(without[:3]),
         )
     return Windows(data, begins, length, context, size, seed, part)
 
