@@ -26,7 +26,8 @@ class Config(NamedTuple):
     """Hyper-parameters of the networks and of the game.
 
     The defaults are for short runs; published scripts have learning_rate 5e-5, batch 512,
-    warmup 50, fade_steps 50000, and nearest and random for upsample and skip.
+    warmup 50, average 0, and nearest and random for upsample and skip; depths of about
+    100,000 updates, half of them to fade in.
     """
 
     RESOLVED = ("series", "depth")  # by the data, by the stage
@@ -49,11 +50,11 @@ class Config(NamedTuple):
     turns: int = 1  # updates of the discriminator after each one of the generator
     warmup: int = 5  # the same at the beginning of the first depth
     warmup_turns: int = 25  # updates of the generator until that is over
-    fade_steps: int = 800  # updates in which a new depth is faded in; 0: at once
+    fade: float = 0.5  # share of its updates in which a new depth comes in; 0: at once
     learning_rate: float = 5e-4  # Adam, of both
-    average: float = 0.0  # decay of the moving average of the generator; 0: none
+    average: float = 0.99  # decay of the moving average of the generator; 0: none
     batch: int = 128  # windows per update
-    steps: int = 1700  # updates of a depth
+    steps: int = 5000  # updates, divided over the depths
 
 
 State = gradients.State  # params by player, {params, spectral} each, and the average
@@ -154,10 +155,18 @@ def real(config: Config, batch):
 
 
 def fade_of(config: Config, step) -> jax.Array | float:
-    """Share of the newest depth: rises to 1 over `fade_steps`."""
-    if not config.fade_steps or not config.depth:
+    """Share of the newest depth: rises to 1 over so much of its updates."""
+    rising = config.fade * updates(config)
+    if not rising or not config.depth:
         return 1.0
-    return jnp.minimum((step + 1) / config.fade_steps, 1.0)
+    return jnp.minimum((step + 1) / rising, 1.0)
+
+
+def updates(config: Config) -> int:
+    """Of this depth: all depths have as many, the last what is left."""
+    deepest = networks.depth_of(config.length)
+    share = config.steps // (deepest + 1)
+    return config.steps - deepest * share if config.depth == deepest else share
 
 
 def is_generators(config: Config, step):
@@ -291,7 +300,7 @@ def example(size: int = 32, seed: int = 0):
         context=4,
         width=8,
         embedding=3,
-        fade_steps=6,
+        steps=24,
         average=0.9,
     )
     return config, batch

@@ -44,11 +44,11 @@ def test_turns_follow_the_schedule(turns):
 
 
 def test_fade_rises_to_one():
-    config = Config(depth=1, fade_steps=4)
+    config = Config(depth=1, length=16, fade=0.5, steps=16)
     found = [float(gan.fade_of(config, step)) for step in range(6)]
     np.testing.assert_allclose(found, [0.25, 0.5, 0.75, 1, 1, 1])
     assert gan.fade_of(config._replace(depth=0), 0) == 1
-    assert gan.fade_of(config._replace(fade_steps=0), 0) == 1
+    assert gan.fade_of(config._replace(fade=0.0), 0) == 1
 
 
 def test_a_turn_changes_its_player_alone():
