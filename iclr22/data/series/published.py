@@ -1,10 +1,11 @@
 """Published panels of time series, and generated ones under a name."""
 
 import functools
+import importlib.resources
 
 import numpy as np
 
-from iclr22.data import download
+from iclr22.data import checks, download
 from iclr22.data.registry import Dataset, File, Info
 from iclr22.data.series import Panel, files, simulated
 from iclr22.data.series.calendar import Step
@@ -19,6 +20,7 @@ COPY = (  # the same values in this project's own format
     "timeseries/m4_hourly.npz",
     "b6887a6bfb285b42553c4f8ff98a3f5524ae96cf1daa245a247752c769435a77",
 )
+CLIMATE_START = np.datetime64("1950-01-01", "s")
 PUBLISHED_HERE = "this project, generated"
 
 
@@ -43,6 +45,30 @@ def load_m4_hourly(data_dir: str | None = None) -> Panel:
     )
 
 
+def load_climate(data_dir: str | None = None) -> Panel:
+    """Mean temperature of 48 states of the USA in every month from 1950 to 2019, in degrees
+    Fahrenheit, with where the states lie (0 to 1); comes with the package."""
+    del data_dir
+    folder = importlib.resources.files("iclr22.data") / "files"
+    arrays = checks.read_npz(folder / "climate.npz")
+    names = arrays["states"].tolist()
+    lines, table = [], {"state": [], "lon": [], "lat": []}
+    for some, columns in checks.read_table(folder / "us48_states.csv", tuple(table)):
+        lines += some
+        for name, cells in table.items():
+            cells += columns[name]
+    places = {name: table[name] for name in ("lon", "lat")}
+    places = checks.numbers("us48_states.csv", lines, places)
+    return Panel(
+        values=tuple(arrays["temperature"].T / 10.0),  # kept in tenths
+        start=np.full(len(names), CLIMATE_START),
+        step=Step(1, "M"),
+        ids=tuple(names),
+        static=places[[table["state"].index(name) for name in names]],
+        static_names=("lon", "lat"),
+    )
+
+
 def _generated(draw, data_dir: str | None = None) -> Panel:
     del data_dir
     return draw()
@@ -64,6 +90,18 @@ DATASETS = {
             "S. Makridakis, E. Spiliotis, V. Assimakopoulos (2020). The M4 Competition. "
             "International Journal of Forecasting 36(1), 54-74.",
             notes="dates are not known: all series begin on 1 January 1950",
+        ),
+    ),
+    "climate": Dataset(
+        load_climate,
+        simulated.synthetic_seasons,
+        Info(
+            "monthly mean temperature of 48 states of the USA, 1950 to 2019; comes with the "
+            "package",
+            (),
+            "public domain (NOAA)",
+            "R. S. Vose et al. (2014). NOAA Monthly U.S. Climate Divisional Database "
+            "(nClimDiv). https://doi.org/10.7289/V5M32STR",
         ),
     ),
     "loads": _dataset(

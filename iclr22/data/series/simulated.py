@@ -56,6 +56,46 @@ def synthetic(rng: np.random.Generator, size: int) -> Panel:
     return loads(int(rng.integers(2**31)), series=4, days=max(14, size))
 
 
+def seasons(seed: int = 0, *, series: int = 8, years: int = 40) -> Panel:
+    """Monthly temperatures with a yearly cycle, other at other places, and warm and cold
+    months that all places share in part."""
+    random = np.random.default_rng(seed)
+    count = 12 * years
+    cycle = -np.cos(2 * np.pi * np.arange(count) / 12)
+    shared = _returning(random, count, 1.5, share=0.3)
+    values = [
+        random.uniform(40, 70)
+        + random.uniform(10, 25) * cycle
+        + shared
+        + random.normal(0, 1.5, count)
+        for _ in range(series)
+    ]
+    return _panel(values, np.datetime64("1980-01-01", "s"), Step(1, "M"))
+
+
+def synthetic_seasons(rng: np.random.Generator, size: int) -> Panel:
+    """So many months, at least five years."""
+    years = max(5, -(-size // 12))
+    return seasons(int(rng.integers(2**31)), series=4, years=years)
+
+
+def counts(seed: int = 0, *, series: int = 6, days: int = 364) -> Panel:
+    """Daily counts (Poisson) whose weekends are quiet."""
+    random = np.random.default_rng(seed)
+    rest = np.arange(days) % 7 >= 5
+    values = [
+        random.poisson(random.uniform(5, 60) * (1 - random.uniform(0.2, 0.8) * rest))
+        for _ in range(series)
+    ]
+    start = np.datetime64("2021-01-04", "s")
+    return _panel([x.astype(float) for x in values], start, Step(1, "D"))
+
+
+def synthetic_counts(rng: np.random.Generator, size: int) -> Panel:
+    """So many days, at least nine weeks."""
+    return counts(int(rng.integers(2**31)), series=4, days=max(63, size))
+
+
 def _returning(random, count, size, share=0.97):
     """A random walk `[count]` that returns to 0, of standard deviation `size`."""
     found = np.empty(count)
