@@ -14,6 +14,7 @@ import numpy as np
 import optax
 
 from iclr22 import gradients, parallel
+from iclr22.psa_gan import runs
 from iclr22.psa_gan.encoder_networks import Encoder
 
 
@@ -27,6 +28,7 @@ class Config(NamedTuple):
     out: int = 80  # width of vectors
     kernel: int = 3  # steps of a convolution
     longest: int = 64  # window
+    lengths: Literal["buckets", "uniform"] = "buckets"  # short ones more often: cheaper
     negatives: int = 5  # windows of other series for each
     terms: Literal["three", "two"] = "three"  # two: without part against others
     batch: int = 16  # windows per update
@@ -87,26 +89,20 @@ def loss(config: Config, params, batch, *, key=None):
     """`(total, sums)` of the loss of triplets: 3 ln 2 for vectors of zeros."""
     del key
     n, each, longest = batch["windows"].shape
-    windows = batch["windows"].reshape(n * each, longest)
-    lengths = batch["lengths"].reshape(n * each)
-    order = jnp.arange(n * each).reshape(n, each)
-    groups = (order[:, :1], order[:, 1:2], order[:, 2:])  # parts are short, others vary
-    found = [
-        _vectors(config, params, windows[rows.ravel()], lengths[rows.ravel()])
-        for rows in groups
-    ]
-    window, part = found[0], found[1]
-    others = found[2].reshape(n, each - 2, -1)
+    rows = batch["windows"].reshape(-1, longest), batch["lengths"].reshape(-1)
+    found = _vectors(config, params, *rows).reshape(n, each, -1)
+    window, part, others = found[:, 0], found[:, 1], found[:, 2:]
     near = jax.nn.log_sigmoid(jnp.sum(window * part, axis=-1))
-    far = jax.nn.log_sigmoid(-jnp.einsum("nd,nkd->nk", window, others)).mean(axis=1)
-    value = -near - far
+    value = -near - _far(window, others)
     if config.terms == "three":
-        value -= jax.nn.log_sigmoid(-jnp.einsum("nd,nkd->nk", part, others)).mean(
-            axis=1
-        )
+        value -= _far(part, others)
     weight = batch["weight"]
     sums = {"loss": weight @ value, "weight": weight.sum()}
     return sums["loss"], sums
+
+
+def _far(one, others):
+    return jax.nn.log_sigmoid(-jnp.einsum("nd,nkd->nk", one, others)).mean(axis=1)
 
 
 def train_step(config: Config, state: State, batch, *, axis_name=None):
@@ -127,45 +123,56 @@ def evaluate(config: Config, params, batch, *, axis_name=None):
 class Triplets(NamedTuple):
     """Batches for the encoder, a pure function of the step.
 
-    Attributes:
-      series: float32 `[t_i]` each, scaled.
+    All lengths of a batch are of one bucket, which is drawn first, so that short ones are
+    cheap.
     """
 
-    series: tuple[np.ndarray, ...]
+    runs: runs.Runs
     config: Config
     seed: int = 0
     part: tuple[int, int] = (0, 1)
 
+    def content(self) -> str:
+        """A digest of the series."""
+        return self.runs.content()
+
     def __call__(self, step: int) -> dict[str, np.ndarray]:
-        """Lengths of windows are drawn once for a batch, so that short ones are cheap."""
+        """Windows, a part of each, and others of other series, if there is another."""
         random = np.random.default_rng((self.seed, step))
-        config, count = self.config, len(self.series)
-        longest = min(config.longest, min(map(len, self.series)))
-        whole = int(random.integers(2, longest + 1))
-        part = int(random.integers(1, whole + 1))
-        other = int(random.integers(1, longest + 1))
-        each = 2 + config.negatives
-        windows = np.zeros((config.batch, each, config.longest), np.float32)
-        for i in range(config.batch):
-            own = int(random.integers(count))
-            values = _cut(random, self.series[own], whole)
-            windows[i, 0, -whole:] = values
-            windows[i, 1, -part:] = _cut(random, values, part)
-            for k in range(config.negatives):
-                there = (own + int(random.integers(1, max(count, 2)))) % count
-                windows[i, 2 + k, -other:] = _cut(random, self.series[there], other)
-        lengths = np.full((config.batch, each), other, np.int32)
-        lengths[:, 0], lengths[:, 1] = whole, part
+        config, count = self.config, len(self.runs.group) - 1
+        size = config.batch, config.negatives
+        longest = self._longest(random)
+        own = random.integers(count, size=size[0])
+        other = own[:, None] + random.integers(1, max(count, 2), size=size)
+        lengths = random.integers(1, longest + 1, (size[0], 2 + size[1]))
+        lengths[:, 0] = random.integers(2, longest + 1, size[0])
+        lengths[:, 1] = random.integers(1, lengths[:, 0] + 1)
+        begin = np.empty_like(lengths)
+        begin[:, 0] = self.runs.draw(random, own, lengths[:, 0])
+        within = lengths[:, 0] - lengths[:, 1] + 1
+        begin[:, 1] = begin[:, 0] + random.integers(within)
+        begin[:, 2:] = self.runs.draw(random, other % count, lengths[:, 2:])
+        windows = self.runs.at(begin, lengths, config.longest)
         index, parts = self.part
         share = config.batch // parts
         rows = slice(index * share, (index + 1) * share)
         weight = np.ones(share, np.float32)
-        return {"windows": windows[rows], "lengths": lengths[rows], "weight": weight}
+        lengths = lengths[rows].astype(np.int32)
+        return {"windows": windows[rows], "lengths": lengths, "weight": weight}
+
+    def _longest(self, random) -> int:
+        """Of this batch: buckets are as likely as one over their size."""
+        if self.config.lengths == "uniform":
+            return self.runs.longest
+        sizes = np.array(buckets(self.runs.longest))
+        return int(random.choice(sizes, p=1 / sizes / (1 / sizes).sum()))
 
 
-def _cut(random, values, length):
-    begin = int(random.integers(0, len(values) - length + 1))
-    return values[begin : begin + length]
+def batches(series, config: Config, seed: int = 0) -> Triplets:
+    """Batches of series (`runs.of`)."""
+    index, count = parallel.part()
+    found = runs.of(series, config.longest)
+    return Triplets(found, config, seed, (index, count))
 
 
 def example(size: int = 32, seed: int = 0):
@@ -183,4 +190,4 @@ def example(size: int = 32, seed: int = 0):
         batch=size,
         learning_rate=1e-2,
     )
-    return config, Triplets((sine, noise), config, seed)(0)
+    return config, batches((sine, noise), config, seed)(0)
