@@ -32,6 +32,7 @@ from iclr22.data.images.own import load_own as from_file
 from iclr22.data.registry import Dataset, File, Info, datasets, get, names
 from iclr22.data.series import Panel
 from iclr22.data.series.own import load_own as load_own_series
+from iclr22.data.series.writing import write_own as write_own_series
 from iclr22.data.tracks import (
     Fold,
     Tracks,

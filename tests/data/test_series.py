@@ -40,6 +40,20 @@ def test_a_step_is_found_again_also_with_gaps(step, start):
     assert step.unit in ("s", "min", "h") or np.all(off == -1)
 
 
+def test_steps_are_read_from_text():
+    for step in STEPS:
+        assert calendar.parse(str(step)) == step
+    told = {"1H": "h", "T": "min", "10T": "10min", "MS": "M", "Q": "3M", "W-SUN": "W"}
+    told |= {"1D": "D", "A-DEC": "12M", "2 hours": "2h", "B": "B"}
+    for text, step in told.items():
+        assert str(calendar.parse(text)) == step
+    for text in ("", "m", "0h", "h1", "-1h", "decade"):
+        with pytest.raises(
+            errors.InputError, match="a step such as 1h, 15min, D, W or M"
+        ):
+            calendar.parse(text)
+
+
 def test_months_stay_at_their_ends_and_business_days_leave_out_weekends():
     found = calendar.times("2024-01-31", Step(1, "M"), 4).astype("datetime64[D]")
     assert [str(x) for x in found] == [
@@ -132,6 +146,13 @@ def test_windows_with_too_little_known_are_left_out():
     np.testing.assert_array_equal(begins, expected)
     with pytest.raises(errors.InputError, match="at least 41 values"):
         windows.make(data, 41)
+
+
+def test_series_that_are_too_short_are_told(caplog):
+    data = windows.scale(panel(np.arange(30), np.arange(7), np.arange(5)))
+    assert [len(x) for x in windows.make(data, 8).begins] == [23, 0, 0]
+    assert "2 of 3 series are left out: they are shorter than 8 values" in caplog.text
+    assert "b, c" in caplog.text
 
 
 def test_generated_panels_have_their_cycles():

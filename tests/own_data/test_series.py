@@ -125,6 +125,34 @@ def test_without_a_step_json_lines_are_refused(tmp_path):
         data.load_own_series(tmp_path / "x.jsonl")
 
 
+def test_metadata_of_gluonts_tell_the_step(tmp_path):
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "train").mkdir()
+    path = tmp_path / "train" / "data.json"
+    path.write_text('{"start": "2024-01-01", "target": [1, 2]}')
+    told = tmp_path / "metadata" / "metadata.json"
+    told.write_text('{"freq": "1H", "prediction_length": 24}')
+    assert data.load_own_series(path).step == Step(1, "h")
+    told.write_text('{"freq": "fortnight"}')
+    with pytest.raises(errors.InputError, match="a step such as 1h.*'fortnight'"):
+        data.load_own_series(path)
+
+
+def test_series_of_several_frequencies_are_refused(tmp_path):
+    given = [("a", t, i) for i, t in enumerate(HOURS)]
+    given += [("b", t, i) for i, t in enumerate(HOURS[::6])]
+    path = table(tmp_path / "l.csv", ("id", "time", "value"), given)
+    with pytest.raises(errors.InputError, match="frequency, h; found series 'b' .* 6"):
+        data.load_own_series(path)
+
+
+def test_months_may_be_written_without_days(tmp_path):
+    months = [f"{2020 + i // 12}-{1 + i % 12:02}" for i in range(30)]
+    given = [(t, i) for i, t in enumerate(months)]
+    found = data.load_own_series(table(tmp_path / "m.csv", ("month", "x"), given))
+    assert found.step == Step(1, "M") and len(found.values[0]) == 30
+
+
 def test_numbers_of_a_series_do_not_change(tmp_path):
     given = [("a", t, i, 1 + (i == 30)) for i, t in enumerate(HOURS)]
     path = table(tmp_path / "l.csv", ("id", "time", "value", "size"), given)

@@ -1,6 +1,7 @@
 """Steps of time: found from timestamps, counted, and told to networks as features."""
 
 import math
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,37 @@ class Step(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.count if self.count > 1 else ''}{self.unit}"
+
+
+WORDS = {  # of frequencies as pandas and people write them
+    "s": ("S", "s", "sec", "second", "seconds"),
+    "min": ("T", "min", "minute", "minutes"),
+    "h": ("H", "h", "hour", "hours"),
+    "D": ("D", "d", "day", "days"),
+    "B": ("B",),
+    "W": ("W", "w", "week", "weeks"),
+    "M": ("M", "MS", "ME", "month", "months"),
+}
+LONGER = {"Q": 3, "QS": 3, "QE": 3, "Y": 12, "YS": 12, "YE": 12, "A": 12, "AS": 12}
+
+
+def parse(text: str) -> Step:
+    """The step that a text such as `15min`, `1H`, `W-SUN` or `day` says.
+
+    Raises:
+      errors.InputError: none.
+    """
+    found = re.fullmatch(r"\s*(\d*)\s*([A-Za-z]+)(-[A-Za-z]+)?\s*", text)
+    count = int(found[1] or 1) if found else 0
+    word = found[2] if found else ""
+    if count and word in LONGER:
+        return Step(count * LONGER[word], "M")
+    unit = next((u for u, words in WORDS.items() if word in words), None)
+    if not count or unit is None:
+        raise errors.InputError(
+            f"expected a step such as 1h, 15min, D, W or M; found {text[:40]!r}"
+        )
+    return Step(count, unit)
 
 
 def times(start, step: Step, count: int) -> np.ndarray:

@@ -3,12 +3,13 @@
 import csv
 import gzip
 import json
+import pathlib
 import zlib
 
 import numpy as np
 
 from iclr22 import errors
-from iclr22.data.series import Panel
+from iclr22.data.series import Panel, calendar
 from iclr22.data.series.calendar import Step
 
 NO_DATE = np.datetime64("1950-01-01", "s")  # where a file tells no beginning
@@ -22,7 +23,7 @@ def read_m4(path, step: Step) -> Panel:
       errors.InputError: a row without numbers, or another cell.
     """
     names, values = [], []
-    with _opened(path) as stream:
+    with opened(path) as stream:
         rows = csv.reader(stream)
         next(rows, None)
         for row in rows:
@@ -39,7 +40,7 @@ def read_lstnet(path, step: Step) -> Panel:
       errors.InputError: rows of several widths, cells that are no numbers.
     """
     rows = []
-    with _opened(path) as stream:
+    with opened(path) as stream:
         for number, line in enumerate(stream, 1):
             if line.strip():
                 rows.append(_numbers(path, number, line.split(",")))
@@ -63,7 +64,7 @@ def read_gluonts(path, step: Step) -> Panel:
       errors.InputError: a line that is no such object.
     """
     names, values, starts, static = [], [], [], []
-    with _opened(path) as stream:
+    with opened(path) as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
                 continue
@@ -89,7 +90,27 @@ def read_gluonts(path, step: Step) -> Panel:
     return found._replace(static=static, static_names=told)
 
 
-def _opened(path):
+def frequency(path) -> Step | None:
+    """The step that the `metadata.json` of a data set of GluonTS tells, or None.
+
+    Args:
+      path: of its lines, such as `train/data.json`.
+
+    Raises:
+      errors.InputError: a step that is unknown.
+    """
+    for folder in pathlib.Path(path).absolute().parents[:2]:
+        for place in (folder / "metadata.json", folder / "metadata" / "metadata.json"):
+            if place.is_file():
+                try:
+                    freq = json.loads(place.read_text("utf-8"))["freq"]
+                except (ValueError, LookupError, TypeError):
+                    continue
+                return calendar.parse(str(freq))
+    return None
+
+
+def opened(path):
     """A text file, compressed or not."""
     try:
         opener = gzip.open if str(path).endswith(".gz") else open

@@ -1,7 +1,9 @@
 """The user's own series: tables, wide or long, and the formats of other projects."""
 
+import datetime
 import os
 import pathlib
+import re
 
 import numpy as np
 from absl import logging
@@ -11,6 +13,7 @@ from iclr22.data import checks
 from iclr22.data.series import Panel, calendar, describe, files
 
 LONG = ("id", "time", "value")
+MONTH = re.compile(r"\d{4}-\d{2}")
 MISSING = ("", "nan", "na", "none", "null")
 
 
@@ -20,10 +23,11 @@ def load_own(path: str | os.PathLike, *, step: calendar.Step | None = None) -> P
     Args:
       path: a .csv, long (`id`, `time`, `value`; other columns are numbers that belong to a
         series) or wide (a first column of times, one of numbers for each series); cells
-        that are empty or NaN are missing. Times are ISO 8601. Also the JSON lines of
-        GluonTS (.json, .jsonl) and the tables of LSTNet (.txt), .gz or not; they tell no
-        frequency.
-      step: from one value to the next; found from the times of a table if not given.
+        that are empty or NaN are missing. Times are ISO 8601, or months (2024-05). Also
+        the JSON lines of GluonTS (.json, .jsonl) and the tables of LSTNet (.txt), .gz or
+        not.
+      step: from one value to the next; if not given it is found from the times of a table
+        or the `metadata.json` beside JSON lines.
 
     Raises:
       errors.InputError: what is missing or wrong, and where: times that repeat, run
@@ -34,10 +38,11 @@ def load_own(path: str | os.PathLike, *, step: calendar.Step | None = None) -> P
     if kind == ".csv":
         panel = _read_table(path, step)
     elif kind in (".json", ".jsonl", ".txt"):
+        step = step or files.frequency(path)
         if step is None:
             raise errors.InputError(
                 f"{path}: expected the step of its values, as {kind} tells none; found "
-                "none. Give it, such as Step(1, 'h')."
+                "none. Give it, such as 1h or D."
             )
         read = files.read_lstnet if kind == ".txt" else files.read_gluonts
         panel = read(path, step)
@@ -139,6 +144,13 @@ def _panel(path, found, step, fixed, names) -> Panel:
                 f"{path}: expected times of series {checks.shown(name)} that are whole "
                 f"steps of {step} after {stamps[0]}; found {off}."
             )
+        apart = int(np.gcd.reduce(np.diff(place)))
+        if apart > 1 and len(place) > 2:
+            raise errors.InputError(
+                f"{path}: expected series of one frequency, {step}; found series "
+                f"{checks.shown(name)} with a value every {apart} steps. Bring all to one "
+                "frequency."
+            )
         row = np.full(place[-1] + 1, np.nan)
         row[place] = values
         if np.isnan(row).all():
@@ -173,13 +185,22 @@ def _times(path, lines, name, cells) -> np.ndarray:
     found = np.empty(len(cells), "datetime64[s]")
     for i, cell in enumerate(checks.strip(cells)):
         try:
-            found[i] = checks.utc(cell)
+            found[i] = moment(cell)
         except (ValueError, OverflowError):
             raise errors.InputError(
                 f"{path}, line {lines[i]}, column {checks.short(name)}: expected a time "
                 f"such as 2024-05-01T12:00; found {checks.shown(cell)}."
             ) from None
     return found
+
+
+def moment(cell: str) -> datetime.datetime:
+    """A time in ISO 8601 or a month, in UTC and without a zone.
+
+    Raises:
+      ValueError, OverflowError: it is none.
+    """
+    return checks.utc(f"{cell}-01" if MONTH.fullmatch(cell) else cell)
 
 
 def _values(path, lines, name, cells) -> np.ndarray:
