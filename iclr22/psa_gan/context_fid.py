@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from iclr22 import errors, loop
-from iclr22.psa_gan import encoder, frechet
+from iclr22.psa_gan import contrast, encoder, frechet
 
 CHUNK = 512  # windows that are encoded at a time
 SMALLEST_SPREAD = 1e-3  # of vectors of real windows, over their root mean square
@@ -29,8 +29,8 @@ class FittedEncoder(NamedTuple):
     params: Any
 
 
-def _stage(config):
-    return encoder
+def _stage(config) -> Any:
+    return contrast if isinstance(config, contrast.Config) else encoder
 
 
 def fit_encoder(

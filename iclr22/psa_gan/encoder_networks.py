@@ -8,6 +8,7 @@ vector in an array of any size.
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 
 from iclr22.psa_gan.networks import leaky
 from iclr22.psa_gan.spectral import Plain, weight_and_bias
@@ -33,11 +34,22 @@ class Causal(nn.Module):
 
         length = self.param("length", as_it_is)
         flat = flat * (length / jnp.maximum(size, 1e-12))
-        time, far = x.shape[1], self.dilation * (self.kernel - 1)
-        padded = jnp.pad(x, ((0, 0), (far, 0), (0, 0)))
-        steps = [i * self.dilation for i in range(self.kernel)]
-        seen = jnp.concatenate([padded[:, s : s + time] for s in steps], axis=-1)
-        return seen @ flat + bias
+        steps = [(i + 1 - self.kernel) * self.dilation for i in range(self.kernel)]
+        return shifted(x, flat.reshape(weight.shape), steps) + bias
+
+
+def shifted(x, weight, steps):
+    """Convolution of `[n, time, c]` with `weight [kernel, c, width]`: what each part of the
+    kernel sees is so many steps later. Parts that see zeros alone cost nothing."""
+    time = x.shape[1]
+    used = [i for i, s in enumerate(steps) if abs(s) < time]
+    seen = []
+    for i in used:
+        s = steps[i]
+        cut = x[:, max(s, 0) : time + min(s, 0)]
+        seen.append(jnp.pad(cut, ((0, 0), (max(-s, 0), max(s, 0)), (0, 0))))
+    flat = weight[np.array(used)].reshape(-1, weight.shape[-1])
+    return jnp.concatenate(seen, axis=-1) @ flat
 
 
 class CausalBlock(nn.Module):
