@@ -35,7 +35,8 @@ class Config(NamedTuple):
     series: int = 1  # number of them; each has an embedding
     depth: int = 0  # windows have length 8 2^depth in this game
     length: int = 32  # of full windows, a power of two from 8 on
-    context: int = 0  # values before the window that are given (PSA-GAN-C)
+    context: int = 0  # values before the window that psa_gan_c continues; 0: half of it
+    grow: bool = True  # from short windows to long ones
     width: int = 32  # channels
     keys: int = 1  # width of queries and keys of the attention
     values: int = 1  # width of its values
@@ -157,22 +158,28 @@ def real(config: Config, batch):
 def fade_of(config: Config, step) -> jax.Array | float:
     """Share of the newest depth: rises to 1 over so much of its updates."""
     rising = config.fade * updates(config)
-    if not rising or not config.depth:
+    if not rising or _is_first(config):
         return 1.0
     return jnp.minimum((step + 1) / rising, 1.0)
 
 
 def updates(config: Config) -> int:
     """Of this depth: all depths have as many, the last what is left."""
+    if not config.grow:
+        return config.steps
     deepest = networks.depth_of(config.length)
     share = config.steps // (deepest + 1)
     return config.steps - deepest * share if config.depth == deepest else share
 
 
+def _is_first(config):
+    return not config.depth or not config.grow
+
+
 def is_generators(config: Config, step):
     """Whose turn an update is: the generator begins, then the discriminator has some."""
     period = config.warmup + 1
-    end = 0 if config.depth else config.warmup_turns * period
+    end = config.warmup_turns * period if _is_first(config) else 0
     warm = step % period == 0
     return jnp.where(step < end, warm, (step - end) % (config.turns + 1) == 0)
 
