@@ -59,12 +59,16 @@ class Spectral(nn.Module):
             key = self.make_rng("params")
             u = _unit(jax.random.normal(key, (self.width,), jnp.float32))
             v = jnp.zeros(flat.shape[1], jnp.float32)
-            return iterate(flat, u, v, INITIAL)
+            return _named(iterate(flat, u, v, INITIAL))
 
         kept = self.variable(COLLECTION, "vectors", begin)
         if self.is_mutable_collection(COLLECTION) and not self.is_initializing():
-            kept.value = iterate(flat, *kept.value)
-        return convolve(x, normalised(flat, *kept.value).T, self.kernel) + bias
+            kept.value = _named(iterate(flat, **kept.value))
+        return convolve(x, normalised(flat, **kept.value).T, self.kernel) + bias
+
+
+def _named(vectors):
+    return dict(zip("uv", vectors, strict=True))
 
 
 class Plain(nn.Module):
