@@ -166,8 +166,8 @@ def test_vectors_move_only_where_they_may_and_carry_no_gradient():
     again = layer.apply(variables, x)
     np.testing.assert_array_equal(read, again)
     weight = variables["params"]["weight"].reshape(-1, 5).T
-    grown = spectral.normalised(3 * weight, *before)
-    np.testing.assert_allclose(grown, spectral.normalised(weight, *before), rtol=1e-5)
+    grown = spectral.normalised(3 * weight, **before)
+    np.testing.assert_allclose(grown, spectral.normalised(weight, **before), rtol=1e-5)
 
 
 def test_convolution_equals_a_sum_over_shifts():
