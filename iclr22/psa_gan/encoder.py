@@ -33,6 +33,7 @@ class Config(NamedTuple):
     terms: Literal["three", "two"] = "three"  # two: without part against others
     batch: int = 16  # windows per update
     learning_rate: float = 3e-3  # Adam
+    decay: bool = True  # the rate falls to 0 along a cosine; published: not
     steps: int = 400  # updates
 
 
@@ -59,7 +60,14 @@ def init(config: Config, key: jax.Array, batch) -> State:
     del batch
     x, lengths = jnp.zeros((1, config.longest)), jnp.ones(1, jnp.int32)
     params = network(config).init(key, x, lengths)["params"]
-    return gradients.start(optax.adam(config.learning_rate), key, params)
+    return gradients.start(_optimizer(config), key, params)
+
+
+def _optimizer(config):
+    rate = config.learning_rate
+    return optax.adam(
+        optax.cosine_decay_schedule(rate, config.steps) if config.decay else rate
+    )
 
 
 def apply(config: Config, params, inputs, *, key=None):
@@ -111,7 +119,7 @@ def train_step(config: Config, state: State, batch, *, axis_name=None):
     def objective(params, batch, key):
         return loss(config, params, batch, key=key)
 
-    rule = optax.adam(config.learning_rate)
+    rule = _optimizer(config)
     return gradients.update(rule, state, objective, batch, axis_name=axis_name)
 
 

@@ -64,3 +64,26 @@ def extrapolated(a, b, *, parts: int = 4, repeats: int = 4, seed: int = 0) -> fl
             sizes.append(size)
     slope_and_end = np.polyfit(1 / np.array(sizes), found, 1)
     return float(slope_and_end[1])
+
+
+def whitened(real, other, *, share: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors in which the real ones vary alike in all directions.
+
+    An encoder stretches its vectors as its training happened to: few directions have
+    nearly all of the variance, and others after another seed. Divided by the root of the
+    real vectors' covariance, encoders that see the same agree.
+
+    Args:
+      real, other: `[n, d]` and `[m, d]`.
+      share: of the mean variance, added to every direction, so that those in which real
+        vectors hardly vary do not count as much as others.
+
+    Returns:
+      Both, float64, around the mean of the real ones.
+    """
+    real, other = np.asarray(real, np.float64), np.asarray(other, np.float64)
+    mean, covariance = _moments(real)
+    values, vectors = linalg.eigh(covariance)
+    more = share * max(values.mean(), np.finfo(np.float64).tiny)
+    turn = vectors / np.sqrt(values.clip(0) + more)
+    return (real - mean) @ turn, (other - mean) @ turn

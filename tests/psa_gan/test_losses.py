@@ -93,7 +93,7 @@ def test_frechet_distance_equals_the_textbook_root_and_its_symmetries():
     b = RANDOM.normal(size=(250, 4)) @ RANDOM.normal(size=(4, 4)) + 1
     mean = a.mean(0) - b.mean(0)
     one, two = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    root = linalg.sqrtm(one @ two).real
+    root = np.real(np.asarray(linalg.sqrtm(one @ two)))
     expected = mean @ mean + np.trace(one + two - 2 * root)
     assert frechet.frechet_distance(a, b) == pytest.approx(expected, rel=1e-8)
     assert frechet.frechet_distance(b, a) == pytest.approx(expected, rel=1e-8)
@@ -108,6 +108,18 @@ def test_the_extrapolated_distance_has_less_bias():
     plain, beyond = frechet.frechet_distance(a, b), frechet.extrapolated(a, b)
     assert plain > 0.2  # though both are of one distribution
     assert abs(beyond) < 0.25 * plain
+
+
+def test_whitening_takes_away_what_the_encoder_stretched():
+    a, b = RANDOM.normal(size=(300, 4)), RANDOM.normal(size=(200, 4)) + 0.5
+    found = frechet.whitened(a, b, share=0)
+    np.testing.assert_allclose(np.cov(found[0], rowvar=False), np.eye(4), atol=1e-9)
+    stretch = RANDOM.normal(size=(4, 4))
+    other = frechet.whitened(a @ stretch, b @ stretch, share=0)
+    distance = frechet.frechet_distance(*found)
+    assert frechet.frechet_distance(*other) == pytest.approx(distance)
+    kept = frechet.whitened(a * [1, 1, 1, 1e-6], b, share=0.1)[0]
+    assert kept.std(axis=0).min() < 1e-4  # a direction without variance does not count
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,112 @@
+"""Context-FID beside what it must be seen with: a floor, controls, several encoders."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from iclr22 import errors
+from iclr22.psa_gan import context_fid, controls, frechet
+
+FLOOR, SHUFFLED = "real", "shuffled"
+
+
+class Row(NamedTuple):
+    """The score of one generator, as means over encoders.
+
+    Attributes:
+      name: of the generator; `real` is a second sample of real windows, the floor.
+      score: Context-FID of the default form.
+      score_spread: its standard deviation over encoders.
+      ratio: to the score of the windows shuffled in time, under the same encoder.
+      ratio_spread: standard deviation over encoders.
+      limit: the ratio that infinitely many windows would have (`frechet.extrapolated`).
+      plain: the ratio of the published form, without whitening.
+      plain_spread: standard deviation over encoders.
+    """
+
+    name: str
+    score: float
+    score_spread: float
+    ratio: float
+    ratio_spread: float
+    limit: float
+    plain: float
+    plain_spread: float
+
+
+def score(
+    encoders: Iterable[context_fid.FittedEncoder],
+    real,
+    other_real,
+    synthetic: Mapping[str, np.ndarray],
+    *,
+    seed: int = 0,
+) -> list[Row]:
+    """Rows of all synthetic samples between floor and controls.
+
+    A ratio near the floor's is as good as real; one of 1 is no better than values in any
+    order. Ratios compare between encoders and data, scores do not.
+
+    Args:
+      encoders: of several seeds, so that their spread is seen.
+      real: windows `[n, t]` that all are compared with.
+      other_real: other real windows, which the controls are made from; as many as there
+        are synthetic ones, as the distance of few windows is larger.
+      synthetic: windows `[m, t]` by name of their generator.
+      seed: of the controls.
+
+    Raises:
+      errors.InputError: windows that do not fit, a name that a control has, no encoder, or
+        an encoder that has collapsed.
+    """
+    encoders = list(encoders)
+    made = {
+        FLOOR: np.asarray(other_real),
+        SHUFFLED: controls.shuffled(other_real, seed),
+        "moment_noise": controls.moment_noise(other_real, seed),
+        "constant": controls.constant(other_real),
+    }
+    taken = sorted(set(made) & set(synthetic))
+    if taken or not encoders:
+        raise errors.InputError(
+            "expected an encoder at least, and generators with names other than "
+            f"{', '.join(made)}; found {len(encoders)} encoders and {taken}"
+        )
+    samples = {FLOOR: made.pop(FLOOR), **synthetic, **made}
+    found = [_one(encoder, real, samples) for encoder in encoders]
+    table = {
+        key: np.array([x[key] for x in found]) for key in found[0]
+    }  # [seeds, names]
+    shuffled = list(samples).index(SHUFFLED)
+    rows = []
+    for i, name in enumerate(samples):
+        ratios = {k: x[:, i] / x[:, shuffled] for k, x in table.items()}
+        rows.append(
+            Row(
+                name,
+                *_mean_and_spread(table["whitened"][:, i]),
+                *_mean_and_spread(ratios["whitened"]),
+                float(ratios["limit"].mean()),
+                *_mean_and_spread(ratios["plain"]),
+            )
+        )
+    return rows
+
+
+def _one(fitted, real, samples) -> dict[str, list[float]]:
+    """Distances of all samples from the real one, by form, under one encoder."""
+    vectors = context_fid.embed(fitted, real)
+    context_fid.check_spread(vectors)
+    found = {"plain": [], "whitened": [], "limit": []}
+    for sample in samples.values():
+        others = context_fid.embed(fitted, sample)
+        found["plain"].append(frechet.frechet_distance(vectors, others))
+        both = frechet.whitened(vectors, others)
+        found["whitened"].append(frechet.frechet_distance(*both))
+        found["limit"].append(frechet.extrapolated(*both))
+    return found
+
+
+def _mean_and_spread(x) -> tuple[float, float]:
+    return float(x.mean()), float(x.std(ddof=1)) if len(x) > 1 else 0.0

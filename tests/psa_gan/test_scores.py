@@ -1,0 +1,61 @@
+"""The table of scores: floor and controls, ratios under each encoder, their spread."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from iclr22 import errors
+from iclr22.psa_gan import context_fid, controls, encoder, frechet, scores
+
+CONFIG = encoder.example(8)[0]._replace(steps=20)
+SERIES = [np.sin(np.arange(90) / (2 + i)) for i in range(3)]
+WINDOWS = np.random.default_rng(0).random((4, 50, 16)).astype(np.float32).cumsum(2)
+REAL, OTHER, MADE, NOISE = WINDOWS
+
+
+@functools.cache
+def encoders():
+    return [context_fid.fit_encoder(SERIES, CONFIG, seed=s) for s in (0, 1)]
+
+
+def test_rows_have_ratios_to_the_shuffled_windows():
+    rows = {
+        x.name: x
+        for x in scores.score(encoders(), REAL, OTHER, {"a": MADE, "b": 3 * NOISE})
+    }
+    assert list(rows) == ["real", "a", "b", "shuffled", "moment_noise", "constant"]
+    assert rows["shuffled"].ratio == 1 and rows["shuffled"].ratio_spread == 0
+    assert rows["real"].ratio < 0.5 < rows["b"].ratio
+    made, ratios, limits, plain = [], [], [], []
+    for fitted in encoders():
+        real, made_, mixed = (
+            context_fid.embed(fitted, x)
+            for x in (REAL, MADE, controls.shuffled(OTHER, 0))
+        )
+        both = frechet.whitened(real, made_), frechet.whitened(real, mixed)
+        made.append(frechet.frechet_distance(*both[0]))
+        ratios.append(made[-1] / frechet.frechet_distance(*both[1]))
+        beyond = [frechet.extrapolated(*x) for x in both]
+        limits.append(beyond[0] / beyond[1])
+        plain.append(
+            frechet.frechet_distance(real, made_)
+            / frechet.frechet_distance(real, mixed)
+        )
+    row = rows["a"]
+    assert row.score == pytest.approx(np.mean(made))
+    assert row.ratio == pytest.approx(np.mean(ratios))
+    assert row.ratio_spread == pytest.approx(np.std(ratios, ddof=1))
+    assert row.limit == pytest.approx(np.mean(limits))
+    assert row.plain == pytest.approx(np.mean(plain))
+
+
+def test_one_encoder_has_no_spread_and_names_of_controls_are_taken():
+    rows = scores.score(encoders()[:1], REAL, OTHER, {"a": MADE})
+    assert all(x.score_spread == x.ratio_spread == 0 for x in rows)
+    with pytest.raises(errors.InputError, match=r"2 encoders and \['shuffled'\]"):
+        scores.score(encoders(), REAL, OTHER, {"shuffled": MADE})
+    with pytest.raises(errors.InputError, match="found 0 encoders"):
+        scores.score([], REAL, OTHER, {})
+    with pytest.raises(errors.InputError, match=r"\[n, length\]"):
+        scores.score(encoders(), REAL, OTHER, {"a": MADE[0]})
