@@ -89,9 +89,11 @@ def configured(kind: type[Config], values: Mapping[str, Any]) -> Config:
     Raises:
       TypeError, ValueError: other fields, or values of another type.
     """
-    found = kind(**values)
+    defaults = getattr(kind, "_field_defaults", {})
+    several = [name for name, x in defaults.items() if isinstance(x, tuple)]
+    found = kind(**dict(values) | {x: tuple(values[x]) for x in several if x in values})
     hints = typing.get_type_hints(kind)
-    for name, default in getattr(kind, "_field_defaults", {}).items():
+    for name, default in defaults.items():
         value, hint = getattr(found, name), hints[name]
         wanted = (int, float) if type(default) is float else type(default)
         known = typing.get_args(hint) if typing.get_origin(hint) is Literal else [value]

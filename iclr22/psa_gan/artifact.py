@@ -8,10 +8,10 @@ import numpy as np
 from iclr22 import bundle
 from iclr22.data.series import layouts
 from iclr22.data.series.layouts import Layout
-from iclr22.psa_gan import gan
+from iclr22.psa_gan import gan, timegan
 
 KIND, VERSION = "psa_gan model", 1
-STAGES = {"gan": gan}
+STAGES = {"gan": gan, "timegan": timegan}
 
 
 class Model(NamedTuple):

@@ -139,27 +139,29 @@ def draw(
         raise errors.InputError(
             f"expected one value and one sample at least; found {count} and {samples}"
         )
-    rows = samples * len(series)
-    series, first = np.tile(series, samples), np.tile(first, samples)
     length, continued = model.config.length, bool(getattr(model.config, "context", 0))
     stride = length if continued else length // 2
     windows = 1 + max(0, -(-(count - length) // stride))
-    whole = np.zeros((rows, length + (windows - 1) * stride), np.float32)
+    whole = np.zeros(
+        (samples * len(series), length + (windows - 1) * stride), np.float32
+    )
+    before = np.zeros((len(series), 0), np.float32)
     if continued:
-        context = np.tile(np.asarray(context, np.float32), (samples, 1))
+        before = np.asarray(context, np.float32)
+    before = np.tile(before, (samples, 1))
+    series, first = np.tile(series, samples), np.tile(first, samples)
     for i in range(windows):
         random = np.random.default_rng((seed, i))
         low = i * stride
         tries = candidates if i and not continued else 1
-        found = _windows(model, random, series, first + low, context, tries)
+        found = _windows(model, random, series, first + low, before, tries)
         if i and not continued:
             _fade_in(whole[:, low : low + length], found, length - stride)
         else:
             whole[:, low : low + length] = found[:, 0]
         if continued:
-            context = np.concatenate([context, found[:, 0]], axis=1)[
-                :, -context.shape[1] :
-            ]
+            size = before.shape[1]
+            before = np.concatenate([before, found[:, 0]], axis=1)[:, -size:]
     return whole[:, :count].reshape(samples, -1, count)
 
 
@@ -185,9 +187,7 @@ def _windows(model: Model, random, series, first, context, tries: int) -> np.nda
         inputs = {
             "series": series[rows].astype(np.int32),
             "features": features,
-            "context": context[rows]
-            if context is not None
-            else np.zeros((len(features), 0), np.float32),
+            "context": context[rows],
         }
         inputs = {name: np.repeat(x, tries, axis=0) for name, x in inputs.items()}
         noise = random.normal(size=(len(features) * tries, length))

@@ -1,0 +1,212 @@
+"""What the PSA-GAN experiment does and with which options; see `__main__`."""
+
+from typing import Any, Literal, NamedTuple
+
+from experiments import run as runner
+from experiments.options import Experiment, Use
+from experiments.psa_gan import paper
+from experiments.psa_gan.compare import compare
+from experiments.psa_gan.fill import fill
+from experiments.psa_gan.forecast import cold_start, forecast
+from experiments.psa_gan.generate import generate
+from experiments.psa_gan.score import score
+from iclr22 import errors
+from iclr22.data import checks
+from iclr22.data.series import calendar
+from iclr22.psa_gan import pipeline
+from iclr22.psa_gan.anchoring import Options as Filling
+
+
+class Options(NamedTuple):
+    """What to do, with which series and generators."""
+
+    MAIN = "models"
+
+    models: pipeline.Options = pipeline.Options()
+    filling: Filling = Filling()
+    # what is done; not given, generate for your own series, compare for others
+    task: Literal["compare", "generate", "fill", "forecast", "cold_start", "score"] = (
+        "compare"
+    )
+    variant: tuple[str, ...] = paper.TABLE  # generators in the table
+    # variant that other tasks use, or model.npz of an earlier run
+    model: str = "psa_gan"
+    series: str = ""  # your own: .csv, .json, .jsonl, .txt
+    step: str = ""  # of files that tell no times, such as 1h, 15min, 1D, 1M
+    real: str = ""  # --task=score: series as they are
+    synthetic: str = ""  # --task=score: series of any generator, of the same names
+    encoders: int = 3  # seeds of the encoder of scores, whose mean is told
+    windows: int = 1024  # that scores compare
+    holdout: float = 0.1  # share of each series that nobody learns, in blocks
+    count: int = 0  # values of each synthetic series; 0: as many as the real one
+    start: str = ""  # date of the first synthetic value; that of each series if empty
+    samples: int = 1  # synthetic series of each real one
+    items: tuple[str, ...] = ()  # names of the series to generate; all if empty
+    low: str = ""  # least value that is written
+    high: str = ""  # largest value that is written
+    integer: bool = False  # whole numbers are written
+    # values to hide in each series, to measure filling; 0: a week of your own series is
+    # not hidden, of others it is
+    hide: int = 0
+    backtests: int = 7  # windows at the end of each series that are forecast
+    gap: int = 0  # values before these that are not observed; 0: seven seasons
+    shares: tuple[float, ...] = (0.1, 0.5, 0.9)  # of a history that is removed
+
+
+STUDIES = {
+    "compare": compare,
+    "generate": generate,
+    "fill": fill,
+    "forecast": forecast,
+    "cold_start": cold_start,
+    "score": score,
+}
+
+
+def study(run: runner.Run) -> None:
+    """One of the tasks."""
+    STUDIES[run.options.task](run)
+
+
+def check(options: Options) -> None:
+    """Refuse what would fail after long work."""
+    pipeline.check_length(options.models.gan.length)
+    for name in options.variant:
+        if name not in paper.ORDER or name == "synthetic":
+            known = [x for x in paper.ORDER if x != "synthetic"]
+            raise errors.nearest(name, known, "variant")
+    model = options.model
+    if model not in pipeline.VARIANTS:
+        if not (model.endswith(".npz") or "/" in model):
+            raise errors.nearest(model, pipeline.VARIANTS, "variant")
+        checks.existing(model, "a model of an earlier run")
+    if options.step:
+        calendar.parse(options.step)
+    for name in ("low", "high"):
+        if getattr(options, name) and not checks.is_number(getattr(options, name)):
+            raise errors.InputError(
+                f"expected a number as --{name}; found {getattr(options, name)}"
+            )
+    if options.task == "score":
+        for name in ("real", "synthetic"):
+            if not getattr(options, name):
+                raise errors.InputError(
+                    "--task=score needs --real=FILE and --synthetic=FILE; found no "
+                    f"--{name}"
+                )
+            checks.existing(getattr(options, name), "a file of series")
+    _check_numbers(options)
+
+
+def _check_numbers(options) -> None:
+    for name in ("encoders", "windows", "samples", "backtests"):
+        if getattr(options, name) < 1:
+            raise errors.InputError(
+                f"expected --{name} of 1 or more; found {getattr(options, name)}"
+            )
+    for name in ("count", "hide", "gap"):
+        if getattr(options, name) < 0:
+            raise errors.InputError(
+                f"expected --{name} of 0 or more; found {getattr(options, name)}"
+            )
+    for name, shares in (("holdout", (options.holdout,)), ("shares", options.shares)):
+        if not all(0 <= x < 1 for x in shares):
+            raise errors.InputError(
+                f"expected --{name} from 0 to below 1; found {shares}"
+            )
+
+
+_TRAINED = tuple(pipeline.VARIANTS)
+_GANS = tuple(x for x in _TRAINED if x != "timegan")
+_USING = ("generate", "fill", "forecast", "cold_start")
+_SCORED = ("compare", "generate", "score")
+_COMPARE: dict[str, tuple] = {"task": ("compare",)}
+
+
+def _read_by(variants: tuple[str, ...], *flags: str) -> tuple[Use, ...]:
+    """Flags of these variants."""
+    return (
+        Use(flags, _COMPARE | {"variant": variants}),
+        Use(flags, {"task": _USING, "model": variants}),
+    )
+
+
+_GAN = tuple(x for x in pipeline.Gan._fields if x not in pipeline.Gan.RESOLVED)
+_OWN = tuple(x for x in _GAN if x not in ("length", "context"))
+USES = (
+    *_read_by(_GANS, *_OWN),
+    *_read_by(("psa_gan_c",), "context"),
+    *_read_by(("timegan",), "timegan.*"),
+    Use(("length",), _COMPARE),
+    Use(("length",), {"task": _USING, "model": _TRAINED}),
+    Use(("length",), {"task": ("score",)}),
+    Use(("encoder.*", "encoders", "windows"), {"task": ("compare", "score")}),
+    Use(
+        ("encoder.*", "encoders", "windows", "holdout"),
+        {"task": ("generate",), "model": _TRAINED},
+    ),
+    Use(("holdout",), {"task": ("compare", "score")}),
+    Use(("variant",), _COMPARE),
+    Use(("model",), {"task": _USING}),
+    Use(("filling.*",), {"task": ("fill",)}),
+    Use(("filling.*",), {"task": ("forecast",), "own": ("yes",)}),
+    Use(("hide",), {"task": ("fill",)}),
+    Use(("forecaster.*", "backtests", "gap"), {"task": ("forecast",)}),
+    Use(
+        ("forecaster.*", "backtests", "shares"),
+        {"task": ("cold_start",), "own": ("no",)},
+    ),
+    Use(("count", "start", "samples"), {"task": ("generate",)}),
+    Use(("items",), {"task": ("generate",)}),
+    Use(("items",), {"task": ("cold_start",), "own": ("yes",)}),
+    Use(("low", "high", "integer"), {"task": ("generate",)}),
+    Use(
+        ("low", "high", "integer"),
+        {"task": ("fill", "forecast", "cold_start"), "own": ("yes",)},
+    ),
+    Use(("real", "synthetic"), {"task": ("score",)}),
+    Use(("step",), {"task": ("score",)}),
+    Use(("step",), {"own": ("yes",)}),
+    Use(("dataset",), {"task": ("compare", *_USING)}),
+    Use(("series",), {"task": _USING}),
+    Use(("series",), _COMPARE),
+)
+_QUICK: dict[str, Any] = {
+    "variant": ("psa_gan", "seasonal_bootstrap", "noise", "shuffled", "real"),
+    "length": 16,
+    "steps": 40,
+    "batch": 32,
+    "width": 8,
+    "timegan.steps": 20,
+    "timegan.width": 6,
+    "timegan.layers": 2,
+    "encoder.blocks": 1,
+    "encoder.channels": 8,
+    "encoder.reduced": 16,
+    "encoder.out": 8,
+    "encoder.longest": 32,
+    "encoder.steps": 20,
+    "encoders": 2,
+    "windows": 64,
+    "forecaster.context": 24,
+    "forecaster.horizon": 6,
+    "forecaster.steps": 20,
+    "backtests": 2,
+    "shares": (0.5,),
+    "filling.artificial": 8,
+    "filling.margin": 24,
+    "gap": 24,
+}
+EXPERIMENT = Experiment(
+    method="psa_gan",
+    study=study,
+    options=Options(),
+    datasets=("climate", "loads", "sine", "m4_hourly", "pjm", "nycflights"),
+    presets={"own": {"task": "generate"}},
+    quick={"": _QUICK},
+    uses=USES,
+    check=check,
+    own_data="series",
+    drawn={"task=score": "files"},
+    seeds=1,
+)

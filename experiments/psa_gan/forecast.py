@@ -1,0 +1,183 @@
+"""Forecasts behind a stretch that nobody observed, and for series without a history."""
+
+import functools
+
+import numpy as np
+
+from experiments import run as runner
+from experiments.psa_gan import problem
+from experiments.psa_gan.fill import filled_by, model_of
+from experiments.psa_gan.generate import bounded, write
+from iclr22 import errors, record
+from iclr22.data.series import Panel, calendar, layouts
+from iclr22.psa_gan import artifact, downstream, forecasting, generation, pipeline
+from iclr22.psa_gan.downstream import Plan
+
+NORMAL = 1.645  # deviations on both sides that hold 90 % of a Gaussian
+
+
+def plan_of(run: runner.Run, panel: Panel) -> Plan:
+    """Windows at the end, and the unobserved stretch before them."""
+    gap = run.options.gap or calendar.season(panel.step) * 7
+    return Plan(run.options.backtests, gap)
+
+
+def forecast(run: runner.Run) -> None:
+    """Rows of a backtest by what fills the unobserved stretch; of your own series also
+    forecast.csv, what comes next."""
+    panel = problem.load(run)
+    plan, config = plan_of(run, panel), run.options.models.forecaster
+    given = downstream.far_training(panel, config, plan)
+    _tell(run, given)
+    for seed in run.seeds:
+        measure = functools.partial(_far, run, panel, given, config, plan, seed)
+        run.cell(f"far-{seed}", measure)
+    if run.own:
+        _ahead(run, panel, config)
+    run.summary = _words(run, "generator")
+
+
+def _tell(run, given: Panel) -> None:
+    variant = run.options.model
+    found = {"forecaster": forecasting.config_of(run.options.models.forecaster, given)}
+    if variant in pipeline.VARIANTS:
+        found[variant] = pipeline.config_of(problem.options_of(run, variant), given)
+    run.trains(found)
+
+
+def _filling(run, model):
+    size = getattr(model.config, "context", 0)
+    return downstream.UNBANDED._replace(context=size)
+
+
+def _far(run, panel, given, config, plan, seed) -> dict:
+    model = model_of(run, given, seed)
+    lines = downstream.far(
+        panel,
+        functools.partial(generation.draw, model),
+        config,
+        plan,
+        options=_filling(run, model),
+        seed=seed,
+    )
+    setting = f"{problem.setting_of(run)}, gap {plan.gap}"
+    return {"rows": _rows(lines, setting, seed, "far")}
+
+
+def _rows(lines, setting, seed, name):
+    return [
+        (x.way, setting, seed, f"{name}/{x.metric}", x.value, "")
+        for x in lines
+        if np.isfinite(x.value)
+    ]
+
+
+def _ahead(run, panel: Panel, config) -> None:
+    """forecast.csv: the next values of every series, behind filled gaps."""
+    seed = run.seeds[0]
+    whole = panel.values
+    if any(np.isnan(x).any() for x in whole):
+        model = model_of(run, panel, seed, "whole-")
+        whole = filled_by(run, model, panel, seed).values
+    fitted = forecasting.train(panel, config, seed=seed)
+    number = np.arange(len(whole))
+    mean, deviation = forecasting.forecast(fitted, whole, number, panel.lengths)
+    layout = fitted.layout
+    dates = layouts.stamps(layout, number, panel.lengths, mean.shape[1])
+    parts = []
+    for x in (mean, mean - NORMAL * deviation, mean + NORMAL * deviation):
+        parts.append(bounded(run, panel._replace(values=tuple(x))).values)
+    rows = [
+        (panel.ids[i], dates[i, t], *(f"{part[i][t]:.6g}" for part in parts))
+        for i in number
+        for t in range(mean.shape[1])
+    ]
+    header = ("id", "time", "mean", "low", "high")
+    record.write_csv(run.output("forecast.csv"), header, rows)
+
+
+def cold_start(run: runner.Run) -> None:
+    """A generated history: of your own series those that are short get one; of others it is
+    measured what it is worth."""
+    panel = problem.load(run)
+    if run.own:
+        _history(run, panel)
+        return
+    plan, config = plan_of(run, panel), run.options.models.forecaster
+    chosen = np.random.default_rng(0).permutation(len(panel.ids))
+    chosen = np.sort(chosen[: max(1, len(chosen) // 4)])
+    _tell(run, panel)
+    for seed in run.seeds:
+        for share in run.options.shares:
+            measure = functools.partial(
+                _cold, run, panel, share, chosen, config, plan, seed
+            )
+            run.cell(f"cold-{share:g}-{seed}", measure)
+    run.summary = _words(run, "generator")
+
+
+def _cold(run, panel, share, chosen, config, plan, seed) -> dict:
+    given = downstream.cold_training(panel, share, chosen, config, plan)
+    model = model_of(run, given, seed, f"cold-{share:g}-")
+    lines = downstream.cold_start(
+        panel,
+        functools.partial(generation.draw, model),
+        share,
+        chosen,
+        config,
+        plan,
+        options=_filling(run, model),
+        seed=seed,
+    )
+    setting = f"{problem.setting_of(run)}, {share:g} removed"
+    return {"rows": _rows(lines, setting, seed, "cold")}
+
+
+def _history(run, panel: Panel) -> None:
+    """history.csv: the panel, its young series back to the earliest date of all."""
+    layout, options = layouts.layout(panel), run.options
+    earliest = layout.start.min()
+    back = np.array(
+        [calendar.position(earliest, panel.step, [x])[0] for x in layout.start]
+    )
+    named = options.items or [x for x, n in zip(panel.ids, back, strict=True) if n > 0]
+    for name in named:
+        if name not in panel.ids:
+            raise errors.nearest(name, panel.ids, "series")
+    chosen = [i for i, x in enumerate(panel.ids) if x in named and back[i] > 0]
+    if not chosen:
+        raise errors.InputError(
+            f"{options.series}: expected series that begin later than others, to be given "
+            "a history; found none"
+        )
+    _tell(run, panel)
+    model = model_of(run, panel, run.seeds[0])
+    artifact.save(run.output("model.npz"), model)
+    values, start = list(panel.values), panel.start.copy()
+    for i in chosen:
+        draws = generation.draw(
+            model, [i], [-back[i]], int(back[i]), seed=run.seeds[0]
+        )[0]
+        values[i] = np.concatenate([layouts.to_units(layout, [i], draws)[0], values[i]])
+        start[i] = earliest
+    made = bounded(run, panel._replace(values=tuple(values), start=start))
+    path = write(run, "history", made)
+    run.summary = (
+        f"{path.name}: {len(chosen)} series have a generated history from {earliest} on, "
+        "before their own values."
+    )
+
+
+def _words(run: runner.Run, ours: str) -> str:
+    """Errors by what the forecaster was given."""
+    lines = []
+    for x in record.summarise(run.rows):
+        if x.metric.endswith("/nrmse"):
+            lines.append((x.setting, x.variant, x.mean))
+    said = []
+    for setting in dict.fromkeys(x[0] for x in lines):
+        each = {v: m for s, v, m in lines if s == setting}
+        mine = each.pop(ours, float("nan"))
+        others = ", ".join(f"{v} {m:.3g}" for v, m in each.items())
+        said.append(f"{setting}: NRMSE with the generator {mine:.3g}; {others}.")
+    return "\n".join(said)

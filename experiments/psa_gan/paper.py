@@ -1,0 +1,142 @@
+"""PSA-GAN: what is compared, headlines, claims, and the commands of both.
+
+Jeha et al., "PSA-GAN: Progressive Self Attention GANs for Synthetic Time Series", ICLR 2022.
+The paper's tables could not be had; as published numbers stand the ratios that the authors'
+networks and callbacks reached in a run of 5,000 batches, measured for this project.
+"""
+
+from collections.abc import Iterator
+
+from experiments.paper import Claim, Headline, Job
+
+NEED = "Series to share, fill or start from, and a score of any generator's output."
+
+TRAINED = (
+    "psa_gan",
+    "psa_gan_c",
+    "no_fade",
+    "no_moment",
+    "no_attention",
+    "plain_gan",
+    "timegan",
+    "synthetic",
+)
+ORDER = (
+    "real",
+    *TRAINED,
+    "seasonal_bootstrap",
+    "block_bootstrap",
+    "shuffled",
+    "noise",
+    "constant",
+)
+TABLE = (
+    "psa_gan",
+    "plain_gan",
+    "timegan",
+    "seasonal_bootstrap",
+    "block_bootstrap",
+    "noise",
+    "shuffled",
+    "real",
+)
+ABLATIONS = ("no_fade", "no_moment", "no_attention")
+RATIO = "context_fid/ratio"
+AUTHORS = {"m4_hourly": 0.58, "pjm": 2.8}  # ratio at length 32, one run, one encoder
+
+
+def published(dataset: str, variant: str, setting: str, metric: str) -> float | str:
+    """What the authors' code reached, or an empty string."""
+    if (variant, setting, metric) != ("psa_gan", "32", RATIO):
+        return ""
+    return AUTHORS.get(dataset, "")
+
+
+LENGTHS = {"m4_hourly": ("32", "64", "128"), "pjm": ("32", "64"), "climate": ("32",)}
+LENGTHS |= {"loads": ("32",), "sine": ("32",)}
+
+
+def _command(dataset: str, length: str, variants=()) -> tuple[str, ...]:
+    words = (f"--dataset={dataset}", f"--length={length}", "--seeds=3")
+    return (*words, f"--variant={','.join(variants)}") if variants else words
+
+
+def _headlines() -> Iterator[Headline]:
+    for dataset, lengths in LENGTHS.items():
+        for length in lengths:
+            for variant in ("psa_gan", "plain_gan", "timegan", "real"):
+                key = (dataset, length, variant, RATIO)
+                paper = published(dataset, variant, length, RATIO)
+                what = f"{variant}, Context-FID over shuffled"
+                yield Headline(what, key, paper, _command(dataset, length))
+    for variant in ABLATIONS:
+        key = ("m4_hourly", "64", variant, RATIO)
+        command = _command("m4_hourly", "64", ("psa_gan", *ABLATIONS))
+        yield Headline(f"{variant}, Context-FID over shuffled", key, "", command)
+    for variant, metric in (
+        ("psa_gan", "fill/nrmse"),
+        ("psa_gan", "fill/coverage"),
+        *((x, "fill/nrmse") for x in ("last", "mean", "linear", "seasonal")),
+        ("seasonal_week", "fill/nrmse"),
+    ):
+        key = ("pjm", "64, 168 hidden", variant, metric)
+        command = (*_command("pjm", "64"), "--task=fill")
+        yield Headline(f"{variant}, {metric}", key, "", command)
+
+
+def _claims() -> Iterator[Claim]:
+    for dataset, lengths in LENGTHS.items():
+        for length in lengths:
+            ours = (dataset, length, "psa_gan", RATIO)
+            for other in ("timegan", "plain_gan"):
+                yield Claim(
+                    what=f"{dataset}, length {length}: nearer to real windows than {other}",
+                    key=ours,
+                    relation="below",
+                    bound=(dataset, length, other, RATIO),
+                    ours=other == "plain_gan" or dataset not in AUTHORS,
+                )
+    for dataset, bound in (("m4_hourly", 0.45), ("pjm", 1.0)):
+        yield Claim(
+            what=f"{dataset}, length 32: Context-FID over shuffled below {bound}",
+            key=(dataset, "32", "psa_gan", RATIO),
+            relation="below",
+            bound=bound,
+            ours=True,
+        )
+    for variant in ABLATIONS:
+        yield Claim(
+            what=f"m4_hourly, length 64: worse {variant.replace('_', ' ')}",
+            key=("m4_hourly", "64", "psa_gan", RATIO),
+            relation="below",
+            bound=("m4_hourly", "64", variant, RATIO),
+        )
+    for other in ("last", "mean", "seasonal", "seasonal_week"):
+        yield Claim(
+            what=f"pjm: a hidden week is filled better than by {other}",
+            key=("pjm", "64, 168 hidden", "psa_gan", "fill/nrmse"),
+            relation="below",
+            bound=("pjm", "64, 168 hidden", other, "fill/nrmse"),
+            ours=True,
+        )
+
+
+HEADLINES = tuple(_headlines())
+CLAIMS = tuple(_claims())
+JOBS = {
+    "quick": (Job("synthetic", ("--quick",), 1, ("headline",)),),
+    "small": (
+        Job("climate", ("--dataset=climate", "--seeds=3"), 8, ("headline", "overlays")),
+    ),
+    "paper": tuple(
+        Job(
+            name=f"{dataset}, length {length}",
+            arguments=_command(dataset, length),
+            minutes=15,
+            figures=("headline",),
+            needs=dataset if dataset in AUTHORS else "",
+        )
+        for dataset, lengths in LENGTHS.items()
+        for length in lengths
+    ),
+}

@@ -1,0 +1,83 @@
+"""The score of any generator: two files, real and synthetic series."""
+
+import re
+
+import numpy as np
+
+from experiments import run as runner
+from experiments.psa_gan import outputs, problem, scores
+from iclr22 import data, errors
+from iclr22.data.series import Panel, calendar, check_alike, windows
+
+COPY = re.compile(r"#\d+$")  # of several samples of a series
+
+
+def score(run: runner.Run) -> None:
+    """Rows and figures of the synthetic file, with all controls beside it."""
+    options = run.options
+    step = calendar.parse(options.step) if options.step else None
+    real = data.load_own_series(options.real, step=step)
+    synthetic = data.load_own_series(options.synthetic, step=step)
+    problem.tell(run, "real", real)
+    problem.tell(run, "synthetic", synthetic)
+    found = problem.problem_of(run, real)
+    of_synthetic = windows.scale(_alike(real, synthetic), found.scaled.layout)
+    run.trains({"encoder": problem.encoder_of(run)})
+    made = {}
+    for seed in run.seeds:
+        of = problem.sample(run, found, seed)
+        judges = scores.encoders(run, found)
+        against = scores.controls_of(found, of, judges, seed)
+        drawn = _drawn(run, of_synthetic, len(of.real), seed)
+        each = against.windows | {"synthetic": drawn}
+
+        def measure(name, seed=seed, of=of, against=against, judges=judges, each=each):
+            values = scores.measure(
+                run, found, of, judges, against, each[name], seed, matched=False
+            )
+            setting = problem.setting_of(run)
+            rows = [(name, setting, seed, key, x, "") for key, x in values.items()]
+            return {"rows": rows}
+
+        for name in each:
+            run.cell(f"score-{name}-{seed}", lambda name=name, go=measure: go(name))
+        made = made or {name: x[: outputs.KEPT] for name, x in each.items()}
+    of = problem.sample(run, found, run.seeds[0])
+    outputs.draw_scores(run)
+    outputs.draw_windows(run, found, of, made, "synthetic", overlays=False)
+    run.summary = outputs.verdict(run)
+
+
+def _alike(real: Panel, synthetic: Panel) -> Panel:
+    """The synthetic panel with the series of the real one; several samples of a series
+    one after the other, with a missing value between."""
+    names = [COPY.sub("", name) for name in synthetic.ids]
+    if any(name in real.ids for name in synthetic.ids):
+        names = list(synthetic.ids)
+    order = list(dict.fromkeys(names))
+    rows = {name: [i for i, x in enumerate(names) if x == name] for name in order}
+    joined = tuple(
+        np.concatenate([np.append(synthetic.values[i], np.nan) for i in rows[name]])
+        for name in order
+    )
+    first = [rows[name][0] for name in order]
+    together = synthetic._replace(
+        values=joined,
+        start=synthetic.start[first],
+        ids=tuple(order),
+        static=synthetic.static[first],
+    )
+    return check_alike(real, together)
+
+
+def _drawn(run, synthetic: windows.Scaled, wanted: int, seed: int) -> np.ndarray:
+    """Windows `[n, length]` of the synthetic panel."""
+    length = run.options.models.gan.length
+    of = windows.make(synthetic, length, size=2 * wanted, least=1.0, seed=seed + 1)
+    series, first = problem.places(of, wanted)
+    if len(series) < 2:
+        raise errors.InputError(
+            f"{run.options.synthetic}: expected windows of {length} values; found "
+            f"{len(series)}. Choose a shorter --length."
+        )
+    return of.at(series, first)["values"]
