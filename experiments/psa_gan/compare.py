@@ -5,10 +5,12 @@ import functools
 import numpy as np
 
 from experiments import run as runner
-from experiments.psa_gan import outputs, paper, problem, scores
-from experiments.psa_gan.problem import Problem
+from experiments.psa_gan import outputs, problem, scores
+from experiments.psa_gan.problem import Problem, Sample
 from iclr22 import progress
-from iclr22.psa_gan import pipeline
+from iclr22.psa_gan import pipeline, quality
+
+NOISES, DIVERSE = 16, 128  # windows of one place, and places, of the diversity
 
 
 def compare(run: runner.Run) -> None:
@@ -16,40 +18,42 @@ def compare(run: runner.Run) -> None:
     found = problem.problem_of(run, problem.load(run))
     trained = [x for x in run.options.variant if x in pipeline.VARIANTS]
     problem.plan(run, found, trained)
-    judges = functools.cache(functools.partial(scores.encoders, run, found))
     for seed in progress.track(run.seeds, "seeds"):
-        given = functools.cache(functools.partial(_given, run, found, judges, seed))
+        of, made = problem.sample(run, found, seed), {}
         for variant in progress.track(run.options.variant, f"variants, seed {seed}"):
-            measure = functools.partial(_measure, run, found, judges, given, variant)
-            run.cell(f"{variant}-{seed}", functools.partial(measure, seed))
+            measure = functools.partial(_measure, run, found, of, variant, seed)
+            cell = run.cell(f"{variant}-{seed}", measure)
+            if variant in (*pipeline.VARIANTS, *scores.BOOTSTRAPS):
+                made[variant] = np.asarray(cell["windows"])
+        score = functools.partial(scores.distances, run, found, of, made, seed)
+        run.cell(f"distances-{seed}", score)
     outputs.draw(run, found, trained)
     run.summary = outputs.conclusions(run)
 
 
-def _given(run, found: Problem, judges, seed: int):
-    """Windows of a seed, and the controls of them."""
-    of = problem.sample(run, found, seed)
-    return of, scores.controls_of(found, of, judges(), seed)
-
-
-def _measure(run, found: Problem, judges, given, variant: str, seed: int) -> dict:
-    """Rows of one generator and the first of its windows."""
-    of, against = given()
+def _measure(run, found: Problem, of: Sample, variant: str, seed: int) -> dict:
+    """Rows and windows of one generator."""
     more = {}
     if variant in pipeline.VARIANTS:
         fitted = problem.fit(run, found, variant, seed)
         made = problem.synthetic(fitted.model, of)
-        more = {"processor_seconds": fitted.seconds}
+        more = {"processor_seconds": fitted.seconds, **_diversity(found, fitted, of)}
+    elif variant in scores.BOOTSTRAPS:
+        made = scores.bootstrap(found, of, variant, seed)
     else:
-        made = against.windows[variant]
-    values = scores.measure(run, found, of, judges(), against, made, seed) | more
-    setting = problem.setting_of(run)
-    rows = [
-        (variant, setting, seed, name, value, _published(run, variant, setting, name))
-        for name, value in values.items()
+        made = scores.control(of, variant, seed)
+    values = scores.qualities(found, of, made, seed) | more
+    return {"rows": scores.rows_of(run, variant, seed, values), "windows": made}
+
+
+def _diversity(found: Problem, fitted: problem.Fitted, of: Sample) -> dict:
+    """How much windows of one place differ with the noise, over the deviation of series."""
+    few = problem.first_of(of, DIVERSE)
+    samples = [problem.synthetic(fitted.model, few, seed) for seed in range(NOISES)]
+    edges = found.scaled.first
+    spread = [
+        found.scaled.values[a:b][found.scaled.known[a:b]].std()
+        for a, b in zip(edges[:-1], edges[1:], strict=True)
     ]
-    return {"rows": rows, "windows": np.asarray(made[: outputs.KEPT], np.float32)}
-
-
-def _published(run, variant, setting, metric):
-    return paper.published(run.dataset_name, variant, setting, metric)
+    spread = np.array(spread)[few.batch["series"]]
+    return {"diversity": quality.diversity(np.stack(samples), spread)}

@@ -1,5 +1,6 @@
 """Synthetic series from a panel: trained, scored, certified, written as the user's file."""
 
+import functools
 import pathlib
 
 import numpy as np
@@ -40,21 +41,29 @@ def _trained(run, panel: Panel) -> Model:
     model = problem.fit(run, found, variant, seed).model
     artifact.save(run.output("model.npz"), model)
     of = problem.sample(run, found, seed)
-    judges = scores.encoders(run, found)
-    against = scores.controls_of(found, of, judges, seed)
-    windows = against.windows | {variant: problem.synthetic(model, of)}
+    made = {variant: problem.synthetic(model, of)}
+    made |= {x: scores.bootstrap(found, of, x, seed) for x in scores.BOOTSTRAPS}
+    score_all(run, found, of, made, seed)
+    outputs.draw_scores(run)
+    outputs.draw_windows(run, found, of, made, variant)
+    outputs.certify(run, of, made[variant], seed)
+    return model
+
+
+def score_all(run, found, of, made: dict, seed: int, *, matched: bool = True) -> None:
+    """Rows of windows by name, and of all controls."""
+    score = functools.partial(scores.distances, run, found, of, made, seed)
+    run.cell(f"distances-{seed}", score)
+    each = made | {
+        x: scores.control(of, x, seed) for x in ("real", "shuffled", "noise")
+    }
 
     def measure(name):
-        values = scores.measure(run, found, of, judges, against, windows[name], seed)
-        setting = problem.setting_of(run)
-        return {"rows": [(name, setting, seed, k, x, "") for k, x in values.items()]}
+        values = scores.qualities(found, of, each[name], seed, matched=matched)
+        return {"rows": scores.rows_of(run, name, seed, values)}
 
-    for name in windows:
-        run.cell(f"score-{name}-{seed}", lambda name=name: measure(name))
-    kept = {name: x[: outputs.KEPT] for name, x in windows.items()}
-    outputs.draw_windows(run, found, of, kept, variant)
-    outputs.certify(run, of, windows[variant], seed)
-    return model
+    for name in each:
+        run.cell(f"quality-{name}-{seed}", functools.partial(measure, name))
 
 
 def synthesise(run: runner.Run, model: Model, context: Panel | None) -> Panel:

@@ -46,7 +46,7 @@ def draw_windows(
         _draw_overlays(run, found, of, made[shown], shown)
     phase = of.batch["first"] % found.season if overlays else None
     named = {"real": of.real[:KEPT]}
-    named |= {name: x for name, x in made.items() if name in (*RHYTHMS, shown)}
+    named |= {k: x[:KEPT] for k, x in made.items() if k in (*RHYTHMS, shown)}
     path = run.figure("rhythms", "Autocorrelation, spectrum and profile of a season.")
     figures.rhythms(path, named, phase, found.season)
     judge = scores.encoders(run, found)[0]

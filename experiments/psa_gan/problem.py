@@ -209,6 +209,12 @@ def held_windows(problem: Problem, length: int, wanted: int, seed: int) -> np.nd
     return found[np.sort(rows)].astype(np.float32)
 
 
+def first_of(of: Sample, count: int) -> Sample:
+    """The first windows and places of a sample."""
+    batch = {name: x[:count] for name, x in of.batch.items()}
+    return of._replace(real=of.real[:count], batch=batch)
+
+
 def synthetic(model: Model, of: Sample, seed: int = 0) -> np.ndarray:
     """Windows `[n, length]` of a generator, of the places of the real ones.
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from experiments import run as runner
 from experiments.psa_gan import outputs, problem, scores
+from experiments.psa_gan.generate import score_all
 from iclr22 import data, errors
 from iclr22.data.series import Panel, calendar, check_alike, windows
 
@@ -23,28 +24,16 @@ def score(run: runner.Run) -> None:
     found = problem.problem_of(run, real)
     of_synthetic = windows.scale(_alike(real, synthetic), found.scaled.layout)
     run.trains({"encoder": problem.encoder_of(run)})
-    made = {}
+    first = {}
     for seed in run.seeds:
         of = problem.sample(run, found, seed)
-        judges = scores.encoders(run, found)
-        against = scores.controls_of(found, of, judges, seed)
-        drawn = _drawn(run, of_synthetic, len(of.real), seed)
-        each = against.windows | {"synthetic": drawn}
-
-        def measure(name, seed=seed, of=of, against=against, judges=judges, each=each):
-            values = scores.measure(
-                run, found, of, judges, against, each[name], seed, matched=False
-            )
-            setting = problem.setting_of(run)
-            rows = [(name, setting, seed, key, x, "") for key, x in values.items()]
-            return {"rows": rows}
-
-        for name in each:
-            run.cell(f"score-{name}-{seed}", lambda name=name, go=measure: go(name))
-        made = made or {name: x[: outputs.KEPT] for name, x in each.items()}
+        made = {"synthetic": _drawn(run, of_synthetic, len(of.real), seed)}
+        made |= {x: scores.bootstrap(found, of, x, seed) for x in scores.BOOTSTRAPS}
+        score_all(run, found, of, made, seed, matched=False)
+        first = first or made
     of = problem.sample(run, found, run.seeds[0])
     outputs.draw_scores(run)
-    outputs.draw_windows(run, found, of, made, "synthetic", overlays=False)
+    outputs.draw_windows(run, found, of, first, "synthetic", overlays=False)
     run.summary = outputs.verdict(run)
 
 

@@ -1,36 +1,23 @@
-"""What is measured of windows: one function for every generator, trained or not."""
+"""What is measured of windows: the same for every generator, trained or not."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 
 from experiments import run as runner
-from experiments.psa_gan.problem import Problem, Sample, encoder_of
-from iclr22.psa_gan import certificate, context_fid, controls, discriminative, quality
+from experiments.psa_gan import paper
+from experiments.psa_gan.problem import Problem, Sample, encoder_of, setting_of
+from iclr22.psa_gan import (
+    certificate,
+    context_fid,
+    controls,
+    discriminative,
+    quality,
+    scores,
+)
 from iclr22.psa_gan.context_fid import FittedEncoder
 
-
-class Controls(NamedTuple):
-    """What every generator is compared with.
-
-    Attributes:
-      windows: by name, of the same places as the real ones.
-      shuffled: Context-FID of the shuffled ones by encoder `[e]`.
-    """
-
-    windows: dict[str, np.ndarray]
-    shuffled: np.ndarray
-
-
-CONTROLS = (
-    "real",
-    "seasonal_bootstrap",
-    "block_bootstrap",
-    "shuffled",
-    "noise",
-    "constant",
-)
+BOOTSTRAPS = ("seasonal_bootstrap", "block_bootstrap")
 
 
 def encoders(run: runner.Run, problem: Problem) -> list[FittedEncoder]:
@@ -48,56 +35,76 @@ def encoders(run: runner.Run, problem: Problem) -> list[FittedEncoder]:
     ]
 
 
-def controls_of(
-    problem: Problem, of: Sample, judges: Sequence[FittedEncoder], seed: int
-) -> Controls:
-    """Windows that need no training, of the places of the real ones."""
-    length = of.real.shape[1]
-    series, first = of.batch["series"], of.batch["first"]
-    found = {
-        "real": of.other,
-        "seasonal_bootstrap": controls.seasonal_bootstrap(
-            problem.scaled, series, first, length, season=problem.season, seed=seed
-        ),
-        "block_bootstrap": controls.block_bootstrap(
-            problem.scaled, series, length, seed=seed
-        ),
-        "shuffled": controls.shuffled(of.real, seed),
-        "noise": controls.moment_noise(of.real, seed),
-        "constant": controls.constant(of.real),
-    }
-    return Controls(found, distances(judges, of.real, found["shuffled"]))
+def bootstrap(problem: Problem, of: Sample, name: str, seed: int) -> np.ndarray:
+    """Windows of the places of the real ones, made of other parts of their series."""
+    length, series = of.real.shape[1], of.batch["series"]
+    if name == "block_bootstrap":
+        return controls.block_bootstrap(problem.scaled, series, length, seed=seed)
+    return controls.seasonal_bootstrap(
+        problem.scaled,
+        series,
+        of.batch["first"],
+        length,
+        season=problem.season,
+        seed=seed,
+    )
 
 
-def distances(judges: Sequence[FittedEncoder], real, synthetic) -> np.ndarray:
-    """Context-FID by encoder `[e]`."""
-    return np.array([context_fid.context_fid(x, real, synthetic) for x in judges])
+def control(of: Sample, name: str, seed: int) -> np.ndarray:
+    """A control of `scores.score`, made as there."""
+    if name == "real":
+        return of.other
+    make = {"shuffled": controls.shuffled, "noise": controls.moment_noise}
+    return make[name](of.other, seed) if name in make else controls.constant(of.other)
 
 
-def measure(
-    run: runner.Run,
-    problem: Problem,
-    of: Sample,
-    judges: Sequence[FittedEncoder],
-    against: Controls,
-    synthetic,
-    seed: int,
-    *,
-    matched: bool = True,
+def distances(
+    run: runner.Run, problem: Problem, of: Sample, made: Mapping, seed: int
+) -> dict:
+    """Rows of Context-FID of generators, windows by name, between floor and controls."""
+    found = scores.score(encoders(run, problem), of.real, of.other, made, seed=seed)
+    several = run.options.encoders > 1
+    rows = []
+    for one in found:
+        values = {
+            "context_fid": one.score,
+            "context_fid/ratio": one.ratio,
+            "context_fid/whitened": one.whitened,
+            "context_fid/limit": one.limit,
+        }
+        if several and one.name != scores.SHUFFLED:
+            values["context_fid/spread"] = one.ratio_spread / one.ratio
+            values["context_fid/whitened_spread"] = one.whitened_spread / one.whitened
+        rows += rows_of(run, one.name, seed, values)
+    return {"rows": rows}
+
+
+def rows_of(run: runner.Run, variant: str, seed: int, values: Mapping) -> list[tuple]:
+    """Rows of results.csv, beside what is published."""
+    setting, data = setting_of(run), run.dataset_name
+    return [
+        (
+            variant,
+            setting,
+            seed,
+            k,
+            float(x),
+            paper.published(data, variant, setting, k),
+        )
+        for k, x in values.items()
+        if np.isfinite(x)
+    ]
+
+
+def qualities(
+    problem: Problem, of: Sample, synthetic, seed: int, *, matched: bool = True
 ) -> dict[str, float]:
-    """Numbers of a generator by metric.
+    """Other numbers of a generator by metric.
 
     Args:
       matched: its windows are of the places of the real ones, in this order.
-
-    `context_fid/ratio` is over the shuffled control under the same encoder, the mean over
-    encoders; `context_fid/spread` is the deviation of that over encoders, relative.
     """
-    apart = distances(judges, of.real, synthetic)
-    ratio = apart / against.shuffled
     found = {
-        "context_fid": apart.mean(),
-        "context_fid/ratio": ratio.mean(),
         "discriminative": discriminative.discriminative_score(
             of.other, synthetic, seed=seed
         ),
@@ -108,12 +115,10 @@ def measure(
     }
     if matched:
         found["profile/correlation"] = _profiles(problem, of, synthetic)
-    if len(judges) > 1:
-        found["context_fid/spread"] = ratio.std(ddof=1) / ratio.mean()
     if len(of.held) >= certificate.FEWEST:
         given = certificate.certify(of.real, of.held, synthetic, seed=seed)
         found["membership/auc"] = given.auc
-    return {name: float(x) for name, x in found.items() if np.isfinite(x)}
+    return found
 
 
 def _profiles(problem: Problem, of: Sample, synthetic) -> float:

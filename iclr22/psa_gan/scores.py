@@ -16,23 +16,23 @@ class Row(NamedTuple):
 
     Attributes:
       name: of the generator; `real` is a second sample of real windows, the floor.
-      score: Context-FID of the default form.
-      score_spread: its standard deviation over encoders.
-      ratio: to the score of the windows shuffled in time, under the same encoder.
+      score: Context-FID, as published.
+      ratio: that, over the score of the windows shuffled in time, under the same encoder.
       ratio_spread: standard deviation over encoders.
-      limit: the ratio that infinitely many windows would have (`frechet.extrapolated`).
-      plain: the ratio of the published form, without whitening.
-      plain_spread: standard deviation over encoders.
+      whitened: the ratio of distances between whitened vectors (`frechet.whitened`), on
+        which encoders of other seeds agree more.
+      whitened_spread: standard deviation over encoders.
+      limit: the whitened ratio that infinitely many windows would have
+        (`frechet.extrapolated`).
     """
 
     name: str
     score: float
-    score_spread: float
     ratio: float
     ratio_spread: float
+    whitened: float
+    whitened_spread: float
     limit: float
-    plain: float
-    plain_spread: float
 
 
 def score(
@@ -64,7 +64,7 @@ def score(
     made = {
         FLOOR: np.asarray(other_real),
         SHUFFLED: controls.shuffled(other_real, seed),
-        "moment_noise": controls.moment_noise(other_real, seed),
+        "noise": controls.moment_noise(other_real, seed),
         "constant": controls.constant(other_real),
     }
     taken = sorted(set(made) & set(synthetic))
@@ -85,10 +85,10 @@ def score(
         rows.append(
             Row(
                 name,
-                *_mean_and_spread(table["whitened"][:, i]),
+                float(table["plain"][:, i].mean()),
+                *_mean_and_spread(ratios["plain"]),
                 *_mean_and_spread(ratios["whitened"]),
                 float(ratios["limit"].mean()),
-                *_mean_and_spread(ratios["plain"]),
             )
         )
     return rows
