@@ -24,7 +24,9 @@ class Options(NamedTuple):
     samples: int = 10  # of each gap; their mean fills it
     margin: int = 168  # values on each side of a gap that are looked at, at most
     level: float = 0.9  # share of values that bands hold
-    artificial: int = 100  # gaps on which bands are calibrated, for each length
+    artificial: int = (
+        100  # gaps for each length to calibrate bands on; 0: none, Gaussian
+    )
     runs: int = 48  # stretches from which covariances are estimated
     lags: int = 2048  # values of these
     context: int = 0  # values before a stretch that the generator is given
@@ -134,12 +136,14 @@ def factor(source: Source, gaps: Gaps, width: int) -> float:
     """How many deviations the bands are wide, from artificial gaps with the same values
     known around them."""
     options = source.options
-    count = options.artificial
-    most = DRAWN // (options.samples * (2 * margin_of(options, width) + width))
-    random = np.random.default_rng((source.seed, width))
-    template = np.resize(random.permutation(len(gaps.count)), min(count, max(most, 8)))
-    made, kept = artificial(source.series, Gaps(*(x[template] for x in gaps)), random)
     gauss = float(stats.norm.ppf((1 + options.level) / 2))
+    if not options.artificial:
+        return gauss
+    whole = options.samples * (2 * margin_of(options, width) + width)
+    size = min(options.artificial, max(DRAWN // whole, 8))
+    random = np.random.default_rng((source.seed, width))
+    template = np.resize(random.permutation(len(gaps.count)), size)
+    made, kept = artificial(source.series, Gaps(*(x[template] for x in gaps)), random)
     if not len(made.count):
         logging.warning(
             "gaps of %d values: no known stretch of this length to calibrate bands on; "

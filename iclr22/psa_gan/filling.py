@@ -19,7 +19,7 @@ from iclr22.psa_gan import anchoring
 from iclr22.psa_gan.anchoring import Draw, Options, Source
 from iclr22.psa_gan.gaps import Gaps, gaps_of
 
-SHORTEST = 8  # gaps are treated together with others of up to twice their length
+SHORTEST, LONG = 8, 1024  # gaps are treated together with others of about their length
 
 
 class Filled(NamedTuple):
@@ -178,6 +178,7 @@ def _write(found, gaps: Gaps, j: int, mean, apart):
 
 
 def _sizes(count) -> np.ndarray:
-    """Powers of two that gaps are filled up to."""
+    """What gaps are filled up to: powers of two, then multiples of `LONG`."""
     exponent = np.ceil(np.log2(np.maximum(count, SHORTEST)))
-    return (2**exponent).astype(np.int64)
+    long = -(-count // LONG) * LONG
+    return np.where(count > LONG, long, 2**exponent).astype(np.int64)
