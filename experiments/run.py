@@ -222,7 +222,7 @@ def launch(experiment: option_lib.Experiment) -> None:
     if FLAGS.compile_cache:
         cache = os.path.expanduser(FLAGS.compile_cache)
         jax.config.update("jax_compilation_cache_dir", cache)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     run = from_flags(experiment)
     with checkpoint.held(run.workdir):
         if parallel.is_main():

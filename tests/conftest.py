@@ -34,7 +34,7 @@ import pytest  # noqa: E402
 
 CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla"
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 if PLATFORM == "cpu":
     jax.config.update("jax_num_cpu_devices", 8)
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import forks
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,12 +81,16 @@ def environment(root=ROOT) -> dict[str, str]:
         "JAX_PLATFORMS": "cpu",
         "JAX_NUM_CPU_DEVICES": "1",
         "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir,
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
 
 
-def start(*arguments, root=ROOT, **options) -> subprocess.Popen:
-    """A Python process with these arguments: this checkout, one CPU device, our cache."""
+def start(*arguments, root=ROOT, fresh=False, **options) -> subprocess.Popen:
+    """A Python process with these arguments: this checkout, one CPU device, our cache.
+
+    Args:
+      fresh: a new interpreter; else a fork of one that has imported the libraries.
+    """
     pipe = subprocess.PIPE
     options = {
         "stdout": pipe,
@@ -93,7 +98,10 @@ def start(*arguments, root=ROOT, **options) -> subprocess.Popen:
         "text": True,
         "env": environment(root),
     } | options
-    return subprocess.Popen([sys.executable, *map(str, arguments)], **options)
+    words = [*map(str, arguments)]
+    forked = not fresh and forks.can(words, options)
+    popen = forks.Forked if forked else subprocess.Popen
+    return popen([sys.executable, *words], **options)
 
 
 def finish(process, *, expect: int | None = 0, timeout: float = 120) -> tuple[str, str]:

@@ -33,5 +33,5 @@ def test_a_line_for_each_of_the_ten_methods():
 
 def test_the_list_needs_nothing_that_computes():
     """It starts in a second."""
-    out, _ = helpers.finish(helpers.start("-c", ASK))
+    out, _ = helpers.finish(helpers.start("-c", ASK, fresh=True))
     assert json.loads(out) == []
