@@ -39,7 +39,7 @@ class Source(NamedTuple):
     series: tuple[np.ndarray, ...]
     options: Options
     seed: int
-    model: conditioning.Covariance | None = None
+    by_lag: np.ndarray | None = None  # [n, lags]
 
 
 class Pattern(NamedTuple):
@@ -73,8 +73,9 @@ def drawn(source: Source, number, first, count: int, stream: int) -> np.ndarray:
     return np.concatenate(found, axis=1)
 
 
-def covariance_of(source: Source) -> conditioning.Covariance:
-    """Of what the mean of samples leaves unexplained, from stretches of all series."""
+def covariance_of(source: Source) -> np.ndarray:
+    """Of what the mean of samples leaves unexplained, from stretches of all series,
+    `[n, lags]`."""
     random = np.random.default_rng((source.seed, 2))
     length = np.array([len(x) for x in source.series])
     known = [np.flatnonzero(~np.isnan(x)) for x in source.series]
@@ -120,11 +121,11 @@ def anchored(source: Source, gaps: Gaps, width: int, pattern: Pattern, stream: i
         edges = before[:, -EDGE:], after[:, :EDGE]
         shifted = conditioning.between_edges(samples, values, edges, margin, gaps.count)
         return shifted[:, :, inside], _spread(shifted[:, :, inside])
-    if source.model is None:
+    if source.by_lag is None:
         return samples[:, :, inside], _spread(samples[:, :, inside])
     known, wanted = np.concatenate([before, after], axis=1), np.arange(count)[inside]
     return conditioning.condition(
-        samples, values, known, wanted, gaps.series, source.model
+        samples, values, known, wanted, gaps.series, source.by_lag
     )
 
 

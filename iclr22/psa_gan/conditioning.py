@@ -7,8 +7,6 @@ known values (Matheron's rule; Journel and Huijbregts, "Mining Geostatistics", 1
 Hoffman and Ribak, ApJ 380, 1991). Far from known values a sample stays as it was drawn.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 CELLS = 1 << 22  # numbers of covariance matrices at a time
@@ -18,15 +16,11 @@ SMALLEST = 1e-8  # variance of scaled residuals
 RIDGE = 1e-2  # share of the variance that is noise without memory
 
 
-class Covariance(NamedTuple):
-    """Of residuals, by series: `by_lag [n, lags]`, 0 beyond."""
+def covariance(residuals, series, count: int) -> np.ndarray:
+    """Stationary covariances by lag `[count, lags]`.
 
-    by_lag: np.ndarray
-
-
-def covariance(residuals, series, count: int) -> Covariance:
-    """Stationary covariances, each half that of its own series and half the correlation
-    of all of them together; the latter alone for a series without residuals.
+    Half of each is that of its own series, half the correlation of all together; the
+    latter alone for a series without residuals.
 
     Args:
       residuals: `[n, t]`, NaN where not known; runs of series.
@@ -47,7 +41,7 @@ def covariance(residuals, series, count: int) -> Covariance:
     each = own / unit / np.maximum(seen, 1)
     mixed = np.where((seen > 0) & there[:, None], 0.5 * each + 0.5 * joint, joint)
     mixed = mixed * (1 - np.arange(lags) / lags)
-    return Covariance(variance * _positive(mixed))
+    return variance * _positive(mixed)
 
 
 def _products(x):
@@ -70,7 +64,7 @@ def _positive(by_lag):
     return found / np.maximum(found[:, :1], 1e-12)
 
 
-def condition(samples, values, known, wanted, series, model: Covariance):
+def condition(samples, values, known, wanted, series, by_lag):
     """Samples at wanted places, given the known ones.
 
     Args:
@@ -79,7 +73,7 @@ def condition(samples, values, known, wanted, series, model: Covariance):
       known: int `[b, k]`, places of known values; -1 for none.
       wanted: int `[w]`, places that are asked for.
       series: int `[b]`.
-      model: of what the mean of samples leaves unexplained.
+      by_lag: `[n, lags]`, covariances of what the mean of samples leaves unexplained.
 
     Returns:
       samples `[s, b, w]`, and the standard deviation `[b, w]` that is left of the process;
@@ -97,12 +91,12 @@ def condition(samples, values, known, wanted, series, model: Covariance):
         for left in range(0, w, COLUMNS):
             columns = slice(left, left + COLUMNS)
             weights, deviation[rows, columns] = _weights(
-                model, series[rows], known[rows], wanted[columns]
+                by_lag, series[rows], known[rows], wanted[columns]
             )
             found[:, rows, columns] += np.einsum(
                 "sbk,bkw->sbw", apart[:, rows], weights, optimize=True
             )
-    return found, deviation * _local(apart.mean(axis=0), there, model.by_lag[series, 0])
+    return found, deviation * _local(apart.mean(axis=0), there, by_lag[series, 0])
 
 
 def _local(apart, there, variance):
@@ -112,26 +106,26 @@ def _local(apart, there, variance):
     return np.sqrt((PRIOR + size) / (PRIOR + there.sum(axis=1)))[:, None]
 
 
-def _weights(model, series, known, wanted):
+def _weights(by_lag, series, known, wanted):
     """What each known residual counts at wanted places `[b, k, w]`, and the deviation
     that is left there `[b, w]`."""
     there = known >= 0
-    variance = model.by_lag[series, 0]
-    among = _at(model, series, known[:, :, None] - known[:, None, :])
+    variance = by_lag[series, 0]
+    among = _at(by_lag, series, known[:, :, None] - known[:, None, :])
     among = np.where(there[:, :, None] & there[:, None, :], among, 0)
     k = np.arange(known.shape[1])
     among[:, k, k] = np.where(there, (1 + RIDGE) * variance[:, None], 1)
-    across = _at(model, series, known[:, :, None] - wanted)
+    across = _at(by_lag, series, known[:, :, None] - wanted)
     across = np.where(there[:, :, None], across, 0)
     weights = np.linalg.solve(among, across)
     left = (1 + RIDGE) * variance[:, None] - (across * weights).sum(axis=1)
     return weights, np.sqrt(np.maximum(left, RIDGE * variance[:, None]))
 
 
-def _at(model, series, apart):
+def _at(by_lag, series, apart):
     """Covariances `[b, ...]` of places so far apart."""
-    lags = model.by_lag.shape[1]
-    padded = np.pad(model.by_lag, ((0, 0), (0, 1)))
+    lags = by_lag.shape[1]
+    padded = np.pad(by_lag, ((0, 0), (0, 1)))
     return padded[series.reshape(-1, 1, 1), np.minimum(np.abs(apart), lags)]
 
 

@@ -153,7 +153,7 @@ def _fill(source: Source) -> Filled:
     samples: list[np.ndarray] = [np.empty(0)] * len(gaps.count)
     some = any(not np.isnan(x).all() for x in series)
     if len(gaps.count) and some and source.options.anchor == "covariance":
-        source = source._replace(model=anchoring.covariance_of(source))
+        source = source._replace(by_lag=anchoring.covariance_of(source))
     size = _sizes(gaps.count)
     for width in map(int, np.unique(size)):
         rows = np.flatnonzero(size == width)

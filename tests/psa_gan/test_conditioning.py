@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from iclr22.psa_gan import conditioning
-from iclr22.psa_gan.conditioning import RIDGE, Covariance
+from iclr22.psa_gan.conditioning import RIDGE
 
 
 def first_order(length, share=0.9):
@@ -26,7 +26,7 @@ def test_covariance_is_found_where_values_are_missing():
     )
     x[random.random(x.shape) < 0.3] = np.nan
     series = np.repeat([0, 1], 300)
-    found = conditioning.covariance(x, series, 3).by_lag
+    found = conditioning.covariance(x, series, 3)
     expected = first_order(256) * (1 - np.arange(256) / 256)
     np.testing.assert_allclose(found[0], expected, atol=0.06)
     np.testing.assert_allclose(found[1] / 9, expected, atol=0.06)
@@ -46,17 +46,17 @@ def test_samples_are_conditioned_as_a_gaussian_is(cells, monkeypatch):
     random = np.random.default_rng(1)
     s, b, t = 3, 4, 12
     samples, values = random.normal(size=(s, b, t)), random.normal(size=(b, t))
-    model = Covariance(np.stack([first_order(t), 2 * first_order(t, 0.5)]))
+    by_lag = np.stack([first_order(t), 2 * first_order(t, 0.5)])
     series = np.array([0, 1, 1, 0])
     known = np.tile([0, 1, 2, 3, 9, 10, 11], (b, 1))
     known[2] = -1
     known[3, 2:5] = -1
     wanted = np.arange(4, 9)
-    found, left = conditioning.condition(samples, values, known, wanted, series, model)
+    found, left = conditioning.condition(samples, values, known, wanted, series, by_lag)
     for row in range(b):
         place = known[row][known[row] >= 0]
         lags = np.abs(np.subtract.outer(np.arange(t), np.arange(t)))
-        matrix = model.by_lag[series[row]][lags] + 0.0
+        matrix = by_lag[series[row]][lags] + 0.0
         variance = matrix[0, 0]
         among = matrix[np.ix_(place, place)] + RIDGE * variance * np.eye(len(place))
         gain = np.linalg.solve(among, matrix[np.ix_(place, wanted)]).T

@@ -7,9 +7,9 @@ import pytest
 from absl import logging
 
 from iclr22 import errors
-from iclr22.data.series import Panel, layouts
+from iclr22.data.series import Panel, layouts, pjm
 from iclr22.data.series.calendar import Step
-from iclr22.psa_gan import anchoring, filling, gaps, naive
+from iclr22.psa_gan import anchoring, filling, gaps, hidden, naive
 from iclr22.psa_gan.filling import Options
 
 SHARE, PERIOD = 0.95, 24
@@ -66,7 +66,7 @@ def layout_of(values):
     return found._replace(low=100.0 * number, range=np.full(len(values), 10.0))
 
 
-def hidden(length=40, each=12, seed=0):
+def with_gaps(length=40, each=12, seed=0):
     random = np.random.default_rng(seed)
     values = [x.copy() for x in truth()]
     for x in values:
@@ -78,7 +78,7 @@ def hidden(length=40, each=12, seed=0):
 
 @functools.cache
 def filled(anchor="covariance"):
-    values = hidden()
+    values = with_gaps()
     options = FEW._replace(anchor=anchor)
     found = filling.fill_panel(draw, panel(values), options, layout=layout_of(truth()))
     return values, found
@@ -174,7 +174,7 @@ def test_gaps_anywhere(first, count, anchor):
 
 
 def test_nothing_missing_and_everything_missing():
-    values = [x.copy() for x in truth()]
+    values = [x.copy() for x in truth(length=500)]
     found = filling.fill_panel(draw, panel(values), FEW)
     for x, each in zip(values, zip(*found[:3], strict=True), strict=True):
         assert all(np.array_equal(x, y) for y in each)
@@ -188,7 +188,7 @@ def test_nothing_missing_and_everything_missing():
     )
     expected = 200 + 10 * trend(2, np.arange(len(y)))
     assert np.abs(found.values[0] - expected).max() < 1.5
-    one = values[:2] + [np.full(1500, np.nan)] + values[3:]
+    one = values[:2] + [np.full(500, np.nan)] + values[3:]
     found = filling._fill(
         filling.Source(
             draw, tuple((x - 100 * i) / 10 for i, x in enumerate(one)), FEW, 0
@@ -218,7 +218,7 @@ def test_memory_is_bounded(monkeypatch):
         sizes.append(len(series) * count * samples)
         return draw(series, first, count, samples=samples, seed=seed, context=context)
 
-    filling.fill_panel(watched, panel(hidden()), FEW, layout=layout_of(truth()))
+    filling.fill_panel(watched, panel(with_gaps()), FEW, layout=layout_of(truth()))
     assert max(sizes) <= 4 * 256 * 3
 
 
@@ -229,7 +229,7 @@ def test_context_is_the_values_before():
         seen.append((first, context))
         return draw(series, first, count, samples=samples, seed=seed, context=None)
 
-    values, options = hidden(), FEW._replace(context=5)
+    values, options = with_gaps(), FEW._replace(context=5)
     filling.fill_panel(continued, panel(values), options, layout=layout_of(truth()))
     for first, context in seen:
         assert context.shape == (len(first), 5) and np.isfinite(context).all()
@@ -246,3 +246,34 @@ def test_senseless_options_are_refused():
             filling.fill_gap(draw, y, y > 0, options)
     with pytest.raises(errors.InputError, match="and which of them"):
         filling.fill_gap(draw, y, y[:3] > 0, FEW)
+
+
+@pytest.mark.slow
+def test_a_week_of_real_loads(shared):
+    """With the mean of each hour of the week for a generator."""
+    whole = pjm.load(str(shared / "data"))
+    gaps_ = hidden.last_but_one(whole, 168)
+    seen = hidden.hide(whole, gaps_)
+    layout = layouts.layout(seen)
+    usual = [_profile(x) for x in seen.values]
+
+    def weekly(series, first, count, *, samples, seed, context):
+        del seed, context
+        place = first[:, None] + np.arange(count)
+        mean = np.stack(
+            [usual[i][at % 168] for i, at in zip(series, place, strict=True)]
+        )
+        scaled = layouts.to_scale(layout, series, mean)
+        return np.broadcast_to(scaled, (samples, *scaled.shape))
+
+    found = filling.fill_panel(weekly, seen, Options(samples=1), layout=layout)
+    rows = hidden.score(whole, gaps_, {"ours": found.values, **hidden.ways(seen)})
+    error = {row.way: row.value for row in rows if row.metric == "nrmse/series"}
+    assert min(error, key=error.__getitem__) == "ours"
+    inside, _ = hidden.coverage(whole, gaps_, found)
+    assert 0.85 < inside.value < 0.95
+
+
+def _profile(x):
+    """Mean of each hour of the week, from the first value on."""
+    return np.nanmean(np.append(x, [np.nan] * (-len(x) % 168)).reshape(-1, 168), axis=0)
