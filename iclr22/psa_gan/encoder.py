@@ -6,6 +6,7 @@ A batch has, of each of its windows, a part of it and some of other series:
   right end with zeros before; lengths [batch, 2 + negatives] int; weight [batch].
 """
 
+import functools
 from typing import Literal, NamedTuple
 
 import jax
@@ -32,13 +33,12 @@ class Config(NamedTuple):
     negatives: int = 5  # windows of other series for each
     terms: Literal["three", "two"] = "three"  # two: without part against others
     batch: int = 16  # windows per update
-    learning_rate: float = 3e-3  # Adam
-    decay: bool = True  # the rate falls to 0 along a cosine; published: not
+    learning_rate: float = 3e-3  # of Adam
     steps: int = 400  # updates
 
 
 State = gradients.State
-SHORTEST_BUCKET = 16
+SHORTEST_BUCKET = 8
 
 
 def network(config: Config) -> Encoder:
@@ -60,53 +60,62 @@ def init(config: Config, key: jax.Array, batch) -> State:
     del batch
     x, lengths = jnp.zeros((1, config.longest)), jnp.ones(1, jnp.int32)
     params = network(config).init(key, x, lengths)["params"]
-    return gradients.start(_optimizer(config), key, params)
-
-
-def _optimizer(config):
-    rate = config.learning_rate
-    return optax.adam(
-        optax.cosine_decay_schedule(rate, config.steps) if config.decay else rate
-    )
+    return gradients.start(optax.adam(config.learning_rate), key, params)
 
 
 def apply(config: Config, params, inputs, *, key=None):
     """Vectors `[n, out]` of `windows [n, time]` with `lengths [n]`."""
     del key
     variables = {"params": params}
-    return network(config).apply(variables, inputs["windows"], inputs["lengths"])
-
-
-def _vectors(config, params, windows, lengths):
-    """The same, in arrays no longer than the longest of these windows needs."""
-    longest = windows.shape[-1]
-    sizes = buckets(longest)
-
-    def of(size):
-        def encode(params):
-            given = {"windows": windows[:, longest - size :], "lengths": lengths}
-            return apply(config, params, given)
-
-        return encode
-
-    which = jnp.searchsorted(jnp.asarray(sizes), lengths.max())
-    return jax.lax.switch(which, [of(size) for size in sizes], params)
+    found = network(config).apply(variables, inputs["windows"], inputs["lengths"])
+    return jnp.asarray(found)
 
 
 def loss(config: Config, params, batch, *, key=None):
-    """`(total, sums)` of the loss of triplets: 3 ln 2 for vectors of zeros."""
+    """`(total, sums)` of the loss of triplets: 3 ln 2 for vectors of zeros.
+
+    Arrays are cut to the bucket that the longest window of the batch needs.
+    """
     del key
+    longest, sizes = batch["windows"].shape[2], buckets(batch["windows"].shape[2])
+    cuts = [functools.partial(_total, config, batch, longest - x) for x in sizes]
+    which = jnp.searchsorted(jnp.asarray(sizes), batch["lengths"].max())
+    total = _one_of(cuts, which, params)
+    return total, {"loss": total, "weight": batch["weight"].sum()}
+
+
+def _one_of(functions, which, params):
+    """The scalar of one function of the parameters. Its gradient is taken where the
+    function is chosen: reverse mode through a choice fills space for what all of them
+    would keep."""
+
+    @jax.custom_vjp
+    def value(params):
+        return jax.lax.switch(which, functions, params)
+
+    def forward(params):
+        both = [jax.value_and_grad(f) for f in functions]
+        return jax.lax.switch(which, both, params)
+
+    def backward(gradient, slope):
+        return (jax.tree.map(lambda g: slope * g, gradient),)
+
+    value.defvjp(forward, backward)
+    return value(params)
+
+
+def _total(config, batch, begin, params):
+    """Sum of the loss over windows, in arrays without what is before `begin`."""
     n, each, longest = batch["windows"].shape
-    rows = batch["windows"].reshape(-1, longest), batch["lengths"].reshape(-1)
-    found = _vectors(config, params, *rows).reshape(n, each, -1)
+    windows = batch["windows"].reshape(-1, longest)[:, begin:]
+    given = {"windows": windows, "lengths": batch["lengths"].reshape(-1)}
+    found = apply(config, params, given).reshape(n, each, -1)
     window, part, others = found[:, 0], found[:, 1], found[:, 2:]
     near = jax.nn.log_sigmoid(jnp.sum(window * part, axis=-1))
     value = -near - _far(window, others)
     if config.terms == "three":
         value -= _far(part, others)
-    weight = batch["weight"]
-    sums = {"loss": weight @ value, "weight": weight.sum()}
-    return sums["loss"], sums
+    return batch["weight"] @ value
 
 
 def _far(one, others):
@@ -119,7 +128,7 @@ def train_step(config: Config, state: State, batch, *, axis_name=None):
     def objective(params, batch, key):
         return loss(config, params, batch, key=key)
 
-    rule = _optimizer(config)
+    rule = optax.adam(config.learning_rate)
     return gradients.update(rule, state, objective, batch, axis_name=axis_name)
 
 
