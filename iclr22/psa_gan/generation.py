@@ -92,7 +92,7 @@ def context_of(model: Model, panel: Panel | None, series, first) -> np.ndarray:
         low = max(place - size, 0)
         part = np.asarray(panel.values[i][low : max(place, 0)], np.float64)
         part = layouts.to_scale(model.layout, [i], part[None])[0]
-        found[row, place - size + len(part) - place :][: len(part)] = part
+        found[row, low - (place - size) :][: len(part)] = part
     known = np.isfinite(found)
     if not known.any(axis=1).all():
         name = panel.ids[series[int(known.any(axis=1).argmin())]]
