@@ -42,7 +42,11 @@ def _measure(run, found: Problem, of: Sample, variant: str, seed: int) -> dict:
         made = scores.bootstrap(found, of, variant, seed)
     else:
         made = scores.control(of, variant, seed)
-    values = scores.qualities(found, of, made, seed) | more
+    matched = variant in (
+        *pipeline.VARIANTS,
+        *scores.BOOTSTRAPS,
+    )  # controls: other places
+    values = scores.qualities(found, of, made, seed, matched=matched) | more
     return {"rows": scores.rows_of(run, variant, seed, values), "windows": made}
 
 
