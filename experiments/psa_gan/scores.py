@@ -112,6 +112,8 @@ def qualities(
         "autocorrelation": quality.autocorrelation_distance(of.real, synthetic),
         "spectrum": quality.spectrum_distance(of.real, synthetic),
         "marginal": quality.marginal_distance(of.real, synthetic),
+        "period/correlation": quality.period_correlation(synthetic, problem.season),
+        "spread/ratio": quality.spread_ratio(of.real, synthetic),
     }
     if matched:
         found["profile/correlation"] = _profiles(problem, of, synthetic)

@@ -95,6 +95,33 @@ def profile_correlation(real, synthetic, phase, synthetic_phase, season: int) ->
     return float(np.corrcoef(a, b)[0, 1])
 
 
+def period_correlation(windows, period: float) -> float:
+    """Mean over windows `[n, t]` of the correlation with the nearest sinusoid of a period;
+    constant windows count as 0.
+
+    Raises:
+      errors.InputError: windows shorter than three values.
+    """
+    x = np.asarray(windows, np.float64)
+    if x.ndim != 2 or x.shape[1] < 3:
+        raise errors.InputError(
+            f"expected windows [n, length] of three values at least; found {list(x.shape)}"
+        )
+    x = x - x.mean(axis=1, keepdims=True)
+    angle = 2 * np.pi * np.arange(x.shape[1]) / period
+    waves = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    fitted = x @ np.linalg.pinv(waves - waves.mean(axis=0)).T
+    fitted = fitted @ (waves - waves.mean(axis=0)).T
+    total, explained = np.sum(x**2, axis=1), np.sum(fitted**2, axis=1)
+    return float(np.sqrt(explained / np.maximum(total, SMALLEST)).mean())
+
+
+def spread_ratio(real, synthetic) -> float:
+    """Mean standard deviation within synthetic windows over that within real ones."""
+    real, synthetic = check(real, synthetic)
+    return float(synthetic.std(axis=1).mean() / max(real.std(axis=1).mean(), 1e-9))
+
+
 def marginal_distance(real, synthetic) -> float:
     """Wasserstein distance of all values, in units of the standard deviation of the real
     ones."""

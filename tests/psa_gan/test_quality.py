@@ -119,3 +119,22 @@ def test_windows_that_do_not_fit_are_refused():
         quality.marginal_distance(X, np.full_like(X, np.nan))
     with pytest.raises(errors.InputError, match="ten windows"):
         discriminative.discriminative_score(X, X[:5])
+
+
+def test_sinusoids_correlate_with_their_period_alone():
+    time = np.arange(32)
+    phase = np.linspace(0, 6, 20)[:, None]
+    waves = 3 + np.sin(2 * np.pi * time / 24 + phase)
+    assert quality.period_correlation(waves, 24) == pytest.approx(1)
+    assert quality.period_correlation(np.ones((4, 32)), 24) == 0
+    noise = np.random.default_rng(0).normal(size=(2000, 32))
+    assert quality.period_correlation(noise, 24) == pytest.approx(
+        np.sqrt(2 / 31), abs=0.03
+    )
+    with pytest.raises(errors.InputError, match="three values"):
+        quality.period_correlation(np.ones((4, 2)), 24)
+
+
+def test_spread_is_relative_to_that_of_real_windows():
+    real = np.random.default_rng(0).normal(size=(50, 16))
+    assert quality.spread_ratio(real, 0.5 * real + 7) == pytest.approx(0.5)
