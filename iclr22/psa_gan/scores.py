@@ -1,9 +1,10 @@
 """Context-FID beside what it must be seen with: a floor, controls, several encoders."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from iclr22 import errors
 from iclr22.psa_gan import context_fid, controls, frechet
@@ -92,6 +93,31 @@ def score(
             )
         )
     return rows
+
+
+def agreement(
+    rows: Iterable[Row],
+    others: Iterable[Row],
+    *,
+    by: Literal["ratio", "whitened"] = "whitened",
+) -> float:
+    """Spearman correlation of the ratios that two kinds of encoders give to the same
+    generators, the floor left out.
+
+    Args:
+      by: which of the ratios.
+
+    Raises:
+      errors.InputError: fewer than three generators in both.
+    """
+    one, two = ({x.name: getattr(x, by) for x in given} for given in (rows, others))
+    names = [x for x in one if x in two and x != FLOOR]
+    if len(names) < 3:
+        raise errors.InputError(
+            f"expected three generators at least in both tables; found {names}"
+        )
+    ranks = (stats.rankdata([x[name] for name in names]) for x in (one, two))
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def _one(fitted, real, samples) -> dict[str, list[float]]:

@@ -50,6 +50,19 @@ def test_rows_have_ratios_to_the_shuffled_windows():
     assert row.limit == pytest.approx(np.mean(limits))
 
 
+def test_agreement_is_of_ranks():
+    def rows(**ratios):
+        return [scores.Row(k, 0, -x, 0, x, 0, 0) for k, x in ratios.items()]
+
+    one, two = {"a": 0.1, "b": 0.2, "c": 5}, {"a": 1, "b": 30, "c": 31, "other": 0}
+    assert scores.agreement(rows(**one), rows(**two)) == pytest.approx(1)
+    two["c"] = 2  # the second and the third change places
+    found = scores.agreement(rows(real=9, **one), rows(real=0, **two))
+    assert found == pytest.approx(0.5)
+    with pytest.raises(errors.InputError, match=r"three generators.*\['a', 'b'\]"):
+        scores.agreement(rows(a=1, b=2, c=3), rows(a=1, b=2))
+
+
 def test_one_encoder_has_no_spread_and_names_of_controls_are_taken():
     rows = scores.score(encoders()[:1], REAL, OTHER, {"a": MADE})
     assert all(x.ratio_spread == x.whitened_spread == 0 for x in rows)
