@@ -284,9 +284,10 @@ def example(size: int = 32, seed: int = 0):
         layers=1,
         embedding=2,
         phases=(0.1, 0.15),
+        reconstruction_weight=30.0,
         moment_weight=1.0,
         supervised_weight=1.0,
-        learning_rate=2e-2,
+        learning_rate=5e-2,
         steps=20,
     )
     return config, batch
