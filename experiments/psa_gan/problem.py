@@ -226,6 +226,8 @@ def synthetic(model: Model, of: Sample, seed: int = 0) -> np.ndarray:
     if seed:
         random = np.random.default_rng((seed, 1_000_033))
         batch["noise"] = random.standard_normal(batch["noise"].shape, np.float32)
+    places, length = of.batch["first"], model.config.length
+    batch["features"] = layouts.features(model.layout, batch["series"], places, length)
     return generation.windows_of(model, batch)
 
 

@@ -44,6 +44,8 @@ class Config(NamedTuple):
     attention: bool = True  # attention in every block
     upsample: Literal["linear", "nearest"] = "linear"  # nearest: released code
     skip: Literal["identity", "random"] = "identity"  # random: released code
+    calendar: Literal["linear", "cyclic"] = "linear"  # cyclic: sines and cosines, too
+    noise: Literal["pooled", "unit"] = "pooled"  # unit: of variance 1 where it enters
     output: Literal["plain", "local"] = "plain"  # local: from 0 to 1 in every window
     objective: losses.Kind = "least_squares"  # of the game
     moment_weight: float = 1.0  # of the moment loss; 0: without
@@ -79,6 +81,7 @@ def players(config: Config) -> dict:
         context=config.context,
         upsample=config.upsample,
         skip=config.skip,
+        noise=config.noise,
         output=config.output,
     )
     return {"generator": generator, "discriminator": networks.Discriminator(**sizes)}

@@ -117,12 +117,14 @@ class Generator(_Sizes):
       upsample: how lengths double: linear (paper) or nearest (released code).
       skip: at the beginning of a fade-in the output of before: identity; random is the
         released code's.
+      noise: averaged down to 8 steps (paper), or brought back to variance 1 there.
       output: plain, or local: soft minimum and maximum over time become 0 and 1.
     """
 
     context: int = 0
     upsample: Literal["linear", "nearest"] = "linear"
     skip: Literal["identity", "random"] = "identity"
+    noise: Literal["pooled", "unit"] = "pooled"
     output: Literal["plain", "local"] = "plain"
 
     @nn.compact
@@ -138,6 +140,8 @@ class Generator(_Sizes):
           fade: share of the newest depth, 0 to 1; None without the way around it.
         """
         known = self._embedded(series, features)
+        if self.noise == "unit":
+            noise = noise * (self.length // SHORTEST) ** 0.5
         x = jnp.concatenate([known, noise[..., None]], axis=-1)
         y = self._block("block_0")(pool(x, self.length // SHORTEST))
         around = None

@@ -146,7 +146,9 @@ def train(
       errors.InputError: an unknown variant, a length that does not fit, nothing to learn.
     """
     options = Options() if options is None else options
-    config, data = config_of(options, panel), windows.scale(panel)
+    config = config_of(options, panel)
+    cyclic = getattr(config, "calendar", "linear") == "cyclic"
+    data = windows.scale(panel, cyclic=cyclic)
     batches = games(data, config, seed)
     fit = functools.partial(_fit, batches, seed, mode, directory, options.variant)
     if options.variant == "timegan":

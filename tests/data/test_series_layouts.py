@@ -124,3 +124,22 @@ def test_constant_series_are_told_and_refused_where_all_are(caplog):
         windows.scale(flat)
     with pytest.raises(errors.InputError, match="one series at least; found none"):
         windows.scale(given._replace(values=(), ids=()))
+
+
+def test_cyclic_features_join_the_ends_of_a_day():
+    given = panel("h")
+    data = windows.scale(given, cyclic=True)
+    plain = windows.scale(given)
+    wide, few = data.features.shape[1], plain.features.shape[1]
+    assert wide == few + 8  # sine and cosine of hour, weekday, day and day of the year
+    parts = few - 1 - len(given.static_names)
+    np.testing.assert_array_equal(data.features[:, :parts], plain.features[:, :parts])
+    stamps = layouts.stamps(data.layout, [0], [0], 20)[0]
+    hour = (stamps.astype(np.int64) // 3600) % 24
+    angle = 2 * np.pi * hour / 24
+    found = data.features[:20, parts : parts + 2]
+    np.testing.assert_allclose(found[:, 0], np.sin(angle), atol=1e-6)
+    np.testing.assert_allclose(found[:, 1], np.cos(angle), atol=1e-6)
+    like = windows.scale(given, data.layout)
+    np.testing.assert_array_equal(like.features, data.features)
+    assert layouts.unpack(*layouts.pack(data.layout)).cyclic

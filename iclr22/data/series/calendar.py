@@ -155,7 +155,7 @@ def position(start, step: Step, stamps) -> np.ndarray:
     return np.where((found >= 0) & (grid[np.maximum(found, 0)] == stamps), found, -1)
 
 
-def features(stamps, step: Step) -> np.ndarray:
+def features(stamps, step: Step, *, cyclic: bool = False) -> np.ndarray:
     """Where in hour, day, week, month and year, each within -0.5 to 0.5, `[t, d]` float32.
 
     Hourly: hour, weekday (Monday first), day of the month, day of the year; minutes come
@@ -164,6 +164,8 @@ def features(stamps, step: Step) -> np.ndarray:
 
     Args:
       stamps: datetime64[s] `[t]`.
+      cyclic: sine and cosine of each follow, so that an hour before midnight is near one
+        after.
     """
     stamps = np.asarray(stamps, "datetime64[s]")
     day = stamps.astype("datetime64[D]")
@@ -186,6 +188,9 @@ def features(stamps, step: Step) -> np.ndarray:
         "h": ["hour", "weekday", "day", "yearday"],
     }.get(step.unit, ["minute", "hour", "weekday", "day", "yearday"])
     found = [parts[name][0] / parts[name][1] - 0.5 for name in chosen]
+    for place, last in (parts[name] for name in chosen if cyclic):
+        angle = 2 * np.pi * place / (last + 1)
+        found += [np.sin(angle), np.cos(angle)]
     return np.stack(found, axis=1).astype(np.float32)
 
 

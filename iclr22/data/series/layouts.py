@@ -28,6 +28,7 @@ class Layout(NamedTuple):
       static: float32 `[n, k]`, numbers of the series as they came.
       static_names: of these.
       length: int64 `[n]`, numbers of values.
+      cyclic: the calendar is told as sines and cosines, too.
     """
 
     ids: tuple[str, ...]
@@ -38,6 +39,7 @@ class Layout(NamedTuple):
     static: np.ndarray
     static_names: tuple[str, ...]
     length: np.ndarray
+    cyclic: bool = False
 
 
 def layout(panel: Panel, like: Layout | None = None) -> Layout:
@@ -75,6 +77,7 @@ def layout(panel: Panel, like: Layout | None = None) -> Layout:
         static=np.asarray(panel.static, np.float32),
         static_names=tuple(panel.static_names),
         length=panel.lengths,
+        cyclic=like is not None and like.cyclic,
     )
 
 
@@ -100,6 +103,7 @@ def pack(layout: Layout) -> tuple[dict, dict[str, np.ndarray]]:
         "ids": list(layout.ids),
         "step": list(layout.step),
         "static_names": list(layout.static_names),
+        "cyclic": layout.cyclic,
     }
     arrays = {name: getattr(layout, name) for name in ("low", "range", "static")}
     arrays["start"] = layout.start.astype(np.int64)
@@ -114,6 +118,7 @@ def unpack(about: dict, arrays: dict) -> Layout:
         step=Step(int(count), str(unit)),
         start=np.asarray(arrays["start"]).astype("datetime64[s]"),
         static_names=tuple(about["static_names"]),
+        cyclic=bool(about["cyclic"]),
         **{k: np.asarray(arrays[k]) for k in ("low", "range", "static", "length")},
     )
 
@@ -139,7 +144,8 @@ def features(layout: Layout, series, first, count: int) -> np.ndarray:
     series = np.asarray(series, np.int64).reshape(-1)
     first = np.asarray(first, np.int64).reshape(-1)
     b = len(series)
-    told = calendar.features(stamps(layout, series, first, count).ravel(), layout.step)
+    times = stamps(layout, series, first, count).ravel()
+    told = calendar.features(times, layout.step, cyclic=layout.cyclic)
     fixed = static_features(layout, layout.static[series])
     fixed = np.broadcast_to(fixed[:, None], (b, count, fixed.shape[1]))
     age = calendar.age(first[:, None] + np.arange(count))

@@ -38,17 +38,22 @@ class Scaled(NamedTuple):
         return self.layout.range
 
 
-def scale(panel: Panel, like: Layout | None = None) -> Scaled:
+def scale(
+    panel: Panel, like: Layout | None = None, *, cyclic: bool | None = None
+) -> Scaled:
     """Bring every series to 0 to 1, constant ones to 0.
 
     Args:
       like: of the same series in the same order; theirs are the ranges that become 0 to 1,
         so that synthetic values are scaled as the real ones are.
+      cyclic: features tell the calendar as sines and cosines, too; as `like` if None.
 
     Raises:
       errors.InputError: as of `layouts.layout`.
     """
     layout = layouts.layout(panel, like)
+    if cyclic is not None:
+        layout = layout._replace(cyclic=cyclic)
     flat = [
         layouts.to_scale(layout, [i], x[None])[0] for i, x in enumerate(panel.values)
     ]
