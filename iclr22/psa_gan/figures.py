@@ -62,6 +62,8 @@ def overlays(path, real, made, titles: Sequence[str]) -> None:
             axis.plot(made[i], color=MADE, lw=1, label="synthetic")
             axis.set_title(str(titles[i]), fontsize=7)
             axis.tick_params(labelsize=6)
+        for axis in panels[max(count - columns, 0) : count]:
+            axis.set_xlabel("step", fontsize=7)
         panels[0].legend(fontsize=6)
 
 
@@ -127,4 +129,6 @@ def bands(path, series: Sequence[dict]) -> None:
                 one["time"], one["low"], one["high"], color=MADE, alpha=0.2, lw=0
             )
             axis.set_title(str(one["title"]), fontsize=8)
+            axis.set_ylabel("value")
         np.ravel(axes)[0].legend(fontsize=6)
+        np.ravel(axes)[-1].set_xlabel("step of the series")
