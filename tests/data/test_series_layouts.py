@@ -113,6 +113,18 @@ def test_synthetic_values_are_scaled_as_the_real_ones():
         windows.scale(given._replace(ids=("a", "c", "b")), real.layout)
 
 
+def test_one_series_is_enough_and_told(caplog):
+    given = panel()
+    one = given._replace(
+        values=given.values[:1],
+        ids=("a",),
+        start=given.start[:1],
+        static=given.static[:1],
+    )
+    batch = windows.make(windows.scale(one), 8, size=4)(0)
+    assert set(batch["series"]) == {0} and "one series only, a" in caplog.text
+
+
 def test_constant_series_are_told_and_refused_where_all_are(caplog):
     given = panel()
     one = given._replace(values=(np.full(9, 4.0), *given.values[1:]))

@@ -43,7 +43,7 @@ class Layout(NamedTuple):
 
 
 def layout(panel: Panel, like: Layout | None = None) -> Layout:
-    """The layout of a panel; constant series are told.
+    """The layout of a panel; constant series are told, and a panel of one series.
 
     Args:
       like: of the same series in the same order, whose ranges are taken; then series may
@@ -60,6 +60,11 @@ def layout(panel: Panel, like: Layout | None = None) -> Layout:
             raise errors.InputError(
                 f"series {name!r}: expected values; found none. Remove the series."
             )
+    if len(panel.values) == 1:
+        logging.warning(
+            "one series only, %s: encoders tell its windows from others of its own",
+            checks.short(panel.ids[0]),
+        )
     if like is None:
         low, width = _ranges(panel)
     elif like.ids == tuple(panel.ids):
