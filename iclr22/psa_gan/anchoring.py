@@ -24,9 +24,7 @@ class Options(NamedTuple):
     samples: int = 10  # of each gap; their mean fills it
     margin: int = 168  # values on each side of a gap that are looked at, at most
     level: float = 0.9  # share of values that bands hold
-    artificial: int = (
-        100  # gaps for each length to calibrate bands on; 0: none, Gaussian
-    )
+    artificial: int = 100  # gaps of each length that calibrate bands; 0: none, Gaussian
     runs: int = 48  # stretches from which covariances are estimated
     lags: int = 2048  # values of these
     context: int = 0  # values before a stretch that the generator is given

@@ -11,6 +11,7 @@ import numpy as np
 
 from iclr22 import errors
 from iclr22.data.series import Panel
+from iclr22.data.series.layouts import Layout
 from iclr22.psa_gan import filling, forecasting, hidden, naive
 from iclr22.psa_gan.filling import Draw, Options
 from iclr22.psa_gan.forecaster import Config
@@ -59,6 +60,7 @@ def far(
     plan: Plan | None = None,
     *,
     options: Options | None = None,
+    layout: Layout | None = None,
     seed: int = 0,
 ) -> list[Row]:
     """Errors of forecasts behind a gap, by the way in which the gap was filled.
@@ -72,6 +74,7 @@ def far(
       draw: see `filling.fill_panel`; of a generator that was trained on `far_training`.
       plan: windows that follow each other are forecast, the later ones behind a gap that
         is longer by those before.
+      layout: of the panel that the generator learned; by default of `far_training`.
 
     Raises:
       errors.InputError: a series is too short.
@@ -79,7 +82,8 @@ def far(
     config, plan = config or Config(), plan or Plan()
     observed = far_training(panel, config, plan)
     model = forecasting.train(observed, config, seed=seed)
-    filled = filling.fill_panel(draw, observed, options or UNBANDED, seed=seed).values
+    how = {"layout": layout, "seed": seed}
+    filled = filling.fill_panel(draw, observed, options or UNBANDED, **how).values
     contexts = {
         "generator": filled,
         **hidden.ways(observed),
@@ -140,6 +144,7 @@ def cold_start(
     plan: Plan | None = None,
     *,
     options: Options | None = None,
+    layout: Layout | None = None,
     seed: int = 0,
 ) -> list[Row]:
     """Errors of forecasts for series of little history, by what a forecaster was trained
@@ -150,6 +155,7 @@ def cold_start(
       panel: with all values.
       draw: see `filling.fill_panel`; of a generator that learned `cold_training`.
       series: `[m]` int, the series that have little history.
+      layout: of the panel that the generator learned; by default of `cold_training`.
 
     Raises:
       errors.InputError: a share that is not between 0 and 1, or nothing is left.
@@ -157,7 +163,8 @@ def cold_start(
     config, plan = config or Config(), plan or Plan()
     given = cold_training(panel, share, series, config, plan)
     ends = _ends(panel, plan.windows * config.horizon)
-    filled = filling.fill_panel(draw, given, options or UNBANDED, seed=seed)
+    how = {"layout": layout, "seed": seed}
+    filled = filling.fill_panel(draw, given, options or UNBANDED, **how)
     drawn = [x.copy() for x in given.values]
     for i, first, part in zip(
         filled.gaps.series, filled.gaps.first, filled.samples, strict=True
