@@ -63,9 +63,10 @@ def _describe(run, split):
     total, pairs = split.test_targets.sum(), split.test_targets.nnz
     if total > pairs:
         run.facts["precision"] = (
-            f"events per chosen pair, as in the paper: {100 * (1 - pairs / total):.1f} % of "
-            "the events of the test repeat another of their user and item, and all count, so "
-            "100 % can be passed"
+            "events per recommendation, the paper's: "
+            f"{100 * (1 - pairs / total):.1f} % of the events of the test repeat another of "
+            "their user and item, and all count, so 100 % can be passed; pair_precision, the "
+            "share of recommendations with an event, counts them once"
         )
     if total == 0:
         raise errors.InputError(
@@ -109,13 +110,14 @@ def _precisions(columns, rows, targets):
     }
     for side, values in sides.items():
         yield f"{side}/precision", 100 * values["precision"]
+        yield f"{side}/pair_precision", 100 * values["pair_precision"]
         yield f"{side}/recall", 100 * values["recall"]
         yield f"{side}/coverage", 100 * values[f"{side}_coverage"]
         yield f"{side}/perplexity", values[f"{side}_perplexity"]
 
 
 def _expected(models, rows) -> float:
-    """Precision that the true intensities give the chosen user states, percent."""
+    """Events per chosen user state that the true intensities expect, percent."""
     split = models.split
     truth = models.scores("true", split.test, split.test_items)
     dense = scores.dense(truth)

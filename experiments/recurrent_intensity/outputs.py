@@ -15,7 +15,9 @@ def draw(run: runner.Run, split, kept, variants) -> None:
     setting = setting_of(run)
     summaries = [s for s in record.summarise(run.rows) if s.setting == setting]
     figures.precision_bars(
-        run.figure("precision", "Precision of both directions, mean and interval."),
+        run.figure(
+            "precision", "Events per recommendation, both ways, mean and interval."
+        ),
         summaries,
         products=pipeline.PRODUCTS,
         counts=pipeline.COUNTS,
@@ -43,7 +45,8 @@ def _draw_tradeoff(run, split):
             sweeps[name] = points
     if sweeps:
         path = run.figure(
-            "tradeoff", "Precision against perplexity as budgets change, first seed."
+            "tradeoff",
+            "Events per recommendation against perplexity as budgets change, first seed.",
         )
         figures.tradeoff(path, sweeps, references=_references(split))
 
@@ -82,21 +85,28 @@ def conclusions(run: runner.Run) -> str:
     if not user:
         return ""
     best = max(user, key=lambda v: (v != "true", user[v]))
-    lines = [f"Most precise audiences: {best}, {user[best]:.2f} %."]
+    lines = [
+        f"Best audiences: {best}, {user[best]:.2f} events per 100 users told of an item "
+        "(repeats count)."
+    ]
+    if (best, "user/pair_precision") in means:  # not in cells of an older version
+        once = means[best, "user/pair_precision"]
+        lines.append(f"Of the users told {once:.2f} % had one (pair precision).")
     for network in ("rnn", "transformer"):
         if network in user and f"{network}_hp" in user and user[network] > 0:
             ratio = user[f"{network}_hp"] / user[network]
             change = means[f"{network}_hp", "item/precision"]
             plain = means[network, "item/precision"]
             lines.append(
-                f"Activity (HP) multiplies the precision of {network}'s audiences by "
-                f"{ratio:.2f}; its items for users stay at {plain:.2f} % ({change:.2f} %)."
+                f"Activity (HP) multiplies the events of {network}'s audiences by "
+                f"{ratio:.2f}; its items for users stay at {plain:.2f} events per 100 "
+                f"recommendations ({change:.2f})."
             )
     bound = means.get(("true", "user/expected_precision"))
     reached = means.get(("rnn_hp", "user/expected_precision"))
     if bound and reached:
         lines.append(
             f"rnn_hp reaches {100 * reached / bound:.1f} % of what the true intensities "
-            "allow (expected precision of users for items)."
+            "allow (expected events of users told of items)."
         )
     return "\n".join(lines)

@@ -1,4 +1,5 @@
-"""Figures of recurrent intensity: precision, trade-offs, calibration, gains, kernels."""
+"""Figures of recurrent intensity: events per recommendation, trade-offs, calibration,
+gains, kernels."""
 
 import math
 from collections.abc import Mapping
@@ -8,14 +9,16 @@ import numpy as np
 from iclr22 import plots
 
 PLAIN, PRODUCT, COUNTS = "#8fa9c4", "#c8443a", "0.7"  # kinds of variants
+PRECISION = "events per recommendation [%]"  # repeated events count: may pass 100
 COLOURS = ("#c8443a", "#3b6fb6", "#3f9a5b", "#8a5fb0", "#d98b2b", "#4aa8b8", "0.5")
 
 
 def precision_bars(path, summaries, *, products, counts=(), title="") -> None:
-    """Precision of choosing items per user state, and users per item, bars per variant.
+    """Events per recommendation of items to user states, and of user states to items, bars
+    per variant.
 
     Args:
-      summaries: of `item/precision` and `user/precision`, percent.
+      summaries: of `item/precision` and `user/precision` (events count), percent.
       products: variants that multiply a recommender by an activity, drawn red.
       counts: variants that only know counts, drawn grey.
     """
@@ -40,13 +43,14 @@ def precision_bars(path, summaries, *, products, counts=(), title="") -> None:
             axis.margins(x=0.15)
             axis.set_xlim(left=0)
             axis.grid(axis="y")
-            axis.set_title(f"{title} {what}: precision [%]".strip())
+            axis.set_title(f"{title} {what}".strip())
+            axis.set_xlabel(PRECISION)
 
 
 def tradeoff(
     path, curves: Mapping[str, list[dict]], *, references=(None, None)
 ) -> None:
-    """Precision against perplexity, from the points of `dual.tradeoff`.
+    """Events per recommendation against perplexity, from the points of `plans.tradeoff`.
 
     Args:
       curves: name to points with `multiplier`, `precision` (in 0..1), `item_perplexity`
@@ -80,7 +84,7 @@ def tradeoff(
             axis.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
             axis.xaxis.set_minor_locator(ticker.NullLocator())
             axis.set_xlabel(f"{side} perplexity (dotted: of the data)")
-            axis.set_ylabel("precision [%]")
+            axis.set_ylabel(PRECISION)
             axis.set_title(f"exposure spread over {side}s, by multiplier")
         axes[0][0].legend(fontsize=7)
 

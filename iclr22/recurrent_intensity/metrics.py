@@ -1,7 +1,9 @@
 """How good choices are: precision, recall, coverage, perplexity, calibration, lift.
 
 Definitions are those of the released code of Ma, Liu and Deoras (ICLR 2022, OpenReview
-TZeArecH2Nf). A target that occurs several times counts as several hits.
+TZeArecH2Nf). What it calls precision counts events: a target that occurs several times is
+several hits, so events per recommendation pass 1 where people do the same again. The share
+of recommendations that were right is `pair_precision`; without repeats both are equal.
 """
 
 from typing import NamedTuple
@@ -31,7 +33,7 @@ def perplexity(counts) -> float:
 def plan_metrics(
     plan, targets, *, minimum: float = 0.0, task: str = "item"
 ) -> dict[str, float]:
-    """Precision, recall, coverage and perplexity of an assignment.
+    """Precision, in events and in pairs, recall, coverage, perplexity of an assignment.
 
     Args:
       plan: sparse `[x, y]`, 0/1 or probabilities.
@@ -42,8 +44,9 @@ def plan_metrics(
       task: item, recall is the mean over users; user, over items.
 
     Returns:
-      `precision`, `recall`, `item_coverage`, `user_coverage` (share of items and users
-      with an assignment), `item_perplexity`, `user_perplexity`.
+      `precision` (events per assignment, the paper's), `pair_precision` (share of the
+      assignments with an event, at most 1), `recall`, `item_coverage`, `user_coverage`
+      (share of items and users with an assignment), `item_perplexity`, `user_perplexity`.
 
     Raises:
       errors.InputError: plan and targets differ in shape; an unknown task.
@@ -60,8 +63,10 @@ def plan_metrics(
     hits = plan.multiply(targets)
     recall = hits.sum(axis) / np.maximum(1, targets.sum(axis))
     items, users = (np.asarray(plan.sum(a), np.float64) for a in (0, 1))
+    size = max(plan.sum(), minimum, 1e-12)
     return {
-        "precision": float(hits.sum() / max(plan.sum(), minimum, 1e-12)),
+        "precision": float(hits.sum() / size),
+        "pair_precision": float(plan.multiply(targets > 0).sum() / size),
         "recall": float(np.mean(recall)),
         "item_coverage": float(np.mean(items > 0)),
         "user_coverage": float(np.mean(users > 0)),

@@ -79,7 +79,7 @@ def tradeoff(
     valid: Scores | None = None,
     key: jax.Array,
 ) -> list[dict[str, float]]:
-    """Precision against perplexity as bounds of items or users change.
+    """Precision, in events, against perplexity as bounds of items or users change.
 
     A multiplier m below 1 asks for at least c m users of every item, k items of a user
     fixed; one of 1 or more lets users have up to k m items, c users of an item at most.

@@ -21,17 +21,31 @@ def test_metrics_of_a_worked_case():
     targets = sparse.csr_array([[2, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 3.0]])
     found = metrics.item_metrics([[0, 1], [0, 1], [0, -1]], targets)
     assert found["precision"] == pytest.approx(2 / 5)
+    assert found["pair_precision"] == pytest.approx(1 / 5)
     assert found["recall"] == pytest.approx((2 / 3 + 0 + 0) / 3)
     assert found["item_coverage"] == 0.5 and found["user_coverage"] == 1
     assert found["item_perplexity"] == pytest.approx(metrics.perplexity([3, 2]))
     assert found["user_perplexity"] == pytest.approx(metrics.perplexity([2, 2, 1]))
     found = metrics.user_metrics([[0], [0], [0], [2]], targets)
-    assert found["precision"] == pytest.approx(6 / 4)
+    assert found["precision"] == pytest.approx(6 / 4)  # events: may pass 1
+    assert found["pair_precision"] == pytest.approx(3 / 4)
     assert found["recall"] == pytest.approx((2 / 2 + 0 + 1 + 1) / 4)
     assert found["user_coverage"] == pytest.approx(2 / 3)
     plan = sparse.csr_array([[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0.5]])
     assert metrics.plan_metrics(plan, targets)["precision"] == pytest.approx(3.5 / 1.5)
-    assert metrics.plan_metrics(plan, targets, minimum=7)["precision"] == 0.5
+    assert metrics.plan_metrics(plan, targets)["pair_precision"] == 1
+    found = metrics.plan_metrics(plan, targets, minimum=7)
+    assert found["precision"] == 0.5 and found["pair_precision"] == 1.5 / 7
+
+
+def test_precision_of_pairs_is_that_of_events_that_never_repeat():
+    rng = np.random.default_rng(0)
+    counts, plan = rng.poisson(1, (20, 30)), rng.random((20, 30)) < 0.2
+    found = metrics.plan_metrics(plan, counts)
+    assert found["precision"] == pytest.approx(counts[plan].mean())
+    assert found["pair_precision"] == pytest.approx((counts[plan] > 0).mean())
+    once = metrics.plan_metrics(plan, np.minimum(counts, 1))
+    assert once["precision"] == once["pair_precision"] == found["pair_precision"]
 
 
 def test_random_choice_is_as_precise_as_chance():
