@@ -103,6 +103,7 @@ def serve(line: socket.socket) -> dict:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # or every collection copies what is shared
+    gc.set_threshold(100_000, 50, 100)  # as conftest.py does, and why
     while True:
         data, ends, *_ = socket.recv_fds(line, LONGEST, 3)
         if not data:
