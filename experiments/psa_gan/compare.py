@@ -20,6 +20,8 @@ def compare(run: runner.Run) -> None:
     problem.plan(run, found, trained)
     for seed in progress.track(run.seeds, "seeds"):
         of, made = problem.sample(run, found, seed), {}
+        for variant in set(scores.BOOTSTRAPS) & set(run.options.variant):
+            scores.bootstrap(found, of, variant, seed)  # refused before others train
         for variant in progress.track(run.options.variant, f"variants, seed {seed}"):
             measure = functools.partial(_measure, run, found, of, variant, seed)
             cell = run.cell(f"{variant}-{seed}", measure)

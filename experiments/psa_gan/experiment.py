@@ -1,19 +1,20 @@
 """What the PSA-GAN experiment does and with which options; see `__main__`."""
 
+import math
 from typing import Any, Literal, NamedTuple
 
 from experiments import run as runner
 from experiments.options import Experiment, Use
-from experiments.psa_gan import paper
+from experiments.psa_gan import paper, problem
 from experiments.psa_gan.compare import compare
 from experiments.psa_gan.fill import fill
 from experiments.psa_gan.forecast import cold_start, forecast
-from experiments.psa_gan.generate import generate
+from experiments.psa_gan.generate import bounds, generate
 from experiments.psa_gan.score import score
 from iclr22 import errors
 from iclr22.data import checks
-from iclr22.data.series import calendar
-from iclr22.psa_gan import pipeline
+from iclr22.data.series import calendar, writing
+from iclr22.psa_gan import networks, pipeline
 from iclr22.psa_gan.anchoring import Options as Filling
 
 
@@ -41,6 +42,7 @@ class Options(NamedTuple):
     count: int = 0  # values of each synthetic series; 0: as many as the real one
     start: str = ""  # date of the first synthetic value; that of each series if empty
     samples: int = 1  # synthetic series of each real one
+    draw: int = 0  # other numbers make other synthetic series of the same generator
     items: tuple[str, ...] = ()  # names of the series to generate; all if empty
     low: str = ""  # least value that is written
     high: str = ""  # largest value that is written
@@ -82,11 +84,7 @@ def check(options: Options) -> None:
         checks.existing(model, "a model of an earlier run")
     if options.step:
         calendar.parse(options.step)
-    for name in ("low", "high"):
-        if getattr(options, name) and not checks.is_number(getattr(options, name)):
-            raise errors.InputError(
-                f"expected a number as --{name}; found {getattr(options, name)}"
-            )
+    _check_bounds(options)
     if options.task == "score":
         for name in ("real", "synthetic"):
             if not getattr(options, name):
@@ -98,16 +96,38 @@ def check(options: Options) -> None:
     _check_numbers(options)
 
 
+def _check_bounds(options) -> None:
+    for name in ("low", "high"):
+        text = getattr(options, name)
+        if text and not (checks.is_number(text) and math.isfinite(float(text))):
+            raise errors.InputError(f"expected a number as --{name}; found {text}")
+    low, high = bounds(options)
+    try:
+        writing.constrain(0.0, low=low, high=high, integer=options.integer)
+    except errors.InputError as error:
+        raise errors.InputError(f"--low, --high: {error}") from error
+
+
+LEAST = {
+    **dict.fromkeys(("encoders", "samples", "backtests"), 1),
+    "windows": problem.FEWEST,
+    **dict.fromkeys(("count", "hide", "gap", "draw"), 0),
+}
+SIZES = ("batch", "steps", "width")  # of what trains
+
+
 def _check_numbers(options) -> None:
-    for name in ("encoders", "windows", "samples", "backtests"):
-        if getattr(options, name) < 1:
+    found = {name: (getattr(options, name), least) for name, least in LEAST.items()}
+    for name, config in options.models._asdict().items():
+        first = "" if name == options.models.MAIN else f"{name}."
+        sizes = {x: getattr(config, x, 1) for x in SIZES}
+        found |= {f"{first}{x}": (value, 1) for x, value in sizes.items()}
+    depths = networks.depth_of(options.models.gan.length) + 1
+    found["steps"] = options.models.gan.steps, depths  # each depth has one
+    for name, (value, least) in found.items():
+        if value < least:
             raise errors.InputError(
-                f"expected --{name} of 1 or more; found {getattr(options, name)}"
-            )
-    for name in ("count", "hide", "gap"):
-        if getattr(options, name) < 0:
-            raise errors.InputError(
-                f"expected --{name} of 0 or more; found {getattr(options, name)}"
+                f"expected --{name} of {least} or more; found {value}"
             )
     for name, shares in (("holdout", (options.holdout,)), ("shares", options.shares)):
         if not all(0 <= x < 1 for x in shares):
@@ -156,7 +176,7 @@ USES = (
         ("forecaster.*", "backtests", "shares"),
         {"task": ("cold_start",), "own": ("no",)},
     ),
-    Use(("count", "start", "samples"), {"task": ("generate",)}),
+    Use(("count", "start", "samples", "draw"), {"task": ("generate",)}),
     Use(("items",), {"task": ("generate",)}),
     Use(("items",), {"task": ("cold_start",), "own": ("yes",)}),
     Use(("low", "high", "integer"), {"task": ("generate",)}),

@@ -28,7 +28,7 @@ def fill(run: runner.Run) -> None:
     count = run.options.hide or week * calendar.season(panel.step)
     given = hidden.hide(panel, hidden.last_but_one(panel, count))
     gaps = hidden.last_but_one(panel, count)
-    _plan(run, given)
+    plan_training(run, given)
     drawn = []
     for seed in run.seeds:
         measure = functools.partial(_measure, run, panel, given, gaps, seed)
@@ -39,7 +39,8 @@ def fill(run: runner.Run) -> None:
     run.summary = _words(run)
 
 
-def _plan(run, given: Panel) -> None:
+def plan_training(run: runner.Run, given: Panel) -> None:
+    """Tell with which configuration the generator trains, if it does."""
     variant = run.options.model
     if variant in pipeline.VARIANTS:
         found = pipeline.config_of(problem.options_of(run, variant), given)
@@ -50,7 +51,7 @@ def model_of(run: runner.Run, given: Panel, seed: int, name: str = "") -> Model:
     """A generator of these values, or the one that --model names."""
     variant = run.options.model
     if variant not in pipeline.VARIANTS:
-        return _fitting(artifact.load(variant), given)
+        return problem.fitting(artifact.load(variant), given)
     path = run.path("models") / f"{name}{variant}-{seed}.npz"
     if not path.exists():
         model = pipeline.train(
@@ -62,17 +63,6 @@ def model_of(run: runner.Run, given: Panel, seed: int, name: str = "") -> Model:
         )
         artifact.save(path, model)
     return artifact.load(path)
-
-
-def _fitting(model: Model, given: Panel) -> Model:
-    """A kept model, if it knows these series."""
-    if tuple(model.layout.ids) != tuple(given.ids) or model.layout.step != given.step:
-        raise errors.InputError(
-            f"expected a panel of the {len(model.layout.ids)} series of step "
-            f"{model.layout.step} that the model learned, in this order; found "
-            f"{len(given.ids)} of step {given.step}. Train a model on these."
-        )
-    return model
 
 
 def filled_by(run: runner.Run, model: Model, given: Panel, seed: int) -> Filled:
@@ -135,7 +125,7 @@ def _fill_own(run, panel: Panel) -> None:
             "how well they would be filled, hide some: --hide=24."
         )
     windows.scale(panel)
-    _plan(run, panel)
+    plan_training(run, panel)
     seed = run.seeds[0]
     model = model_of(run, panel, seed)
     if run.options.model in pipeline.VARIANTS:

@@ -6,10 +6,10 @@ import numpy as np
 
 from experiments import run as runner
 from experiments.psa_gan import problem
-from experiments.psa_gan.fill import filled_by, model_of
+from experiments.psa_gan.fill import filled_by, model_of, plan_training
 from experiments.psa_gan.generate import bounded, write
 from iclr22 import errors, record
-from iclr22.data.series import Panel, calendar, layouts
+from iclr22.data.series import Panel, calendar, layouts, windows
 from iclr22.psa_gan import artifact, downstream, forecasting, generation, pipeline
 from iclr22.psa_gan.downstream import Plan
 
@@ -27,6 +27,7 @@ def forecast(run: runner.Run) -> None:
     forecast.csv, what comes next."""
     panel = problem.load(run)
     plan, config = plan_of(run, panel), run.options.models.forecaster
+    _check_room(panel, config, plan)
     given = downstream.far_training(panel, config, plan)
     _tell(run, given)
     for seed in run.seeds:
@@ -37,7 +38,31 @@ def forecast(run: runner.Run) -> None:
     run.summary = _words(run, "generator")
 
 
+def _check_room(panel: Panel, config, plan: Plan) -> None:
+    """Refuse series that end before there is something to learn."""
+    count = plan.gap + plan.windows * config.horizon
+    short = int(panel.lengths.argmin())
+    if panel.lengths[short] <= count:
+        raise errors.InputError(
+            f"series {panel.ids[short]!r}: expected more than {count} values, the last "
+            f"{plan.windows} times {config.horizon} to forecast (--backtests, "
+            f"--forecaster.horizon) and {plan.gap} before them that are not observed "
+            f"(--gap); found {panel.lengths[short]}. Choose smaller ones."
+        )
+
+
+def _check_windows(config, given: Panel) -> None:
+    """Refuse, before a generator is trained, what the forecaster cannot learn from."""
+    try:
+        windows.make(windows.scale(given), config.context + config.horizon)
+    except errors.InputError as error:
+        raise errors.InputError(
+            f"for the forecaster (--forecaster.context, --forecaster.horizon): {error}"
+        ) from error
+
+
 def _tell(run, given: Panel) -> None:
+    _check_windows(run.options.models.forecaster, given)
     variant = run.options.model
     found = {"forecaster": forecasting.config_of(run.options.models.forecaster, given)}
     if variant in pipeline.VARIANTS:
@@ -135,37 +160,60 @@ def _cold(run, panel, share, chosen, config, plan, seed) -> dict:
 
 def _history(run, panel: Panel) -> None:
     """history.csv: the panel, its young series back to the earliest date of all."""
-    layout, options = layouts.layout(panel), run.options
+    layout = layouts.layout(panel)
     earliest = layout.start.min()
-    back = np.array(
-        [calendar.position(earliest, panel.step, [x])[0] for x in layout.start]
-    )
-    named = options.items or [x for x, n in zip(panel.ids, back, strict=True) if n > 0]
-    for name in named:
-        if name not in panel.ids:
-            raise errors.nearest(name, panel.ids, "series")
-    chosen = [i for i, x in enumerate(panel.ids) if x in named and back[i] > 0]
-    if not chosen:
-        raise errors.InputError(
-            f"{options.series}: expected series that begin later than others, to be given "
-            "a history; found none"
-        )
-    _tell(run, panel)
+    back = _steps_back(run, layout, earliest)
+    plan_training(run, panel)
+    _check_no_context(run.options.model == "psa_gan_c")
     model = model_of(run, panel, run.seeds[0])
+    _check_no_context(getattr(model.config, "context", 0))
     artifact.save(run.output("model.npz"), model)
     values, start = list(panel.values), panel.start.copy()
-    for i in chosen:
-        draws = generation.draw(
-            model, [i], [-back[i]], int(back[i]), seed=run.seeds[0]
-        )[0]
+    for i, count in back.items():
+        draws = generation.draw(model, [i], [-count], count, seed=run.seeds[0])[0]
         values[i] = np.concatenate([layouts.to_units(layout, [i], draws)[0], values[i]])
         start[i] = earliest
     made = bounded(run, panel._replace(values=tuple(values), start=start))
     path = write(run, "history", made)
     run.summary = (
-        f"{path.name}: {len(chosen)} series have a generated history from {earliest} on, "
+        f"{path.name}: {len(back)} series have a generated history from {earliest} on, "
         "before their own values."
     )
+
+
+def _steps_back(run, layout, earliest) -> dict[int, int]:
+    """Of the series that are to have a history, how many values it has."""
+    options = run.options
+    for name in options.items:
+        if name not in layout.ids:
+            raise errors.nearest(name, layout.ids, "series")
+    found = {
+        i: int(calendar.position(earliest, layout.step, [begin])[0])
+        for i, begin in enumerate(layout.start)
+        if not options.items or layout.ids[i] in options.items
+    }
+    off = next((i for i, count in found.items() if count < 0), None)
+    if off is not None:
+        raise errors.InputError(
+            f"{options.series}: expected series {layout.ids[off]!r} to begin whole steps of "
+            f"{layout.step} after {earliest}, where the first begins; found "
+            f"{layout.start[off]}. Bring all to one grid."
+        )
+    if not any(found.values()):
+        raise errors.InputError(
+            f"{options.series}: expected series that begin later than others, to be given "
+            f"a history; found none, all begin at {earliest}"
+        )
+    return {i: count for i, count in found.items() if count}
+
+
+def _check_no_context(context) -> None:
+    """Refuse a generator that continues values."""
+    if context:
+        raise errors.InputError(
+            "expected a generator that continues no values, as there are none before a "
+            "series begins; found one of psa_gan_c. Use --model=psa_gan."
+        )
 
 
 def _words(run: runner.Run, ours: str) -> str:

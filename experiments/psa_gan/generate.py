@@ -8,26 +8,43 @@ import numpy as np
 from experiments import run as runner
 from experiments.psa_gan import outputs, problem, scores
 from iclr22 import errors, record
-from iclr22.data import checks
-from iclr22.data.series import Panel, calendar, layouts, writing
+from iclr22.data.series import Panel, calendar, layouts, own, writing
 from iclr22.psa_gan import artifact, generation, pipeline
 from iclr22.psa_gan.artifact import Model
 
 
 def generate(run: runner.Run) -> None:
     """synthetic.csv; with a generator trained here also its scores and its certificate."""
-    options = run.options
-    if options.model in pipeline.VARIANTS:
-        panel = problem.load(run)
-        model, context = _trained(run, panel), panel
-    else:
-        model = artifact.load(options.model)
-        context = problem.load(run) if run.own else None
-    made = synthesise(run, model, context)
+    name, model = run.options.model, None
+    panel = problem.load(run) if run.own or name in pipeline.VARIANTS else None
+    if name not in pipeline.VARIANTS:
+        model = artifact.load(name)
+    wanted = _wanted(run, panel, model)
+    if model is None:
+        model = _trained(run, panel)
+    made = synthesise(run, model, panel, *wanted)
     path = write(run, "synthetic", made)
     problem.tell(run, "synthetic", made)
     line = f"{path.name}: {len(made.values)} synthetic series, step {made.step}."
     run.summary = "\n".join(x for x in (line, outputs.conclusions(run)) if x)
+
+
+def _wanted(run, panel, model):
+    """Series and places of first values `[b]` that the flags ask for; what they cannot
+    mean is told before anything is trained."""
+    if model is None:
+        config = pipeline.config_of(problem.options_of(run, run.options.model), panel)
+        model = Model("", config, {}, layouts.layout(panel))
+    size = getattr(model.config, "context", 0)
+    if size and panel is not None:
+        problem.fitting(model, panel)
+    series = _chosen(model.layout.ids, run.options.items)
+    first = _first(model.layout, series, run.options.start)
+    if size and not run.options.start:  # the first that have values before
+        first = np.full(len(series), size)
+    if size:
+        generation.context_of(model, panel, series, first)
+    return series, first
 
 
 def _trained(run, panel: Panel) -> Model:
@@ -38,11 +55,11 @@ def _trained(run, panel: Panel) -> Model:
         run.seeds[0],
     )
     problem.plan(run, found, [variant])
+    of = problem.sample(run, found, seed)
     model = problem.fit(run, found, variant, seed).model
     artifact.save(run.output("model.npz"), model)
-    of = problem.sample(run, found, seed)
     made = {variant: problem.synthetic(model, of)}
-    made |= {x: scores.bootstrap(found, of, x, seed) for x in scores.BOOTSTRAPS}
+    made |= scores.bootstraps(run, found, of, seed)
     score_all(run, found, of, made, seed)
     outputs.draw_scores(run)
     outputs.draw_windows(run, found, of, made, variant)
@@ -67,21 +84,17 @@ def score_all(run, found, of, made: dict, seed: int, *, matched: bool = True) ->
         run.cell(f"quality-{name}-{seed}", functools.partial(measure, name))
 
 
-def synthesise(run: runner.Run, model: Model, context: Panel | None) -> Panel:
-    """The series that the flags ask for, within bounds."""
-    options, layout = run.options, model.layout
-    series = _chosen(layout.ids, options.items)
-    first = _first(layout, series, options.start)
-    size = getattr(model.config, "context", 0)
-    if size and not options.start:  # the first that have values before
-        first = np.full(len(series), size)
+def synthesise(
+    run: runner.Run, model: Model, context: Panel | None, series, first
+) -> Panel:
+    """Synthetic series from places of these series on, within bounds."""
     made = generation.generate(
         model,
-        options.count or None,
+        run.options.count or None,
         series=series,
         first=first,
-        samples=options.samples,
-        seed=run.seeds[0],
+        samples=run.options.samples,
+        seed=run.options.draw,
         context=context,
     )
     return bounded(run, made)
@@ -100,7 +113,7 @@ def _first(layout, series, start: str) -> np.ndarray:
     if not start:
         return np.zeros(len(series), np.int64)
     try:
-        stamp = checks.utc(start)
+        stamp = own.moment(start)
     except (ValueError, OverflowError):
         raise errors.InputError(
             f"expected --start as a time such as 2024-05-01T12:00; found {start}"
@@ -110,8 +123,9 @@ def _first(layout, series, start: str) -> np.ndarray:
         [calendar.position(x, layout.step, [stamp])[0] for x in begin], np.int64
     )
     earlier = np.array(stamp, "datetime64[s]") < begin
-    if (found < 0).any() and not earlier.any():
-        i = int((found < 0).argmax())
+    off = (found < 0) & ~earlier
+    if off.any():
+        i = int(off.argmax())
         raise errors.InputError(
             f"expected --start on the grid of series {layout.ids[series[i]]!r}, whole steps "
             f"of {layout.step} after {begin[i]}; found {start}"
@@ -127,12 +141,17 @@ def _first(layout, series, start: str) -> np.ndarray:
     return found
 
 
+def bounds(options) -> tuple[float | None, float | None]:
+    """Numbers of --low and --high."""
+    low, high = (float(x) if x else None for x in (options.low, options.high))
+    return low, high
+
+
 def bounded(run: runner.Run, panel: Panel) -> Panel:
     """The panel within --low and --high, in whole numbers with --integer."""
-    options = run.options
-    low, high = (float(x) if x else None for x in (options.low, options.high))
+    low, high = bounds(run.options)
     values = [
-        writing.constrain(x, low=low, high=high, integer=options.integer)
+        writing.constrain(x, low=low, high=high, integer=run.options.integer)
         for x in panel.values
     ]
     return panel._replace(values=tuple(values))

@@ -14,6 +14,7 @@ from iclr22.psa_gan.artifact import Model
 from iclr22.psa_gan.gaps import Gaps
 
 QUICK_DAYS = 21
+FEWEST = 20  # windows that scores may compare: half of them tell two kinds apart
 TRIES = 20  # batches that windows without a missing value are looked for in
 
 
@@ -154,6 +155,17 @@ def fit(run: runner.Run, problem: Problem, variant: str, seed: int) -> Fitted:
     return Fitted(artifact.load(path), float(seconds))
 
 
+def fitting(model: Model, given: Panel) -> Model:
+    """A kept model, if it knows these series."""
+    if tuple(model.layout.ids) != tuple(given.ids) or model.layout.step != given.step:
+        raise errors.InputError(
+            f"expected a panel of the {len(model.layout.ids)} series of step "
+            f"{model.layout.step} that the model learned, in this order; found "
+            f"{len(given.ids)} of step {given.step}. Train a model on these."
+        )
+    return model
+
+
 def sample(run: runner.Run, problem: Problem, seed: int) -> Sample:
     """Windows that scores compare, other ones for every seed."""
     length, wanted = run.options.models.gan.length, run.options.windows
@@ -162,10 +174,10 @@ def sample(run: runner.Run, problem: Problem, seed: int) -> Sample:
     of = windows.make(problem.scaled, length, context=before, size=2 * wanted)
     series, first = places(of._replace(seed=seed + 1_000_003), 2 * wanted)
     half = len(series) // 2
-    if half < 2:
+    if len(series) < FEWEST:
         raise errors.InputError(
-            f"expected windows of {length} values of which none is missing; found "
-            f"{len(series)}. Choose a shorter --length."
+            f"expected {FEWEST} windows or more of {length} values of which none is "
+            f"missing; found {len(series)}. Choose a shorter --length, or give more values."
         )
     batch = of.at(series[:half], first[:half])
     random = np.random.default_rng((seed, 1_000_003))

@@ -22,19 +22,27 @@ def score(run: runner.Run) -> None:
     problem.tell(run, "real", real)
     problem.tell(run, "synthetic", synthetic)
     found = problem.problem_of(run, real)
-    of_synthetic = windows.scale(_alike(real, synthetic), found.scaled.layout)
+    of_synthetic = _scaled(options.synthetic, real, synthetic, found)
     run.trains({"encoder": problem.encoder_of(run)})
     first = {}
     for seed in run.seeds:
         of = problem.sample(run, found, seed)
         made = {"synthetic": _drawn(run, of_synthetic, len(of.real), seed)}
-        made |= {x: scores.bootstrap(found, of, x, seed) for x in scores.BOOTSTRAPS}
+        made |= scores.bootstraps(run, found, of, seed)
         score_all(run, found, of, made, seed, matched=False)
         first = first or made
     of = problem.sample(run, found, run.seeds[0])
     outputs.draw_scores(run)
     outputs.draw_windows(run, found, of, first, "synthetic", overlays=False)
     run.summary = outputs.verdict(run)
+
+
+def _scaled(path, real, synthetic, found) -> windows.Scaled:
+    """The synthetic series, scaled as the real ones are."""
+    try:
+        return windows.scale(_alike(real, synthetic), found.scaled.layout)
+    except errors.InputError as error:
+        raise errors.InputError(f"{path}: {error}") from error
 
 
 def _alike(real: Panel, synthetic: Panel) -> Panel:
@@ -61,12 +69,15 @@ def _alike(real: Panel, synthetic: Panel) -> Panel:
 
 def _drawn(run, synthetic: windows.Scaled, wanted: int, seed: int) -> np.ndarray:
     """Windows `[n, length]` of the synthetic panel."""
-    length = run.options.models.gan.length
-    of = windows.make(synthetic, length, size=2 * wanted, least=1.0, seed=seed + 1)
-    series, first = problem.places(of, wanted)
-    if len(series) < 2:
+    length, least = run.options.models.gan.length, problem.FEWEST // 2
+    try:
+        of = windows.make(synthetic, length, size=2 * wanted, least=1.0, seed=seed + 1)
+        series, first = problem.places(of, wanted)
+    except errors.InputError as error:
+        raise errors.InputError(f"{run.options.synthetic}: {error}") from error
+    if len(series) < least:
         raise errors.InputError(
-            f"{run.options.synthetic}: expected windows of {length} values; found "
-            f"{len(series)}. Choose a shorter --length."
+            f"{run.options.synthetic}: expected {least} windows or more of {length} values; "
+            f"found {len(series)}. Choose a shorter --length, or give more values."
         )
     return of.at(series, first)["values"]

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 import numpy as np
+from absl import logging
 
 from experiments import run as runner
 from experiments.psa_gan import paper
 from experiments.psa_gan.problem import Problem, Sample, encoder_of, setting_of
+from iclr22 import errors
 from iclr22.psa_gan import (
     certificate,
     context_fid,
@@ -36,18 +38,39 @@ def encoders(run: runner.Run, problem: Problem) -> list[FittedEncoder]:
 
 
 def bootstrap(problem: Problem, of: Sample, name: str, seed: int) -> np.ndarray:
-    """Windows of the places of the real ones, made of other parts of their series."""
+    """Windows of the places of the real ones, made of other parts of their series.
+
+    Raises:
+      errors.InputError: a series is too short for that.
+    """
     length, series = of.real.shape[1], of.batch["series"]
-    if name == "block_bootstrap":
-        return controls.block_bootstrap(problem.scaled, series, length, seed=seed)
-    return controls.seasonal_bootstrap(
-        problem.scaled,
-        series,
-        of.batch["first"],
-        length,
-        season=problem.season,
-        seed=seed,
-    )
+    try:
+        if name == "block_bootstrap":
+            return controls.block_bootstrap(problem.scaled, series, length, seed=seed)
+        return controls.seasonal_bootstrap(
+            problem.scaled,
+            series,
+            of.batch["first"],
+            length,
+            season=problem.season,
+            seed=seed,
+        )
+    except errors.InputError as error:
+        raise errors.InputError(f"{name}: {error}") from error
+
+
+def bootstraps(
+    run: runner.Run, problem: Problem, of: Sample, seed: int
+) -> dict[str, np.ndarray]:
+    """Both of them by name; what series are too short for is left out, and told."""
+    found = {}
+    for name in BOOTSTRAPS:
+        try:
+            found[name] = bootstrap(problem, of, name, seed)
+        except errors.InputError as error:
+            logging.warning("left out: %s", error)
+            run.facts[name] = f"left out: {error}"
+    return found
 
 
 def control(of: Sample, name: str, seed: int) -> np.ndarray:
