@@ -15,13 +15,11 @@ from iclr22.psa_gan.artifact import Model
 
 def generate(run: runner.Run) -> None:
     """synthetic.csv; with a generator trained here also its scores and its certificate."""
-    name, model = run.options.model, None
-    panel = problem.load(run) if run.own or name in pipeline.VARIANTS else None
-    if name not in pipeline.VARIANTS:
-        model = artifact.load(name)
-    wanted = _wanted(run, panel, model)
-    if model is None:
-        model = _trained(run, panel)
+    name = run.options.model
+    kept = None if name in pipeline.VARIANTS else artifact.load(name)
+    panel = problem.load(run) if run.own or kept is None else None
+    wanted = _wanted(run, panel, kept)
+    model = _trained(run, panel) if kept is None else kept
     made = synthesise(run, model, panel, *wanted)
     path = write(run, "synthetic", made)
     problem.tell(run, "synthetic", made)
@@ -47,7 +45,7 @@ def _wanted(run, panel, model):
     return series, first
 
 
-def _trained(run, panel: Panel) -> Model:
+def _trained(run, panel) -> Model:
     """The generator of the first seed, with rows, figures and certificate."""
     found, variant, seed = (
         problem.problem_of(run, panel),
