@@ -10,6 +10,7 @@ from iclr22 import errors, identity, loop
 from iclr22.data.series import Panel, calendar, layouts, windows
 from iclr22.data.series.layouts import Layout
 from iclr22.psa_gan import forecaster
+from iclr22.psa_gan.conditioning import conformal
 from iclr22.psa_gan.forecaster import Config
 from iclr22.psa_gan.gaps import cut
 
@@ -115,6 +116,41 @@ def forecast(model: Model, values, series, first):
     mean, deviation = (np.concatenate(x) for x in zip(*found, strict=True))
     mean = layouts.to_units(model.layout, series, mean)
     return mean, deviation * model.layout.range[series][:, None]
+
+
+def width(
+    model: Model, values, level: float = 0.9, *, count: int = 500, seed: int = 0
+) -> float:
+    """How many deviations on both sides hold a share `level` of what comes: split
+    conformal prediction on windows of these series.
+
+    Windows that the forecaster learned are told a little too well.
+
+    Args:
+      values: `[t_i]` of each series, NaN where missing.
+      count: windows.
+
+    Raises:
+      errors.InputError: no series is as long as context and horizon, or too little of
+        them is known.
+    """
+    config, random = model.config, np.random.default_rng(seed)
+    room = np.array([len(x) for x in values]) - config.context - config.horizon + 1
+    usable = np.flatnonzero(room > 0)
+    scores = np.zeros(0)
+    if len(usable):
+        series = random.choice(usable, count)
+        first = config.context + (random.random(count) * room[series]).astype(np.int64)
+        mean, deviation = forecast(model, values, series, first)
+        truth = cut(values, series, first, config.horizon)
+        scores = np.abs(truth - mean) / deviation
+    found = conformal(scores[~np.isnan(scores)], level)
+    if not np.isfinite(found):
+        raise errors.InputError(
+            f"expected known values in windows of {config.context + config.horizon} to "
+            f"calibrate forecasts on; found {np.sum(~np.isnan(scores))}"
+        )
+    return found
 
 
 def _inputs(model: Model, values, series, first):

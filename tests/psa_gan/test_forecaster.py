@@ -135,6 +135,20 @@ def _continued(past, way):
     return naive.fill(values, np.arange(len(values)) < len(past), way, 24)[-12:]
 
 
+def test_bands_of_forecasts_are_calibrated():
+    panel, model = loads(), trained()
+    wide = forecasting.width(model, panel.values, 0.9, count=1000)
+    random = np.random.default_rng(9)
+    series, first = random.integers(0, 3, 1000), random.integers(48, 948, 1000)
+    mean, deviation = forecasting.forecast(model, panel.values, series, first)
+    pairs = list(zip(series, first, strict=True))
+    truth = np.stack([panel.values[i][t : t + 12] for i, t in pairs])
+    inside = np.abs(truth - mean) <= wide * deviation
+    assert inside.mean() == pytest.approx(0.9, abs=0.03)
+    with pytest.raises(errors.InputError, match="windows of 60"):
+        forecasting.width(model, [np.zeros(20)] * 3)
+
+
 def test_forecasts_from_anywhere_and_of_any_number():
     panel, model = loads(), trained()
     ends = panel.lengths
