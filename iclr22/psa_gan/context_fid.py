@@ -13,7 +13,7 @@ import numpy as np
 from iclr22 import errors, loop
 from iclr22.psa_gan import contrast, encoder, frechet
 
-CHUNK = 512  # windows that are encoded at a time
+CHUNK = 1 << 14  # values that are encoded at a time
 SMALLEST_SPREAD = 1e-3  # of vectors of real windows, over their root mean square
 
 
@@ -78,11 +78,12 @@ def embed(fitted: FittedEncoder, windows) -> np.ndarray:
     """
     windows = _checked(windows, "windows")
     n, length = windows.shape
-    found = []
-    for low in range(0, n, CHUNK):
-        part = windows[low : low + CHUNK]
-        rows = np.pad(part, ((0, CHUNK - len(part)), (0, 0)))  # one program for all
-        given = {"windows": rows, "lengths": np.full(CHUNK, length, np.int32)}
+    size = min(max(1, CHUNK // length), 1 << (n - 1).bit_length())
+    lengths, found = np.full(size, length, np.int32), []
+    for low in range(0, n, size):
+        part = windows[low : low + size]
+        rows = np.pad(part, ((0, size - len(part)), (0, 0)))  # one program for all
+        given = {"windows": rows, "lengths": lengths}
         out = _compiled(fitted.config)(fitted.params, given)
         found.append(np.asarray(out, np.float64)[: len(part)])
     return np.concatenate(found)

@@ -23,10 +23,10 @@ def fitted(seed=0):
 def test_vectors_do_not_depend_on_the_chunk(monkeypatch):
     whole = context_fid.embed(fitted(), WINDOWS)
     assert whole.shape == (40, CONFIG.out) and whole.dtype == np.float64
-    monkeypatch.setattr(context_fid, "CHUNK", 16)
-    np.testing.assert_allclose(
-        context_fid.embed(fitted(), WINDOWS), whole, rtol=1e-5, atol=1e-6
-    )
+    for values in (256, 1):  # 16 windows, one window
+        monkeypatch.setattr(context_fid, "CHUNK", values)
+        found = context_fid.embed(fitted(), WINDOWS)
+        np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-6)
 
 
 def test_the_score_is_the_distance_of_the_vectors():
