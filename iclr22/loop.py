@@ -295,6 +295,13 @@ def _kept(compile_, layout, function, config, **options):
     return compile_(on, functools.partial(function, config), **options)
 
 
+def forget() -> None:
+    """Drop all compiled programs: those of many configurations, one after the other, take
+    more memory maps than Linux gives to a process."""
+    _kept.cache_clear()
+    jax.clear_caches()
+
+
 def _places(step: int, plan: Schedule) -> list[tuple[int, int]]:
     """`(step, updates)` of every call that is left."""
     starts = range(step, plan.steps, plan.scan)

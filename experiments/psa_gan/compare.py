@@ -7,7 +7,7 @@ import numpy as np
 from experiments import run as runner
 from experiments.psa_gan import outputs, problem, scores
 from experiments.psa_gan.problem import Problem, Sample
-from iclr22 import progress
+from iclr22 import loop, progress
 from iclr22.psa_gan import pipeline, quality
 
 NOISES, DIVERSE = 16, 128  # windows of one place, and places, of the diversity
@@ -18,16 +18,24 @@ def compare(run: runner.Run) -> None:
     found = problem.problem_of(run, problem.load(run))
     trained = [x for x in run.options.variant if x in pipeline.VARIANTS]
     problem.plan(run, found, trained)
-    for seed in progress.track(run.seeds, "seeds"):
-        of, made = problem.sample(run, found, seed), {}
-        for variant in set(scores.BOOTSTRAPS) & set(run.options.variant):
-            scores.bootstrap(found, of, variant, seed)  # refused before others train
-        for variant in progress.track(run.options.variant, f"variants, seed {seed}"):
-            measure = functools.partial(_measure, run, found, of, variant, seed)
+    samples = {seed: problem.sample(run, found, seed) for seed in run.seeds}
+    made = {seed: {} for seed in run.seeds}
+    for variant in scores.BOOTSTRAPS:  # refused before others train
+        if variant in run.options.variant:
+            scores.bootstrap(found, samples[run.seeds[0]], variant, run.seeds[0])
+    for variant in progress.track(run.options.variant, "variants"):
+        for seed in run.seeds:
+            measure = functools.partial(
+                _measure, run, found, samples[seed], variant, seed
+            )
             cell = run.cell(f"{variant}-{seed}", measure)
             if variant in (*pipeline.VARIANTS, *scores.BOOTSTRAPS):
-                made[variant] = np.asarray(cell["windows"])
-        score = functools.partial(scores.distances, run, found, of, made, seed)
+                made[seed][variant] = np.asarray(cell["windows"])
+        loop.forget()
+    for seed in progress.track(run.seeds, "scores"):
+        score = functools.partial(
+            scores.distances, run, found, samples[seed], made[seed], seed
+        )
         run.cell(f"distances-{seed}", score)
     outputs.draw(run, found, trained)
     run.summary = outputs.conclusions(run)
