@@ -212,11 +212,12 @@ def started(stage, config, batch, seed=0):
     rng = np.random.default_rng(seed)
 
     def draw(x):
-        return jnp.float32(rng.normal(0, 0.5, x.shape))
+        return np.float32(rng.normal(0, 0.5, x.shape))
 
-    return jax.tree.map(draw, params) | {
+    drawn = jax.tree.map(draw, params) | {
         "stats": jax.tree.map(lambda x: 1 + draw(x) ** 2, params["stats"])
     }
+    return jax.tree.map(jnp.asarray, drawn)
 
 
 def launch(experiment, *arguments):

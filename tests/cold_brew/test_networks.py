@@ -48,6 +48,10 @@ def gradient(stage, config, params, batch, key=None):
     return jax.grad(total)(params["weights"])
 
 
+compiled_gradient = jax.jit(gradient, static_argnums=(0, 1))
+compiled_logits = jax.jit(teacher.apply, static_argnums=0)
+
+
 def largest(tree):
     return max(float(np.abs(x).max()) for x in jax.tree.leaves(tree))
 
@@ -130,9 +134,9 @@ def test_gradients_reach_embeddings_within_the_hops_of_a_label():
     config = PLAIN._replace(embeddings="111", embedding_penalty=0.0, hidden=8)
     batch = batch_of(config, path, np.arange(9) == 0)
     params = started(teacher, config, batch)
-    found = gradient(teacher, config, params, batch)
+    found = compiled_gradient(teacher, config, params, batch)
     config = config._replace(embedding_penalty=0.1)
-    penalised = gradient(teacher, config, params, batch)
+    penalised = compiled_gradient(teacher, config, params, batch)
     for layer, hops in (("layer0", 2), ("layer1", 1)):
         rows = np.abs(found[layer]["embedding"]).max(axis=1)
         same(np.flatnonzero(rows), np.arange(hops + 1))
@@ -158,8 +162,7 @@ def test_sparse_features_equal_dense_ones():
     batch = batch_of(config, small()._replace(nodes=np.maximum(small().nodes, 0)))
     params, g = started(teacher, config, batch), batch["graph"]
     other = batch | {"graph": g._replace(nodes=as_sparse(g.nodes))}
-    compiled = jax.jit(gradient, static_argnums=(0, 1))
-    found = [compiled(teacher, config, params, x) for x in (batch, other)]
+    found = [compiled_gradient(teacher, config, params, x) for x in (batch, other)]
     assert_trees_close(*found, rtol=1e-5, atol=1e-5)
     close(*(teacher.apply(config, params, x) for x in (batch, other)), rtol=1e-5)
 
@@ -179,9 +182,9 @@ def test_every_backbone_is_finite(residual, norm):
     config = config._replace(dropout=0.5, embeddings="111")
     batch = batch_of(config, small(8, 12))
     params = started(teacher, config, batch)
-    logits = teacher.apply(config, params, batch)
+    logits = compiled_logits(config, params, batch)
     assert logits.shape == (8, 3) and np.isfinite(logits).all()
-    found = gradient(teacher, config, params, batch, jax.random.key(1))
+    found = compiled_gradient(teacher, config, params, batch, jax.random.key(1))
     assert largest(found) < 1e3 and largest(found["layer0"]["embedding"]) > 0
 
 
@@ -383,8 +386,8 @@ def test_contrast_has_a_gradient_where_features_are_empty():
     config, batch = graph_mlp.example(8)
     batch["x"][2] = 0
     params = graph_mlp.init(config, jax.random.key(0), batch).params
-    compiled = jax.jit(gradient, static_argnums=(0, 1))
-    assert largest(compiled(graph_mlp, config, params, batch, jax.random.key(1))) < 1e3
+    found = compiled_gradient(graph_mlp, config, params, batch, jax.random.key(1))
+    assert largest(found) < 1e3
 
 
 @pytest.mark.parametrize("hops", [1, 2, 3])

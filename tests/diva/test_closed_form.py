@@ -101,7 +101,7 @@ def test_derivative_equals_differences_and_autodiff(shape, loss, zero):
         lambda w: retrained_loss(features, targets, w, 0.3, value, valid), weights
     )
     with jax.enable_x64(True):
-        automatic = jax.grad(autodiff_loss)(
+        automatic = jax.jit(jax.grad(autodiff_loss), static_argnums=4)(
             jnp.asarray(weights), features, targets, 0.3, value, valid
         )
     automatic = np.asarray(automatic)

@@ -405,14 +405,17 @@ def test_a_silent_discriminator_knows_half_of_the_edges():
 def test_slots_without_labels_do_not_dilute_the_loss():
     config, batch = adversarial.example(8)
     config = config._replace(adversary="none")
-    params = adversarial.init(config, jax.random.key(0), batch).params
+    init, evaluate = (
+        jax.jit(x, static_argnums=0) for x in (adversarial.init, adversarial.evaluate)
+    )
+    params = init(config, jax.random.key(0), batch).params
     half = dict(batch, labelled=batch["labelled"].copy())
     half["labelled"][4:] = 0
     kept = {
         k: v[:4] if k in ("x", "y", "labelled", "weight") else v
         for k, v in batch.items()
     }
-    whole = adversarial.evaluate(config, params, half)
-    part = adversarial.evaluate(config, params, kept)
+    whole = evaluate(config, params, half)
+    part = evaluate(config, params, kept)
     for name in ("loss", "score"):
         np.testing.assert_allclose(whole[name] / 8, part[name] / 4, rtol=1e-5)

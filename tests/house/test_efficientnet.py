@@ -79,10 +79,11 @@ def test_parameter_count_is_that_of_lite0_with_offsets_fused(params):
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [(7, 8), (1, 2)])
 def test_convolve_equals_lax_convolution(kernel_size, stride, size):
-    keys = jax.random.split(jax.random.key(1), 3)
-    x = jax.random.normal(keys[0], (2, *size, 3))
-    depthwise = jax.random.normal(keys[1], (kernel_size, kernel_size, 3))
-    dense = jax.random.normal(keys[2], (kernel_size, kernel_size, 3, 4))
+    kernels = (kernel_size, kernel_size, 3), (kernel_size, kernel_size, 3, 4)
+    rng = np.random.default_rng(1)
+    x, depthwise, dense = (
+        jnp.float32(rng.normal(size=shape)) for shape in ((2, *size, 3), *kernels)
+    )
 
     def expected(kernel, groups):
         return lax.conv_general_dilated(
