@@ -223,7 +223,7 @@ EXPERIMENT = Experiment(
     options=Options(),
     datasets=("climate", "loads", "sine", "m4_hourly", "pjm", "nycflights"),
     presets={"own": {"task": "generate"}},
-    quick={"": _QUICK},
+    quick={"": _QUICK, "dataset=climate": {"hide": 12}},  # of five years
     uses=USES,
     check=check,
     own_data="series",
