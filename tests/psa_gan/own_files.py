@@ -7,7 +7,7 @@ import numpy as np
 
 BEGIN = datetime.datetime(2024, 1, 1)
 HOURS = 504
-SHOPS = {"north": (504, 2.5), "south": (504, 3.0), "new": (200, 1.5)}  # values, size
+SHOPS = {"north": (504, 2.5), "south": (504, 3.5), "new": (200, 1.5)}  # values, size
 
 
 def write(folder):

@@ -101,7 +101,7 @@ def test_what_batches_are_made_of_has_a_digest():
     assert len(found) == 5
 
 
-def fitted_by(monkeypatch, variant, steps=45):
+def fitted_by(monkeypatch, variant, steps=45, **changed):
     """Calls that reach the loop, in place of a training: `(stage, config, options)`."""
     calls = []
 
@@ -115,7 +115,7 @@ def fitted_by(monkeypatch, variant, steps=45):
         return types.SimpleNamespace(params=made)
 
     monkeypatch.setattr(loop, "fit", fit)
-    options = Options(variant, SMALL._replace(steps=steps, length=32))
+    options = Options(variant, SMALL._replace(steps=steps, length=32, **changed))
     return pipeline.train(PANEL, options, seed=7), calls
 
 
@@ -127,7 +127,9 @@ def test_growth_continues_the_parameters(monkeypatch):
     for i in (1, 2):
         assert calls[i][3]["begin"]["generator"]["params"] == i
     assert model.config.depth == 2 and model.params["generator"]["params"] == -3
-    assert model.layout.ids == PANEL.ids
+    assert model.layout.ids == PANEL.ids and not model.layout.cyclic
+    model, _ = fitted_by(monkeypatch, "psa_gan", calendar="cyclic")
+    assert model.layout.cyclic  # generation tells the calendar as training did
 
 
 def test_what_does_not_grow_is_trained_at_once(monkeypatch):
