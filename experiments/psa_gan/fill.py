@@ -69,7 +69,7 @@ def filled_by(run: runner.Run, model: Model, given: Panel, seed: int) -> Filled:
     """The panel without gaps."""
     options = run.options.filling
     options = options._replace(context=getattr(model.config, "context", 0))
-    draw = functools.partial(generation.draw, model)
+    draw = functools.partial(generation.draw, model, candidates=1)
     return filling.fill_panel(draw, given, options, layout=model.layout, seed=seed)
 
 

@@ -79,7 +79,7 @@ def _far(run, panel, given, config, plan, seed) -> dict:
     model = model_of(run, given, seed)
     lines = downstream.far(
         panel,
-        functools.partial(generation.draw, model),
+        functools.partial(generation.draw, model, candidates=1),
         config,
         plan,
         options=_filling(run, model),
@@ -146,7 +146,7 @@ def _cold(run, panel, share, chosen, config, plan, seed) -> dict:
     model = model_of(run, given, seed, f"cold-{share:g}-")
     lines = downstream.cold_start(
         panel,
-        functools.partial(generation.draw, model),
+        functools.partial(generation.draw, model, candidates=1),
         share,
         chosen,
         config,
