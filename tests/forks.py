@@ -53,10 +53,10 @@ class Forked(subprocess.Popen):
         request["cwd"] = os.path.abspath(request["cwd"])
         ends = [pipes[0], pipes[3], pipes[5]]
         ends = [own if end == -1 else end for own, end in enumerate(ends)]
-        line = _server(_at_start(env))
+        line, server = _server(_at_start(env))
         socket.send_fds(line, [json.dumps(request).encode()], ends)
         answer = line.recv(100)
-        assert answer, "the process that has the libraries in memory ended"
+        assert answer, f"libraries could not be imported: {server.stderr.read()}"
         self.pid, self._child_created = int(answer), True
         self._close_pipe_fds(*pipes)
 
@@ -75,8 +75,8 @@ def _at_start(env) -> tuple[tuple[str, str], ...]:
 
 
 @functools.cache
-def _server(at_start) -> socket.socket:
-    """The line to a server whose libraries saw these variables."""
+def _server(at_start) -> tuple[socket.socket, subprocess.Popen]:
+    """A server whose libraries saw these variables, and the line to it."""
     here = ctypes.CDLL(None)
     assert here.prctl(SUBREAPER, 1, 0, 0, 0) == 0
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -87,9 +87,11 @@ def _server(at_start) -> socket.socket:
             env=kept | dict(at_start),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,  # no file: Python would remember that it can seek
+            stderr=subprocess.PIPE,
         )
     atexit.register(_end, ours, server)
-    return ours
+    return ours, server
 
 
 def _end(line, server):

@@ -95,9 +95,10 @@ def test_convolve_equals_lax_convolution(kernel_size, stride, size):
             feature_group_count=groups,
         )
 
-    found = efficientnet.convolve(x, depthwise, stride)
+    convolve = jax.jit(efficientnet.convolve, static_argnums=2)
+    found = convolve(x, depthwise, stride)
     np.testing.assert_allclose(found, expected(depthwise[:, :, None], 3), atol=1e-5)
-    found = efficientnet.convolve(x, dense, stride)
+    found = convolve(x, dense, stride)
     np.testing.assert_allclose(found, expected(dense, 1), atol=1e-5)
 
 
