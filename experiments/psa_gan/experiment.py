@@ -217,12 +217,19 @@ _QUICK: dict[str, Any] = {
     "filling.margin": 24,
     "gap": 24,
 }
+_CYCLES = {"calendar": "cyclic"}  # dates are known, and what they decide
+_PRESETS = {
+    "own": {"task": "generate"},
+    "loads": _CYCLES,
+    "sine": _CYCLES,
+    "pjm": _CYCLES,
+}
 EXPERIMENT = Experiment(
     method="psa_gan",
     study=study,
     options=Options(),
     datasets=("climate", "loads", "sine", "m4_hourly", "pjm", "nycflights"),
-    presets={"own": {"task": "generate"}},
+    presets=_PRESETS,
     quick={"": _QUICK, "dataset=climate": {"hide": 12}},  # of five years
     uses=USES,
     check=check,
