@@ -137,7 +137,7 @@ def _check_numbers(options) -> None:
 
 
 _TRAINED = tuple(pipeline.VARIANTS)
-_GANS = tuple(x for x in _TRAINED if x != "timegan")
+_GANS = tuple(x for x in _TRAINED if x not in pipeline.TIMEGANS)
 _USING = ("generate", "fill", "forecast", "cold_start")
 _SCORED = ("compare", "generate", "score")
 _COMPARE: dict[str, tuple] = {"task": ("compare",)}
@@ -156,7 +156,7 @@ _OWN = tuple(x for x in _GAN if x not in ("length", "context"))
 USES = (
     *_read_by(_GANS, *_OWN),
     *_read_by(("psa_gan_c",), "context"),
-    *_read_by(("timegan",), "timegan.*"),
+    *_read_by(pipeline.TIMEGANS, "timegan.*"),
     Use(("length",), _COMPARE),
     Use(("length",), {"task": _USING, "model": _TRAINED}),
     Use(("length",), {"task": ("score",)}),

@@ -10,7 +10,7 @@ from iclr22.data.series import layouts
 from iclr22.psa_gan import certificate, context_fid, figures
 
 KEPT = 512  # windows of a generator that figures use
-RHYTHMS = ("psa_gan", "psa_gan_c", "plain_gan", "timegan", "seasonal_bootstrap")
+RHYTHMS = ("psa_gan", "psa_gan_c", "plain_gan", "timegan_c", "seasonal_bootstrap")
 
 
 def draw(run: runner.Run, found: Problem, trained) -> None:

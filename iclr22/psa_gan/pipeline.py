@@ -3,7 +3,7 @@
 A variant is PSA-GAN (`psa_gan`), the one that continues values before (`psa_gan_c`), one of
 them without a component (`no_fade`, `no_moment`, `no_attention`), the same networks trained
 at full length from the beginning without attention and moment loss (`plain_gan`), or
-TimeGAN (`timegan`).
+TimeGAN, as published (`timegan`) or told series and calendar as the others are (`timegan_c`).
 """
 
 import functools
@@ -28,7 +28,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "no_attention": {"attention": False},
 }
 PLAIN: dict[str, Any] = {"grow": False, "attention": False, "moment_weight": 0.0}
-VARIANTS = ("psa_gan", "psa_gan_c", "plain_gan", "timegan", *ABLATIONS)
+TIMEGANS = ("timegan", "timegan_c")
+VARIANTS = ("psa_gan", "psa_gan_c", "plain_gan", *TIMEGANS, *ABLATIONS)
 
 
 class Options(NamedTuple):
@@ -38,8 +39,8 @@ class Options(NamedTuple):
     RESOLVED = ("variant",)  # by who trains
 
     variant: str = "psa_gan"  # of VARIANTS
-    gan: Gan = Gan()  # of all but timegan
-    timegan: TimeGAN = TimeGAN()
+    gan: Gan = Gan()  # of all but the TimeGANs
+    timegan: TimeGAN = TimeGAN()  # of timegan and timegan_c
     encoder: Encoder = Encoder()  # of Context-FID
     forecaster: Forecaster = Forecaster()
 
@@ -151,7 +152,7 @@ def train(
     data = windows.scale(panel, cyclic=cyclic)
     batches = games(data, config, seed)
     fit = functools.partial(_fit, batches, seed, mode, directory, options.variant)
-    if options.variant == "timegan":
+    if options.variant in TIMEGANS:
         params = fit(timegan, config, config.steps, "timegan")
         kept = {name: params[name] for name in timegan.GENERATING}
         return Model("timegan", config, kept, data.layout)

@@ -33,7 +33,7 @@ class Config(NamedTuple):
     released ones are layers 3, batch 128, 50,000 updates of each phase, which learn less in
     that time: an update of phase 3 costs four times as much."""
 
-    RESOLVED = ("series", "length")  # by the data, by the generator it stands beside
+    RESOLVED = ("series", "length", "conditional")  # by data, by who trains
 
     series: int = 1  # number of them; each has an embedding
     length: int = 32  # of windows
