@@ -34,7 +34,9 @@ def test_configurations_of_all_variants():
     plain = {"grow": False, "attention": False, "moment_weight": 0.0}
     assert config_of("plain_gan") == ours._replace(**plain)
     other = config_of("timegan", length=64)
-    assert other == timegan.Config(series=3, length=64)
+    told = timegan.Config(series=3, length=64)
+    assert other == told._replace(conditional=False)  # as published
+    assert config_of("timegan_c", length=64) == told._replace(conditional=True)
     assert {type(config_of(x)) for x in pipeline.VARIANTS} == {type(ours), type(other)}
 
 
