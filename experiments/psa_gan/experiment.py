@@ -36,7 +36,7 @@ class Options(NamedTuple):
     step: str = ""  # of files that tell no times, such as 1h, 15min, 1D, 1M
     real: str = ""  # --task=score: series as they are
     synthetic: str = ""  # --task=score: series of any generator, of the same names
-    encoders: int = 3  # seeds of the encoder of scores, whose mean is told
+    encoders: int = 3  # seeds of both encoders of scores, whose mean is told
     windows: int = 1024  # that scores compare
     holdout: float = 0.1  # share of each series that nobody learns, in blocks
     count: int = 0  # values of each synthetic series; 0: as many as the real one
@@ -160,9 +160,12 @@ USES = (
     Use(("length",), _COMPARE),
     Use(("length",), {"task": _USING, "model": _TRAINED}),
     Use(("length",), {"task": ("score",)}),
-    Use(("encoder.*", "encoders", "windows"), {"task": ("compare", "score")}),
     Use(
-        ("encoder.*", "encoders", "windows", "holdout"),
+        ("encoder.*", "contrast.*", "encoders", "windows"),
+        {"task": ("compare", "score")},
+    ),
+    Use(
+        ("encoder.*", "contrast.*", "encoders", "windows", "holdout"),
         {"task": ("generate",), "model": _TRAINED},
     ),
     Use(("holdout",), {"task": ("compare", "score")}),
@@ -206,6 +209,11 @@ _QUICK: dict[str, Any] = {
     "encoder.out": 8,
     "encoder.longest": 32,
     "encoder.steps": 20,
+    "contrast.blocks": 1,
+    "contrast.width": 8,
+    "contrast.out": 8,
+    "contrast.longest": 32,
+    "contrast.steps": 20,
     "encoders": 2,
     "windows": 64,
     "forecaster.context": 24,

@@ -49,7 +49,7 @@ def draw_windows(
     named |= {k: x[:KEPT] for k, x in made.items() if k in (*RHYTHMS, shown)}
     path = run.figure("rhythms", "Autocorrelation, spectrum and profile of a season.")
     figures.rhythms(path, named, phase, found.season)
-    judge = scores.encoders(run, found)[0]
+    judge = scores.encoders(run, found, "encoder")[0]
     vectors = {name: context_fid.embed(judge, x) for name, x in named.items()}
     path = run.figure("embeddings", "Windows as the first encoder sees them.")
     figures.embeddings(path, vectors)

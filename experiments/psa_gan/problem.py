@@ -114,14 +114,18 @@ def plan(run: runner.Run, problem: Problem, variants) -> None:
         variant: pipeline.config_of(options_of(run, variant), problem.train)
         for variant in variants
     }
-    run.trains(found | {"encoder": encoder_of(run)})
+    run.trains(found | encoders_of(run))
 
 
-def encoder_of(run: runner.Run):
-    """The configuration of the encoder of scores; it has seen twice the windows' length."""
-    config = run.options.models.encoder
-    longest = max(config.longest, 2 * run.options.models.gan.length)
-    return config._replace(longest=longest)
+def encoders_of(run: runner.Run) -> dict:
+    """Configurations of both encoders of scores, by name; they have seen twice the windows'
+    length."""
+    models = run.options.models
+    longest = 2 * models.gan.length
+    return {
+        name: config._replace(longest=max(config.longest, longest))
+        for name, config in (("encoder", models.encoder), ("contrast", models.contrast))
+    }
 
 
 class Fitted(NamedTuple):

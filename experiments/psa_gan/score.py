@@ -23,7 +23,7 @@ def score(run: runner.Run) -> None:
     problem.tell(run, "synthetic", synthetic)
     found = problem.problem_of(run, real)
     of_synthetic = _scaled(options.synthetic, real, synthetic, found)
-    run.trains({"encoder": problem.encoder_of(run)})
+    run.trains(problem.encoders_of(run))
     first = {}
     for seed in run.seeds:
         of = problem.sample(run, found, seed)

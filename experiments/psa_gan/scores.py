@@ -7,7 +7,7 @@ from absl import logging
 
 from experiments import run as runner
 from experiments.psa_gan import paper
-from experiments.psa_gan.problem import Problem, Sample, encoder_of, setting_of
+from experiments.psa_gan.problem import Problem, Sample, encoders_of, setting_of
 from iclr22 import errors
 from iclr22.psa_gan import (
     certificate,
@@ -22,14 +22,18 @@ from iclr22.psa_gan.context_fid import FittedEncoder
 BOOTSTRAPS = ("seasonal_bootstrap", "block_bootstrap")
 
 
-def encoders(run: runner.Run, problem: Problem) -> list[FittedEncoder]:
+def encoders(run: runner.Run, problem: Problem, kind: str) -> list[FittedEncoder]:
     """Encoders of real training data, of so many seeds; from checkpoints if they are
-    there."""
+    there.
+
+    Args:
+      kind: `encoder`, which the paper has, or `contrast`.
+    """
     return [
         context_fid.fit_encoder(
             problem.scaled,
-            encoder_of(run),
-            directory=run.path("training") / f"encoder-{seed}",
+            encoders_of(run)[kind],
+            directory=run.path("training") / f"{kind}-{seed}",
             seed=seed,
             mode=run.mode,
         )
@@ -84,22 +88,42 @@ def control(of: Sample, name: str, seed: int) -> np.ndarray:
 def distances(
     run: runner.Run, problem: Problem, of: Sample, made: Mapping, seed: int
 ) -> dict:
-    """Rows of Context-FID of generators, windows by name, between floor and controls."""
-    found = scores.score(encoders(run, problem), of.real, of.other, made, seed=seed)
-    several = run.options.encoders > 1
+    """Rows of Context-FID of generators, windows by name, between floor and controls.
+
+    `context_fid` and its ratio to the shuffled windows are the published form.
+    `context_fid/whitened` is the mean of the whitened ratios under one encoder of each
+    kind, on which pairs of other seeds agree. Spreads over seeds are relative.
+    """
+    found = {
+        kind: [
+            scores.score([one], of.real, of.other, made, seed=seed)
+            for one in encoders(run, problem, kind)
+        ]
+        for kind in ("encoder", "contrast")
+    }
+    first, second = found.values()
     rows = []
-    for one in found:
+    for i, name in enumerate(x.name for x in first[0]):
+        published = np.array([x[i].ratio for x in first])
+        pairs = [[x[i], y[i]] for x, y in zip(first, second, strict=True)]
+        whitened = np.array([(x.whitened + y.whitened) / 2 for x, y in pairs])
         values = {
-            "context_fid": one.score,
-            "context_fid/ratio": one.ratio,
-            "context_fid/whitened": one.whitened,
-            "context_fid/limit": one.limit,
+            "context_fid": np.mean([x[i].score for x in first]),
+            "context_fid/ratio": published.mean(),
+            "context_fid/whitened": whitened.mean(),
+            "context_fid/limit": np.mean([(x.limit + y.limit) / 2 for x, y in pairs]),
         }
-        if several and one.name != scores.SHUFFLED:
-            values["context_fid/spread"] = one.ratio_spread / one.ratio
-            values["context_fid/whitened_spread"] = one.whitened_spread / one.whitened
-        rows += rows_of(run, one.name, seed, values)
-    return {"rows": rows}
+        if len(pairs) > 1 and name != scores.SHUFFLED:
+            values["context_fid/spread"] = _spread(published)
+            values["context_fid/whitened_spread"] = _spread(whitened)
+        rows += rows_of(run, name, seed, values)
+    agree = [scores.agreement(*x, by="ratio") for x in zip(first, second, strict=True)]
+    told = rows_of(run, "all", seed, {"encoders/agreement": np.mean(agree)})
+    return {"rows": rows + told}
+
+
+def _spread(x) -> float:
+    return x.std(ddof=1) / x.mean()
 
 
 def rows_of(run: runner.Run, variant: str, seed: int, values: Mapping) -> list[tuple]:

@@ -17,6 +17,7 @@ from iclr22 import errors, identity, loop, parallel
 from iclr22.data.series import Panel, windows
 from iclr22.psa_gan import gan, networks, timegan
 from iclr22.psa_gan.artifact import Model
+from iclr22.psa_gan.contrast import Config as Contrast
 from iclr22.psa_gan.encoder import Config as Encoder
 from iclr22.psa_gan.forecaster import Config as Forecaster
 from iclr22.psa_gan.gan import Config as Gan
@@ -42,6 +43,7 @@ class Options(NamedTuple):
     gan: Gan = Gan()  # of all but the TimeGANs
     timegan: TimeGAN = TimeGAN()  # of timegan and timegan_c
     encoder: Encoder = Encoder()  # of Context-FID
+    contrast: Contrast = Contrast()  # of a second encoder beside it
     forecaster: Forecaster = Forecaster()
 
 
@@ -55,8 +57,12 @@ def config_of(options: Options, panel: Panel) -> Any:
         raise errors.nearest(options.variant, VARIANTS, "variant")
     config = options.gan
     check_length(config.length)
-    if options.variant == "timegan":
-        return options.timegan._replace(series=len(panel.values), length=config.length)
+    if options.variant in TIMEGANS:
+        return options.timegan._replace(
+            series=len(panel.values),
+            length=config.length,
+            conditional=options.variant == "timegan_c",
+        )
     more = PLAIN if options.variant == "plain_gan" else {}
     more = ABLATIONS.get(options.variant, more)
     config = config._replace(
