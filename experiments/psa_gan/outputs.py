@@ -7,7 +7,7 @@ from experiments.psa_gan import paper, problem, scores
 from experiments.psa_gan.problem import Problem, Sample
 from iclr22 import record
 from iclr22.data.series import layouts
-from iclr22.psa_gan import certificate, context_fid, figures
+from iclr22.psa_gan import certificate, fid, figures
 
 KEPT = 512  # windows of a generator that figures use
 RHYTHMS = ("psa_gan", "psa_gan_c", "plain_gan", "timegan_c", "seasonal_bootstrap")
@@ -50,7 +50,7 @@ def draw_windows(
     path = run.figure("rhythms", "Autocorrelation, spectrum and profile of a season.")
     figures.rhythms(path, named, phase, found.season)
     judge = scores.encoders(run, found, "encoder")[0]
-    vectors = {name: context_fid.embed(judge, x) for name, x in named.items()}
+    vectors = {name: fid.embed(judge, x) for name, x in named.items()}
     path = run.figure("embeddings", "Windows as the first encoder sees them.")
     figures.embeddings(path, vectors)
 

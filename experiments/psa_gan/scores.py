@@ -11,13 +11,13 @@ from experiments.psa_gan.problem import Problem, Sample, encoders_of, setting_of
 from iclr22 import errors
 from iclr22.psa_gan import (
     certificate,
-    context_fid,
     controls,
     discriminative,
+    fid,
     quality,
     scores,
 )
-from iclr22.psa_gan.context_fid import FittedEncoder
+from iclr22.psa_gan.fid import FittedEncoder
 
 BOOTSTRAPS = ("seasonal_bootstrap", "block_bootstrap")
 
@@ -30,7 +30,7 @@ def encoders(run: runner.Run, problem: Problem, kind: str) -> list[FittedEncoder
       kind: `encoder`, which the paper has, or `contrast`.
     """
     return [
-        context_fid.fit_encoder(
+        fid.fit_encoder(
             problem.scaled,
             encoders_of(run)[kind],
             directory=run.path("training") / f"{kind}-{seed}",

@@ -9,7 +9,7 @@ generator's windows, `certificate` says whether they may be released, `filling` 
 
 from iclr22.psa_gan.artifact import Model, load, save
 from iclr22.psa_gan.certificate import certify
-from iclr22.psa_gan.context_fid import fit_encoder
+from iclr22.psa_gan.fid import context_fid, fit_encoder
 from iclr22.psa_gan.filling import fill_gap, fill_panel
 from iclr22.psa_gan.frechet import frechet_distance
 from iclr22.psa_gan.generation import draw, generate

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from iclr22 import errors
-from iclr22.psa_gan import context_fid, controls, frechet
+from iclr22.psa_gan import controls, fid, frechet
 
 FLOOR, SHUFFLED = "real", "shuffled"
 
@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
 
 def score(
-    encoders: Iterable[context_fid.FittedEncoder],
+    encoders: Iterable[fid.FittedEncoder],
     real,
     other_real,
     synthetic: Mapping[str, np.ndarray],
@@ -122,11 +122,11 @@ def agreement(
 
 def _one(fitted, real, samples) -> dict[str, list[float]]:
     """Distances of all samples from the real one, by form, under one encoder."""
-    vectors = context_fid.embed(fitted, real)
-    context_fid.check_spread(vectors)
+    vectors = fid.embed(fitted, real)
+    fid.check_spread(vectors)
     found = {"plain": [], "whitened": [], "limit": []}
     for sample in samples.values():
-        others = context_fid.embed(fitted, sample)
+        others = fid.embed(fitted, sample)
         found["plain"].append(frechet.frechet_distance(vectors, others))
         both = frechet.whitened(vectors, others)
         found["whitened"].append(frechet.frechet_distance(*both))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from iclr22 import errors
-from iclr22.psa_gan import context_fid, contrast
+from iclr22.psa_gan import contrast, fid
 
 CONFIG, BATCH = contrast.example(6)
 SERIES = [np.arange(40.0), np.arange(100.0, 130.0)]
@@ -111,9 +111,9 @@ def test_the_loss_by_brute_force():
 def test_training_tells_series_apart():
     config = CONFIG._replace(batch=16, steps=100)
     series = [np.sin(np.arange(200) / n) for n in (1, 3, 9)]
-    fitted = context_fid.fit_encoder(series, config)
+    fitted = fid.fit_encoder(series, config)
     kinds = [[x[i : i + 8] for i in range(0, 190, 5)] for x in series]
-    vectors = [context_fid.embed(fitted, x) for x in kinds]
+    vectors = [fid.embed(fitted, x) for x in kinds]
     assert vectors[0].shape == (38, config.out)
     mean = np.array([x.mean(axis=0) for x in vectors])
     nearest = [

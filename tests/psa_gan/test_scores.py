@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iclr22 import errors
-from iclr22.psa_gan import context_fid, controls, encoder, frechet, scores
+from iclr22.psa_gan import controls, encoder, fid, frechet, scores
 
 CONFIG = encoder.example(8)[0]._replace(steps=20)
 SERIES = [np.sin(np.arange(90) / (2 + i)) for i in range(3)]
@@ -16,7 +16,7 @@ REAL, OTHER, MADE, NOISE = WINDOWS
 
 @functools.cache
 def encoders():
-    return [context_fid.fit_encoder(SERIES, CONFIG, seed=s) for s in (0, 1)]
+    return [fid.fit_encoder(SERIES, CONFIG, seed=s) for s in (0, 1)]
 
 
 def test_rows_have_ratios_to_the_shuffled_windows():
@@ -30,8 +30,7 @@ def test_rows_have_ratios_to_the_shuffled_windows():
     scores_, ratios, limits, plain = [], [], [], []
     for fitted in encoders():
         real, made_, mixed = (
-            context_fid.embed(fitted, x)
-            for x in (REAL, MADE, controls.shuffled(OTHER, 0))
+            fid.embed(fitted, x) for x in (REAL, MADE, controls.shuffled(OTHER, 0))
         )
         both = frechet.whitened(real, made_), frechet.whitened(real, mixed)
         ratios.append(
