@@ -71,7 +71,7 @@ def zones(folder):
 def test_pjm_averages_hours_twice_and_leaves_missing_ones(tmp_path, caplog):
     (tmp_path / "pjm").mkdir()
     zones(tmp_path / "pjm")
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")
     found = data.get("pjm").load(str(tmp_path))
     assert found.ids == ("AEP", "DUQ") and found.step == Step(1, "h")
     np.testing.assert_array_equal(found.values[0], [10, 20, np.nan, 30, 42])
