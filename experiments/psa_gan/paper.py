@@ -133,7 +133,7 @@ CLAIMS = tuple(_claims())
 JOBS = {
     "quick": (Job("synthetic", ("--quick",), 1, ("headline",)),),
     "small": (
-        Job("climate", ("--dataset=climate", "--seeds=3"), 8, ("headline", "overlays")),
+        Job("climate", (), 3, ("headline", "overlays")),
     ),
     "paper": tuple(
         Job(
