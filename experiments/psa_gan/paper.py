@@ -132,9 +132,7 @@ HEADLINES = tuple(_headlines())
 CLAIMS = tuple(_claims())
 JOBS = {
     "quick": (Job("synthetic", ("--quick",), 1, ("headline",)),),
-    "small": (
-        Job("climate", (), 3, ("headline", "overlays")),
-    ),
+    "small": (Job("climate", (), 3, ("headline", "overlays")),),
     "paper": tuple(
         Job(
             name=f"{dataset}, length {length}",
