@@ -266,7 +266,8 @@ def train_step(config: Config, state: State, batch, *, axis_name=None):
 
 
 def _averaged(config, params):
-    """The moving average after an update; its vectors are those of the generator."""
+    """The moving average after an update; its vectors are those of the generator, until
+    `spectral.settled` finds its own."""
 
     def mixed(old, new):
         return config.average * old + (1 - config.average) * new

@@ -15,7 +15,7 @@ import numpy as np
 
 from iclr22 import errors, identity, loop, parallel
 from iclr22.data.series import Panel, windows
-from iclr22.psa_gan import gan, networks, timegan
+from iclr22.psa_gan import gan, networks, spectral, timegan
 from iclr22.psa_gan.artifact import Model
 from iclr22.psa_gan.contrast import Config as Contrast
 from iclr22.psa_gan.encoder import Config as Encoder
@@ -166,7 +166,8 @@ def train(
     for depth in range(0 if config.grow else config.depth, config.depth + 1):
         now = config._replace(depth=depth)
         params = fit(gan, now, gan.updates(now), f"depth_{depth}", begin=params)
-    kept = {"generator": params.get("average", params["generator"])}
+    kept = params.get("average", params["generator"])
+    kept = {"generator": jax.device_get(jax.jit(spectral.settled)(kept))}
     return Model("gan", config, kept, data.layout)
 
 

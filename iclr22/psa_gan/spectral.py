@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+SETTLED = 100  # iterations after which vectors are those of a weight
 INITIAL = 15  # iterations at initialisation: without them untrained outputs explode
 SMALLEST = 1e-12  # length of a vector that is divided by
 COLLECTION = "spectral"
@@ -36,6 +37,22 @@ def normalised(weight, u, v):
 
 def _unit(x):
     return x / jnp.maximum(jnp.linalg.norm(x), SMALLEST)
+
+
+def settled(variables):
+    """Variables `{params, spectral}` of a network whose vectors are those of its weights:
+    of averaged weights nobody has made steps of the iteration."""
+
+    def follow(vectors, params):
+        if "vectors" in vectors:
+            weight = params["weight"]
+            flat = weight.reshape(-1, weight.shape[-1]).T
+            found = iterate(flat, **vectors["vectors"], steps=SETTLED)
+            return {"vectors": _named(found)}
+        return {name: follow(x, params[name]) for name, x in vectors.items()}
+
+    spectral = follow(variables[COLLECTION], variables["params"])
+    return variables | {COLLECTION: spectral}
 
 
 class Spectral(nn.Module):

@@ -170,6 +170,21 @@ def test_vectors_move_only_where_they_may_and_carry_no_gradient():
     np.testing.assert_allclose(grown, spectral.normalised(weight, **before), rtol=1e-5)
 
 
+def test_settled_vectors_are_those_of_other_weights():
+    x = np.random.default_rng(0).normal(size=(2, 6, 4)).astype(np.float32)
+    layer = spectral.Spectral(5, 3)
+    variables = layer.init(jax.random.key(0), x)
+    other = np.random.default_rng(1).normal(size=(3, 4, 5)).astype(np.float32)
+    params = {"weight": other, "bias": np.zeros(5, np.float32)}
+    moved = {"a": params}, {"a": variables["spectral"]}
+    found = spectral.settled({"params": moved[0], "spectral": moved[1]})
+    vectors = found["spectral"]["a"]["vectors"]
+    flat = other.reshape(-1, 5).T
+    size = vectors["u"] @ flat @ vectors["v"]
+    assert size == pytest.approx(np.linalg.norm(flat, 2), rel=1e-4)
+    assert found["params"]["a"] is params
+
+
 def test_convolution_equals_a_sum_over_shifts():
     random = np.random.default_rng(0)
     x, weight = random.normal(size=(2, 6, 3)), random.normal(size=(3, 3, 4))
