@@ -109,11 +109,11 @@ def fitted_by(monkeypatch, variant, steps=45, **changed):
 
     def fit(stage, config, batches, plan, **options):
         calls.append((stage, config, plan, options))
-        made = {"generator": {"params": np.full(1, len(calls)), "spectral": 0}}
+        made = {"generator": {"params": np.full(1, len(calls)), "spectral": {}}}
         if stage is timegan:
             made = {name: np.zeros(1) for name in (*timegan.GENERATING, "judge")}
         elif config.average:
-            made["average"] = {"params": np.full(1, -len(calls)), "spectral": 0}
+            made["average"] = {"params": np.full(1, -len(calls)), "spectral": {}}
         return types.SimpleNamespace(params=made)
 
     monkeypatch.setattr(loop, "fit", fit)
