@@ -227,6 +227,7 @@ _QUICK: dict[str, Any] = {
 }
 _CYCLES = {"calendar": "cyclic"}  # dates are known, and what they decide
 _PRESETS = {
+    "climate": {"variant": paper.SHORT},
     "own": {"task": "generate"},
     "loads": _CYCLES,
     "sine": _CYCLES,
