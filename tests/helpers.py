@@ -268,3 +268,24 @@ def assert_trains_as_recorded(about, found):
         assert described in recorded, f"{described} was trained, not recorded"
         used.append(described)
     assert all(x in used for x in recorded), "recorded, never trained"
+
+
+def damaged(path, target, change):
+    """A copy of a kept model in which `change` saw the description and the arrays."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    about = json.loads(str(arrays.pop("json")))
+    change(about, arrays)
+    np.savez(target, json=np.asarray(json.dumps(about)), **arrays)
+    return target
+
+
+def say(*keys, value):
+    """A change of the description at these keys."""
+
+    def change(about, arrays):
+        for key in keys[:-1]:
+            about = about[key]
+        about[keys[-1]] = value
+
+    return change

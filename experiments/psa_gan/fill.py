@@ -68,7 +68,7 @@ def model_of(run: runner.Run, given: Panel, seed: int, name: str = "") -> Model:
 def filled_by(run: runner.Run, model: Model, given: Panel, seed: int) -> Filled:
     """The panel without gaps."""
     options = run.options.filling
-    options = options._replace(context=getattr(model.config, "context", 0))
+    options = options._replace(context=model.context)
     draw = functools.partial(generation.draw, model, candidates=1)
     return filling.fill_panel(draw, given, options, layout=model.layout, seed=seed)
 
@@ -83,11 +83,7 @@ def _measure(run, panel: Panel, given: Panel, gaps: Gaps, seed: int) -> dict:
         x._replace(way=run.options.model) for x in hidden.coverage(panel, gaps, found)
     ]
     setting = f"{problem.setting_of(run)}, {int(gaps.count[0])} hidden"
-    rows = [
-        (x.way, setting, seed, f"fill/{x.metric}", x.value, "")
-        for x in lines
-        if np.isfinite(x.value)
-    ]
+    rows = problem.rows_of(lines, setting, seed, "fill")
     shown = Gaps(*(x[:SHOWN] for x in gaps))
     return {"rows": rows, "drawn": _drawn(panel, found, shown)}
 

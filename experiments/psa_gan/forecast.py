@@ -70,31 +70,20 @@ def _tell(run, given: Panel) -> None:
     run.trains(found)
 
 
-def _filling(run, model):
-    size = getattr(model.config, "context", 0)
-    return downstream.UNBANDED._replace(context=size)
+def _with(model, seed: int) -> dict:
+    """How a generator fills in the studies of `downstream`."""
+    return {
+        "draw": functools.partial(generation.draw, model, candidates=1),
+        "options": downstream.UNBANDED._replace(context=model.context),
+        "seed": seed,
+    }
 
 
 def _far(run, panel, given, config, plan, seed) -> dict:
     model = model_of(run, given, seed)
-    lines = downstream.far(
-        panel,
-        functools.partial(generation.draw, model, candidates=1),
-        config,
-        plan,
-        options=_filling(run, model),
-        seed=seed,
-    )
+    lines = downstream.far(panel, config=config, plan=plan, **_with(model, seed))
     setting = f"{problem.setting_of(run)}, gap {plan.gap}"
-    return {"rows": _rows(lines, setting, seed, "far")}
-
-
-def _rows(lines, setting, seed, name):
-    return [
-        (x.way, setting, seed, f"{name}/{x.metric}", x.value, "")
-        for x in lines
-        if np.isfinite(x.value)
-    ]
+    return {"rows": problem.rows_of(lines, setting, seed, "far")}
 
 
 def _ahead(run, panel: Panel, config) -> None:
@@ -146,16 +135,14 @@ def _cold(run, panel, share, chosen, config, plan, seed) -> dict:
     model = model_of(run, given, seed, f"cold-{share:g}-")
     lines = downstream.cold_start(
         panel,
-        functools.partial(generation.draw, model, candidates=1),
-        share,
-        chosen,
-        config,
-        plan,
-        options=_filling(run, model),
-        seed=seed,
+        share=share,
+        series=chosen,
+        config=config,
+        plan=plan,
+        **_with(model, seed),
     )
     setting = f"{problem.setting_of(run)}, {share:g} removed"
-    return {"rows": _rows(lines, setting, seed, "cold")}
+    return {"rows": problem.rows_of(lines, setting, seed, "cold")}
 
 
 def _history(run, panel: Panel) -> None:
@@ -166,7 +153,7 @@ def _history(run, panel: Panel) -> None:
     plan_training(run, panel)
     _check_no_context(run.options.model == "psa_gan_c")
     model = model_of(run, panel, run.seeds[0])
-    _check_no_context(getattr(model.config, "context", 0))
+    _check_no_context(model.context)
     artifact.save(run.output("model.npz"), model)
     values, start = list(panel.values), panel.start.copy()
     for i, count in back.items():

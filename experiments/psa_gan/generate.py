@@ -33,7 +33,7 @@ def _wanted(run, panel, model):
     if model is None:
         config = pipeline.config_of(problem.options_of(run, run.options.model), panel)
         model = Model("", config, {}, layouts.layout(panel))
-    size = getattr(model.config, "context", 0)
+    size = model.context
     if size and panel is not None:
         problem.fitting(model, panel)
     series = _chosen(model.layout.ids, run.options.items)

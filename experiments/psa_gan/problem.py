@@ -237,7 +237,7 @@ def synthetic(model: Model, of: Sample, seed: int = 0) -> np.ndarray:
     Args:
       seed: of the noise; 0 is that of the sample.
     """
-    size, before = getattr(model.config, "context", 0), of.batch["context"]
+    size, before = model.context, of.batch["context"]
     batch = of.batch | {"context": before[:, before.shape[1] - size :]}
     if seed:
         random = np.random.default_rng((seed, 1_000_033))
@@ -250,3 +250,13 @@ def synthetic(model: Model, of: Sample, seed: int = 0) -> np.ndarray:
 def setting_of(run: runner.Run) -> str:
     """Length of the windows, for the results."""
     return str(run.options.models.gan.length)
+
+
+def rows_of(lines, setting: str, seed: int, name: str) -> list[tuple]:
+    """Rows of results.csv of lines of `iclr22.psa_gan.hidden`; those of nothing are left
+    out."""
+    return [
+        (x.way, setting, seed, f"{name}/{x.metric}", x.value, "")
+        for x in lines
+        if np.isfinite(x.value)
+    ]

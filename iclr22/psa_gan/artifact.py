@@ -29,6 +29,11 @@ class Model(NamedTuple):
     params: Any
     layout: Layout
 
+    @property
+    def context(self) -> int:
+        """Values before a window that it continues; 0: none."""
+        return getattr(self.config, "context", 0)
+
 
 def save(path, model: Model) -> None:
     """Write a model as one `.npz` of plain arrays."""
@@ -80,7 +85,7 @@ def _check(model: Model) -> None:
         "series": np.zeros(1, np.int32),
         "features": features,
         "noise": np.zeros((1, length), np.float32),
-        "context": np.zeros((1, getattr(config, "context", 0)), np.float32),
+        "context": np.zeros((1, model.context), np.float32),
     }
 
     def windows(params, inputs):

@@ -10,9 +10,8 @@ And can an attacker who has the synthetic windows alone tell training windows fr
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
-from iclr22 import checkpoint, errors
+from iclr22 import checkpoint, errors, metrics
 
 ENTRIES = 1 << 22  # distances at a time
 REPEATS = 400  # of the bootstrap
@@ -168,9 +167,8 @@ def nearest(a, b) -> np.ndarray:
 
 def auc(members, others) -> float:
     """Chance that the score of a member is above that of another; ties count half."""
-    ranks = stats.rankdata(np.concatenate([members, others]))
-    n, m = len(members), len(others)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+    scores = np.concatenate([members, others])
+    return metrics.auc(scores, np.arange(len(scores)) < len(members))
 
 
 def _interval(members, others, seed) -> tuple[float, float]:

@@ -51,7 +51,7 @@ def generate(
     first = np.broadcast_to(0 if first is None else first, series.shape)
     lengths = layout.length[series] if count is None else np.full(len(series), count)
     before = None
-    if getattr(model.config, "context", 0):
+    if model.context:
         before = context_of(model, context, series, first)
     longest = int(lengths.max(initial=0))
     drawn = draw(
@@ -139,7 +139,7 @@ def draw(
         raise errors.InputError(
             f"expected one value and one sample at least; found {count} and {samples}"
         )
-    length, continued = model.config.length, bool(getattr(model.config, "context", 0))
+    length, continued = model.config.length, bool(model.context)
     stride = length if continued else length // 2
     windows = 1 + max(0, -(-(count - length) // stride))
     whole = np.zeros(

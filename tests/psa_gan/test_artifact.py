@@ -1,11 +1,11 @@
 """A kept generator makes the windows that it made; a damaged file is one error."""
 
 import functools
-import json
 
 import jax
 import numpy as np
 import pytest
+from helpers import damaged, say
 
 from iclr22 import errors
 from iclr22.data.series import Panel, layouts
@@ -72,27 +72,8 @@ def test_a_kept_generator_makes_the_same_windows(kind, files):
     assert np.ptp(drawn[0]) > 1e-3
 
 
-def damaged(path, target, change):
-    """A copy in which `change` saw the description and the arrays."""
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files}
-    about = json.loads(str(arrays.pop("json")))
-    change(about, arrays)
-    np.savez(target, json=np.asarray(json.dumps(about)), **arrays)
-    return target
-
-
 def put(name, value):
     return lambda about, arrays: arrays.update({name: value(arrays[name])})
-
-
-def say(*keys, value):
-    def change(about, arrays):
-        for key in keys[:-1]:
-            about = about[key]
-        about[keys[-1]] = value
-
-    return change
 
 
 TABLE = "trees/params/generator/params/embedding/embedding"

@@ -1,9 +1,8 @@
 """A damaged file of a model is one error that names it, never a traceback later."""
 
-import json
-
 import numpy as np
 import pytest
+from helpers import damaged, say
 
 from iclr22 import data, errors
 from iclr22 import recurrent_intensity as rim
@@ -26,27 +25,8 @@ def files(tmp_path_factory):
     return log, found
 
 
-def damaged(path, target, change):
-    """A copy in which `change` saw the description and the arrays."""
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files}
-    about = json.loads(str(arrays.pop("json")))
-    change(about, arrays)
-    np.savez(target, json=np.asarray(json.dumps(about)), **arrays)
-    return target
-
-
 def put(name, value):
     return lambda about, arrays: arrays.update({f"trees/{name}": value(arrays)})
-
-
-def say(*keys, value):
-    def change(about, arrays):
-        for key in keys[:-1]:
-            about = about[key]
-        about[keys[-1]] = value
-
-    return change
 
 
 def cut(name):
