@@ -75,6 +75,7 @@ def _with(model, seed: int) -> dict:
     return {
         "draw": functools.partial(generation.draw, model, candidates=1),
         "options": downstream.UNBANDED._replace(context=model.context),
+        "layout": model.layout,
         "seed": seed,
     }
 
