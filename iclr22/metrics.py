@@ -25,3 +25,28 @@ def best_f1(score, positive) -> float:
     values = 2 * hits / (np.arange(1, len(hits) + 1) + positive.sum())
     last = np.append(np.diff(score[order]) != 0, True)  # ties fall on the same side
     return float(np.max(values[last]))
+
+
+def spearman(one, other) -> float:
+    """Rank correlation of `[n]` and `[n]`, ties at their mean rank; nan where one is
+    constant or there are fewer than two."""
+    return float(rank_correlations([one, other])[0, 1])
+
+
+def rank_correlations(scores) -> np.ndarray:
+    """Rank correlations `[k, k]` of all pairs of rows of `scores [k, n]`; see `spearman`."""
+    from scipy import stats  # takes half a second
+
+    ranks = stats.rankdata(scores, axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    length = np.sqrt(np.sum(ranks**2, axis=1))
+    length[length == 0] = np.nan
+    ranks /= length[:, None]
+    return np.clip(ranks @ ranks.T, -1, 1)
+
+
+def agreement(scores) -> float:
+    """Mean rank correlation of all pairs of two or more rows of `scores [k, n]`: how far
+    several judges agree. Nan where one gives everything the same score."""
+    found = rank_correlations(scores)
+    return float(found[np.triu_indices(len(found), 1)].mean())

@@ -1,0 +1,93 @@
+"""Which of the states of several students is kept: with a labelled set, or without.
+
+Every student is looked at a few times while it trains. Without labels, students that learn
+apart are compared: where they agree on how pairs rank, what they agree on is less likely
+to be what one of them made up. A single student is compared with its teacher.
+"""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from iclr22 import errors, metrics
+
+Rule = Literal["auto", "dev", "agreement", "last"]
+NEAR = 0.01  # rank correlation with the teacher below its maximum that is a plateau
+
+
+class Look(NamedTuple):
+    """A student at one time of its training."""
+
+    step: int
+    dev: float  # rank correlation with the scores of a labelled set; nan without one
+    scores: np.ndarray  # [m] of the probe, pairs without labels
+
+
+def rule_of(rule: Rule, labelled: bool) -> Rule:
+    """What `auto` is: `dev` where there is a labelled set, else `agreement`.
+
+    Raises:
+      errors.InputError: `dev` without a labelled set.
+    """
+    if rule == "auto":
+        return "dev" if labelled else "agreement"
+    if rule == "dev" and not labelled:
+        raise errors.InputError(
+            "expected pairs with scores to select by (dev); found none. Give some, or "
+            "select by agreement, which needs no labels."
+        )
+    return rule
+
+
+def choose(rule: Rule, looks: list[list[Look]], labels) -> list[int]:
+    """Which look at each of K students is the one to keep.
+
+    Args:
+      rule: `dev`: the best there, the first of equal ones; `agreement`: see `criteria`;
+        `last`.
+      looks: at each student, in order.
+      labels: `[m]`, what they learned of the probe.
+    """
+    if rule == "last":
+        return [len(of) - 1 for of in looks]
+    found = criteria(rule, looks, labels)
+    if rule == "agreement" and len(looks) == 1:
+        return [int(np.argmax(found[0] >= np.nanmax(found[0]) - NEAR))]
+    return [int(np.nanargmax(x)) if np.isfinite(x).any() else len(x) - 1 for x in found]
+
+
+def criteria(rule: Rule, looks: list[list[Look]], labels) -> list[np.ndarray]:
+    """The quantity of a rule, for every look at each student.
+
+    Of `agreement`, the mean rank correlation with the other students at the same look; of a
+    single student, that with its teacher, of which `choose` takes the begin of the plateau.
+    """
+    if rule != "agreement":
+        return [np.array([x.dev for x in of]) for of in looks]
+    if len(looks) == 1:
+        teacher = [metrics.spearman(x.scores, labels) for x in looks[0]]
+        return [np.array(teacher)]
+    count = min(map(len, looks))
+    others = np.empty((len(looks), count))
+    for i in range(count):
+        found = metrics.rank_correlations([of[i].scores for of in looks])
+        others[:, i] = (found.sum(axis=1) - found.diagonal()) / (len(looks) - 1)
+    return list(others)
+
+
+def table(looks: list[list[Look]], labels) -> list[dict[str, float]]:
+    """Rows of all looks: student, step, dev, agreement with other students (nan for one),
+    and rank correlation with the teacher."""
+    several = len(looks) > 1
+    agree = criteria("agreement", looks, labels) if several else [[]]
+    return [
+        {
+            "student": k,
+            "step": look.step,
+            "dev": look.dev,
+            "agreement": float(agree[k][i]) if i < len(agree[k]) else float("nan"),
+            "teacher": metrics.spearman(look.scores, labels),
+        }
+        for k, of in enumerate(looks)
+        for i, look in enumerate(of)
+    ]
