@@ -111,9 +111,7 @@ def _row(weights, ids, mask, types, layers, heads):
     word, position, kind = (
         weights[f"embeddings.{name}_embeddings.weight"] for name in names
     )
-    x = np.stack(
-        [word[i] + position[p] + kind[t] for p, (i, t) in enumerate(zip(ids, types))]
-    )
+    x = word[np.asarray(ids)] + position[: len(ids)] + kind[np.asarray(types)]
     x = _norm(weights, "embeddings.LayerNorm", x)
     for i in range(layers):
         at = f"encoder.layer.{i}."

@@ -218,6 +218,13 @@ PICTURES = {
     "names": np.array([*"abcd"]),
     "class_names": np.array(["cat", "dog"]),
 }
+PAIRS = b'sentence1,sentence2,score\na dog,a cat,2.5\n"a, b",c,\nd,e,0\n'
+NOUNS = b"""  1 A licence.
+00000100 03 n 01 thing 0 002 ~ 00000200 n 0000 ~ 00000300 n 0000 | all that there is
+00000200 03 n 01 pet 0 001 @ 00000100 n 0000 | an animal that is kept
+00000300 03 n 02 dog 0 hound 1 001 @ 00000200 n 0000 | an animal that barks
+00000400 03 n 01 cat 0 001 @ 00000200 n 0000 | an animal that purrs; "my cat"
+"""
 RATINGS = b"1\t10\t5\t881250949\n2\t11\t3\t891717742\n1\t12\t3\t878887116\n"
 
 

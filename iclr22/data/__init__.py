@@ -11,6 +11,7 @@
     fold = data.get("zara1").load(data_dir)          # data.Fold of data.Tracks
     found = data.load_own_tracks("tracks.csv")
     found = data.load_own_series("series.csv")       # data.Panel
+    found = data.load_own_pairs("pairs.csv")         # data.Pairs
 
 Each kind of data is a package: its `__init__.py` says what such data are, `published.py`
 holds the published sets, `files.py` reads their files, `own.py` the user's own data
@@ -33,6 +34,12 @@ from iclr22.data.registry import Dataset, File, Info, datasets, get, names
 from iclr22.data.series import Panel
 from iclr22.data.series.own import load_own as load_own_series
 from iclr22.data.series.writing import write_own as write_own_series
+from iclr22.data.texts import Pairs
+from iclr22.data.texts.own import load_own as load_own_pairs
+from iclr22.data.texts.own import load_sentences as load_own_sentences
+from iclr22.data.texts.published import load_pool
+from iclr22.data.texts.simulated import generate as generate_pairs
+from iclr22.data.texts.wordnet import load_folder as load_wordnet
 from iclr22.data.tracks import (
     Fold,
     Tracks,

@@ -9,6 +9,8 @@ Parameters are nested dicts: `word`, `position`, `type` and `norm` of the embedd
 `layer_0` and so on, `pooler`, and `classifier` where a model has a head.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -46,7 +48,7 @@ def init(config: Config, key: jax.Array):
         )
     first, second = jax.random.split(key)
     ids = jnp.zeros((1, 2), jnp.int32)
-    params = Bert(config).init(first, ids, ids, ids)["params"]
+    params = dict(Bert(config).init(first, ids, ids, ids)["params"])
     shape = (config.width, config.width)
     kernel = DEVIATION * jax.random.normal(second, shape)
     return params | {"pooler": {"kernel": kernel, "bias": jnp.zeros(config.width)}}
@@ -159,7 +161,7 @@ def freeze(
       trained: of `trainable`.
     """
     labels = jax.tree.map(lambda x: "trained" if x else "frozen", trained)
-    rules = {"trained": optimizer, "frozen": optax.set_to_zero()}
+    rules: dict[Any, Any] = {"trained": optimizer, "frozen": optax.set_to_zero()}
     return optax.multi_transform(rules, labels)
 
 

@@ -2,10 +2,12 @@
 
 import contextlib
 import io
+import json
 import resource
 import time
 import zipfile
 
+import bert_helpers
 import broken_files as mutations
 import hypothesis
 import numpy as np
@@ -20,7 +22,9 @@ from broken_files import (
     MATRIX,
     MOVES,
     NODES,
+    NOUNS,
     OUTPUTS,
+    PAIRS,
     PICTURES,
     PLACES,
     RATINGS,
@@ -34,6 +38,7 @@ from broken_files import (
 from iclr22 import data, errors
 from iclr22.data.domains import own as domains
 from iclr22.data.graphs import own as graphs
+from iclr22.nn import bert
 
 SECONDS, BYTES, SCREEN = 2.0, 500 << 20, 2000
 
@@ -83,6 +88,21 @@ def _folder(folder):
     return data.from_file(folder / "images")
 
 
+def _wheel():
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in MODEL.items():
+            name, _, suffix = name.rpartition("_")
+            archive.writestr(f"some/model/{name}.{suffix}", content)
+    return stream.getvalue()
+
+
+MODEL = {
+    "config_json": json.dumps(bert_helpers.SIZES).encode(),
+    "model_safetensors": bert_helpers.packed(bert_helpers.tensors()),
+    "vocab_txt": "\n".join(bert_helpers.TOKENS).encode(),
+}
+GRAPH_OF_BERT = bert_helpers.onnx(bert_helpers.tensors(pooler=False))
 TABLES = {"nodes_csv": NODES, "edges_csv": EDGES}
 OWN = {"samples_csv": SAMPLES, "links_csv": LINKS}
 # by name: files that are there, which of them is broken and how, and the loader
@@ -195,6 +215,49 @@ LOADERS = {
         "own_npz",
         mutations.archive(PICTURES),
         lambda folder: data.from_file(folder / "own.npz"),
+    ),
+    "pairs": (
+        {},
+        "pairs_csv",
+        mutations.table(PAIRS),
+        lambda folder: data.load_own_pairs(folder / "pairs.csv"),
+    ),
+    "sentences": (
+        {},
+        "lines_txt",
+        mutations.mutated(PAIRS),
+        lambda folder: data.load_own_sentences(folder / "lines.txt"),
+    ),
+    "glosses": (
+        {},
+        "data_noun",
+        mutations.mutated(NOUNS),
+        data.load_wordnet,
+    ),
+    "sizes": (MODEL, "config_json", mutations.mutated(MODEL["config_json"]), bert.load),
+    "weights": (
+        MODEL,
+        "model_safetensors",
+        mutations.mutated(MODEL["model_safetensors"]),
+        bert.load,
+    ),
+    "vocabulary": (
+        MODEL,
+        "vocab_txt",
+        mutations.mutated(MODEL["vocab_txt"]),
+        bert.load,
+    ),
+    "wheel": (
+        {},
+        "some_whl",
+        mutations.mutated(_wheel()),
+        lambda folder: bert.load(folder / "some.whl"),
+    ),
+    "exported graph": (
+        MODEL,
+        "graph_onnx",
+        mutations.mutated(GRAPH_OF_BERT),
+        lambda folder: bert.load(folder / "graph.onnx", folder / "vocab.txt"),
     ),
     "images": ({}, "a_png", None, _folder),
 }
