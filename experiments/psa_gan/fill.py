@@ -52,17 +52,7 @@ def model_of(run: runner.Run, given: Panel, seed: int, name: str = "") -> Model:
     variant = run.options.model
     if variant not in pipeline.VARIANTS:
         return problem.fitting(artifact.load(variant), given)
-    path = run.path("models") / f"{name}{variant}-{seed}.npz"
-    if not path.exists():
-        model = pipeline.train(
-            given,
-            problem.options_of(run, variant),
-            directory=run.path("training") / f"{name}{variant}-{seed}",
-            seed=seed,
-            mode=run.mode,
-        )
-        artifact.save(path, model)
-    return artifact.load(path)
+    return problem.trained(run, given, variant, seed, name)
 
 
 def filled_by(run: runner.Run, model: Model, given: Panel, seed: int) -> Filled:

@@ -13,8 +13,6 @@ from iclr22.data.series import Panel, calendar, layouts, windows
 from iclr22.psa_gan import artifact, downstream, forecasting, generation, pipeline
 from iclr22.psa_gan.downstream import Plan
 
-NORMAL = 1.645  # deviations on both sides that hold 90 % of a Gaussian
-
 
 def plan_of(run: runner.Run, panel: Panel) -> Plan:
     """Windows at the end, and the unobserved stretch before them."""
@@ -97,10 +95,12 @@ def _ahead(run, panel: Panel, config) -> None:
     fitted = forecasting.train(panel, config, seed=seed)
     number = np.arange(len(whole))
     mean, deviation = forecasting.forecast(fitted, whole, number, panel.lengths)
+    level = run.options.filling.level
+    apart = forecasting.width(fitted, whole, level, seed=seed) * deviation
     layout = fitted.layout
     dates = layouts.stamps(layout, number, panel.lengths, mean.shape[1])
     parts = []
-    for x in (mean, mean - NORMAL * deviation, mean + NORMAL * deviation):
+    for x in (mean, mean - apart, mean + apart):
         parts.append(bounded(run, panel._replace(values=tuple(x))).values)
     rows = [
         (panel.ids[i], dates[i, t], *(f"{part[i][t]:.6g}" for part in parts))

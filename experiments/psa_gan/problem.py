@@ -137,26 +137,43 @@ class Fitted(NamedTuple):
 
 
 def fit(run: runner.Run, problem: Problem, variant: str, seed: int) -> Fitted:
-    """A trained generator, from disk if it is there already."""
+    """A trained generator and what it cost, from disk if it is there already."""
     name = f"{variant}-{seed}"
-    path = run.path("models") / f"{name}.npz"
 
     def train():
-        folder = run.path("training") / name
-        began, whole = time.process_time(), not folder.exists()
-        model = pipeline.train(
-            problem.train,
-            options_of(run, variant),
-            directory=folder,
-            seed=seed,
-            mode=run.mode,
-        )
-        artifact.save(path, model)
+        began, whole = time.process_time(), not _folder(run, name).exists()
+        trained(run, problem.train, variant, seed)
         seconds = time.process_time() - began
         return {"processor_seconds": seconds if whole else float("nan")}
 
     seconds = run.cell(f"train-{name}", train)["processor_seconds"]
-    return Fitted(artifact.load(path), float(seconds))
+    return Fitted(trained(run, problem.train, variant, seed), float(seconds))
+
+
+def trained(
+    run: runner.Run, given: Panel, variant: str, seed: int, prefix: str = ""
+) -> Model:
+    """A generator trained on these values, from disk if it is there already.
+
+    Args:
+      prefix: of its name, where a run trains on several panels.
+    """
+    name = f"{prefix}{variant}-{seed}"
+    path = run.path("models") / f"{name}.npz"
+    if not path.exists():
+        model = pipeline.train(
+            given,
+            options_of(run, variant),
+            directory=_folder(run, name),
+            seed=seed,
+            mode=run.mode,
+        )
+        artifact.save(path, model)
+    return artifact.load(path)
+
+
+def _folder(run, name):
+    return run.path("training") / name
 
 
 def fitting(model: Model, given: Panel) -> Model:

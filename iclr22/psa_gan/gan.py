@@ -3,8 +3,8 @@
 A batch has windows of length `length` and what they are conditioned on:
 
   series [batch] int; values [batch, length] and known [batch, length], 0 where a value is
-  missing; features [batch, length, d]; context [batch, context], values before; noise
-  [batch, length], standard normal; share [batch], uniform, for the gradient penalty;
+  missing; features [batch, length, d]; context [batch, context], values before; noise and
+  again [batch, length], standard normal; share [batch], uniform, for the gradient penalty;
   weight [batch].
 
 Missing values are 0 in real and generated windows alike, so nobody learns from them.
@@ -49,12 +49,15 @@ class Config(NamedTuple):
     output: Literal["plain", "local"] = "plain"  # local: from 0 to 1 in every window
     objective: losses.Kind = "least_squares"  # of the game
     moment_weight: float = 1.0  # of the moment loss; 0: without
+    # paired: distance from the real window's; score: of their distribution over noises
+    moment: Literal["paired", "score"] = "paired"
     penalty_weight: float = 0.0  # of the gradient penalty; 10 with wasserstein
     turns: int = 1  # updates of the discriminator after each one of the generator
     warmup: int = 5  # the same at the beginning of the first depth
     warmup_turns: int = 25  # updates of the generator until that is over
     fade: float = 0.5  # share of its updates in which a new depth comes in; 0: at once
     learning_rate: float = 5e-4  # Adam, of both
+    fall: float = 0.0  # share of the last depth in which it falls to 0, by a cosine
     average: float = 0.99  # decay of the moving average of the generator; 0: none
     batch: int = 128  # windows per update
     steps: int = 5000  # updates, divided over the depths
@@ -166,6 +169,15 @@ def fade_of(config: Config, step) -> jax.Array | float:
     return jnp.minimum((step + 1) / rising, 1.0)
 
 
+def rate_of(config: Config, step) -> jax.Array | float:
+    """Share of the learning rate: 1, at the end of the last depth a falling cosine."""
+    falling = config.fall * updates(config)
+    if not falling or config.depth < networks.depth_of(config.length):
+        return 1.0
+    left = jnp.clip((updates(config) - step) / falling, 0, 1)
+    return 0.5 - 0.5 * jnp.cos(jnp.pi * left)
+
+
 def updates(config: Config) -> int:
     """Of this depth: all depths have as many, the last what is left."""
     if not config.grow:
@@ -199,7 +211,12 @@ def _of_generator(config, params, own, batch, fade):
     windows, after = _generate(config, own, batch, fade, mutable=[COLLECTION])
     target, known = real(config, batch)
     judged = _judge(config, params["discriminator"], batch, windows * known, fade)
-    moment = losses.moment_loss(windows, target, known)
+    if config.moment == "score":
+        again = batch | {"noise": batch["again"]}
+        other = _generate(config, own, again, fade)
+        moment = losses.moment_score(windows, other, target, known)
+    else:
+        moment = losses.moment_loss(windows, target, known)
     each = losses.generator_loss(config.objective, judged)
     each = each + config.moment_weight * moment
     sums = _sums(batch["weight"], loss=each, moment=moment, score=judged)
@@ -251,6 +268,7 @@ def train_step(config: Config, state: State, batch, *, axis_name=None):
                 objective, own["params"], batch, None, axis_name=axis_name
             )
             changes, opt_state = optimizer(config).update(grads, state.opt_state[name])
+            changes = jax.tree.map(lambda x: x * rate_of(config, state.step), changes)
             after = optax.apply_updates(own["params"], changes)
             params = state.params | {name: {"params": after, COLLECTION: vectors}}
             if name == "generator" and config.average:
@@ -302,6 +320,7 @@ def example(size: int = 32, seed: int = 0):
         "context": random.random((size, 4)).astype(np.float32),
         "noise": random.normal(size=(size, length)).astype(np.float32),
         "share": random.random(size).astype(np.float32),
+        "again": random.normal(size=(size, length)).astype(np.float32),
         "weight": np.ones(size, np.float32),
     }
     config = Config(

@@ -37,6 +37,19 @@ def moment_loss(generated, real, known=None):
     return jnp.abs(level - wanted) + jnp.abs(spread - width)
 
 
+def moment_score(generated, other, real, known=None):
+    """The same as a score of their distribution, `[b]`: the continuous ranked probability
+    score of level and spread, least for those that real windows have (Gneiting and Raftery
+    2007, eq. 21). The distance alone is least for one window, the median, whatever noise.
+
+    Args:
+      other: `[b, t]` of the same series and times, of other noise.
+    """
+    known = jnp.ones_like(real) if known is None else known
+    near = moment_loss(generated, real, known) + moment_loss(other, real, known)
+    return 0.5 * (near - moment_loss(generated, other, known))
+
+
 def moments(x, known):
     """Means and unbiased deviations `[b]` of windows `[b, t]` where they are known;
     constant ones have a gradient, too."""

@@ -104,14 +104,16 @@ class Games(NamedTuple):
         return "-".join([identity.content(of), *map(str, sizes)])
 
     def __call__(self, step: int) -> dict[str, np.ndarray]:
-        """A batch of the stages: what `Windows` has, `noise` and `share`."""
+        """A batch of the stages: what `Windows` has, `noise`, `share` and other noise."""
         index, parts = self.windows.part
         size = self.windows.size
         random = np.random.default_rng((self.seed, step, 1))
         noise = random.standard_normal((size, self.windows.length), np.float32)
         share = random.random(size, np.float32)
+        again = random.standard_normal((size, self.windows.length), np.float32)
+        drawn = {"noise": noise, "share": share, "again": again}
         mine = slice(index * (size // parts), (index + 1) * (size // parts))
-        return self.windows(step) | {"noise": noise[mine], "share": share[mine]}
+        return self.windows(step) | {name: x[mine] for name, x in drawn.items()}
 
 
 def games(data: windows.Scaled, config, seed: int) -> Games:

@@ -58,7 +58,8 @@ class Stage:
             parallel.compile_step, on, self.method.train_step, self.config, **options
         )
         given = loop._stack([batch] * SCAN) if self.rows else batch
-        return step(state, parallel.shard(on, given, stacked=self.rows))
+        done = step(state, parallel.shard(on, given, stacked=self.rows))
+        return jax.block_until_ready(done)  # eight devices, one call at a time
 
     def uneven_calls(self, mode):
         """`(metrics and parameters, compilations after the first call)` of three calls
@@ -137,7 +138,7 @@ def test_steps_learn(stage):
     state, losses = stage.start(), []
     for _ in range(40 // SCAN):
         state, metrics = stage.call(state, stage.batch)
-        losses += metrics["loss"].tolist()  # eight devices, one call at a time
+        losses += metrics["loss"].tolist()
     assert np.mean(losses[-5:]) < 0.8 * losses[0]
 
 

@@ -51,6 +51,24 @@ def test_fade_rises_to_one():
     assert gan.fade_of(config._replace(fade=0.0), 0) == 1
 
 
+def test_learning_rate_falls_at_the_end_of_the_last_depth():
+    config = Config(depth=1, length=16, fall=0.5, steps=16)
+    found = [float(gan.rate_of(config, step)) for step in range(8)]
+    falling = 0.5 + 0.5 * np.cos(np.pi * np.arange(4) / 4)
+    np.testing.assert_allclose(found, [1, 1, 1, 1, *falling], rtol=1e-6)
+    assert gan.rate_of(config._replace(depth=0), 7) == 1
+    assert gan.rate_of(config._replace(fall=0.0), 7) == 1
+
+
+def test_other_noise_is_part_of_the_moment_score():
+    config = CONFIG._replace(moment="score", depth=0)
+    after, metrics = stepper(config)(started(), BATCH)
+    same = BATCH | {"again": BATCH["noise"]}
+    other, plain = stepper(config)(started(), same)
+    assert metrics["moment"] < plain["moment"]
+    assert changed(after.params["generator"], other.params["generator"])
+
+
 def test_a_turn_changes_its_player_alone():
     state = started()
     after, metrics = stepper()(state, BATCH)

@@ -45,6 +45,26 @@ def test_moment_loss_is_of_level_and_spread():
     )
 
 
+def test_moment_score_is_least_for_the_distribution_of_the_real_ones():
+    one, two, three = (RANDOM.normal(size=(6, 10)) for _ in range(3))
+    expected = 0
+    for i in range(2):
+        x, y, z = (losses.moments(w, np.ones((6, 10)))[i] for w in (one, two, three))
+        expected += (abs(x - z) + abs(y - z) - abs(x - y)) / 2
+    found = losses.moment_score(one, two, three)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    places = RANDOM.normal(size=(3, 4000, 1))
+    shape = RANDOM.normal(size=10)
+    wide = {}
+    for width in (0.0, 0.5, 1.0, 1.5):  # of the levels; those of real windows have 1
+        first, second = width * places[0] + shape, width * places[1] + shape
+        real = places[2] + shape
+        score = float(losses.moment_score(first, second, real).mean())
+        wide[width] = score, float(losses.moment_loss(first, real).mean())
+    assert min(wide, key=lambda w: wide[w][0]) == 1.0
+    assert min(wide, key=lambda w: wide[w][1]) == 0.0  # the paper's: no spread at all
+
+
 def test_constant_windows_have_a_gradient():
     slope = jax.grad(lambda x: jnp.sum(losses.moment_loss(x, WINDOWS)))(
         jnp.ones((6, 10))
