@@ -32,7 +32,9 @@ def test_synthetic_of_every_data_set_repeats_and_matches_its_split_names():
         elif isinstance(first, data.Panel):
             assert min(first.lengths) >= 40, name
         elif isinstance(first, data.Pairs):
-            assert len(first.score) == 40 and {"train", "test"} <= set(first.split), name
+            assert len(first.score) == 40 and {"train", "test"} <= set(first.split), (
+                name
+            )
         elif not isinstance(first, data.Events):
             assert "train" in getattr(first, "masks", first), name  # a graph, or splits
         assert jax.tree.structure(first) == jax.tree.structure(second), name
