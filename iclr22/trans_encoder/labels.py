@@ -66,7 +66,8 @@ def of_cross(
 def _fill(found, compiled, params, texts, given, chunk, limit) -> None:
     """Fill in an array, chunk by chunk; a chunk is fetched while the next one runs."""
     on = parallel.local(parallel.devices())
-    chunk = -(-min(chunk, max(len(found), 1)) // on.mesh.size) * on.mesh.size
+    fits = 1 << max(len(found) - 1, 0).bit_length()  # few sizes, few programs
+    chunk = -(-min(chunk, fits) // on.mesh.size) * on.mesh.size
     params, waiting = parallel.replicate(on, params), []
     for rows, batch in batches.chunks(texts, *given, size=chunk, limit=limit):
         waiting.append((rows, compiled(params, parallel.shard(on, batch))))

@@ -21,9 +21,9 @@ CONFIG = bert.Config(
 
 
 def texts(size: int, seed: int = 0) -> Texts:
-    """Texts of two to five words, drawn independently."""
+    """Texts of three to five words, drawn independently."""
     random = np.random.default_rng(seed)
-    lengths = random.integers(2, LONGEST + 1, size)
+    lengths = random.integers(3, LONGEST + 1, size)
     rows = [random.integers(4, 4 + WORDS, n).tolist() for n in lengths]
     return tokens.of(rows, START, END, PAD)
 
