@@ -226,12 +226,13 @@ _QUICK: dict[str, Any] = {
     "gap": 24,
 }
 _CYCLES = {"calendar": "cyclic"}  # dates are known, and what they decide
+_SCORE = {"moment": "score"}  # series and dates leave room that the noise must fill
 _PRESETS = {
-    "climate": {"variant": paper.SHORT},
-    "own": {"task": "generate"},
-    "loads": _CYCLES,
+    "climate": {"variant": paper.SHORT, **_SCORE},
+    "own": {"task": "generate", **_SCORE},
+    "loads": _CYCLES | _SCORE,
     "sine": _CYCLES,
-    "pjm": _CYCLES,
+    "pjm": _CYCLES | _SCORE,
 }
 EXPERIMENT = Experiment(
     method="psa_gan",

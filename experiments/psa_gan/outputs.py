@@ -10,6 +10,7 @@ from iclr22.data.series import layouts
 from iclr22.psa_gan import certificate, fid, figures
 
 KEPT = 512  # windows of a generator that figures use
+COLLAPSED = 0.02  # diversity below which a generator is said to ignore its noise
 RHYTHMS = ("psa_gan", "psa_gan_c", "plain_gan", "timegan_c", "seasonal_bootstrap")
 
 
@@ -109,6 +110,13 @@ def conclusions(run: runner.Run) -> str:
             f"{made['psa_gan']:.3g} against {x:.3g}."
             for v, x in others.items()
         ]
+    diverse = {v: means[v, "diversity"] for v in made if (v, "diversity") in means}
+    lines += [
+        f"{v} ignores its noise: windows of one series and date differ by {x:.2g} of the "
+        "series' deviation. --moment=score is made for that."
+        for v, x in diverse.items()
+        if x < COLLAPSED
+    ]
     if "certificate" in run.facts:
         lines.append(f"Release certificate: {run.facts['certificate']}.")
     return "\n".join(lines)

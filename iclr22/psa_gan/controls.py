@@ -114,8 +114,8 @@ def _joined(data, series, first, length, block, season, seed) -> np.ndarray:
     if (count < 1).any():
         i, j = np.argwhere(count < 1)[0]
         raise errors.InputError(
-            f"series number {series[i]}: expected another known run of {block} values "
-            f"that begins at place {phase[i, j]} of a season of {season}; found none. "
+            f"series {data.layout.ids[series[i]]!r}: expected another known run of {block} "
+            f"values that begins at place {phase[i, j]} of a season of {season}; found none. "
             "Take a shorter block or season, or leave the series out."
         )
     index = low + (random.random(count.shape) * count).astype(np.int64)

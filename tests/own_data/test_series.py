@@ -125,6 +125,14 @@ def test_without_a_step_json_lines_are_refused(tmp_path):
         data.load_own_series(tmp_path / "x.jsonl")
 
 
+def test_categories_of_json_lines_are_passed_over_and_told(tmp_path, caplog):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"start": "2024-01-01", "target": [1, 2], "feat_static_cat": [0]}')
+    with caplog.at_level("WARNING", logger="absl"):
+        data.load_own_series(path, step=Step(1, "h"))
+    assert "feat_static_cat is not read" in caplog.text and str(path) in caplog.text
+
+
 def test_metadata_of_gluonts_tell_the_step(tmp_path):
     (tmp_path / "metadata").mkdir()
     (tmp_path / "train").mkdir()

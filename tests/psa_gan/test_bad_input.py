@@ -60,7 +60,7 @@ OWN = {  # what is asked of which file: what is said
     "constant": "series that vary; found 2 that are constant, such as 'a'",
     "short": "at least 16 values, .*the longest has 12. Choose a shorter length",
     "tiny": "expected 20 windows or more of 16 values.*found 6.*or give more",
-    "brief --task=compare": "seasonal_bootstrap: series number",
+    "brief --task=compare": "seasonal_bootstrap: series '",
     "gaps": "16 values, 50 % of them known .*the longest has 300",
     "empty": r"empty.csv: expected numbers in series 'b'; found none. Remove it",
     "backwards": r"backwards.csv, line 52: .*time runs backwards. Sort the rows",

@@ -7,6 +7,7 @@ import pathlib
 import zlib
 
 import numpy as np
+from absl import logging
 
 from iclr22 import errors
 from iclr22.data.series import Panel, calendar
@@ -58,12 +59,12 @@ def read_lstnet(path, step: Step) -> Panel:
 
 def read_gluonts(path, step: Step) -> Panel:
     """JSON lines of GluonTS: `start`, `target`, and if wanted `item_id` and
-    `feat_static_real`; null and "NaN" are missing values.
+    `feat_static_real`; null and "NaN" are missing values. `feat_static_cat` is passed over.
 
     Raises:
       errors.InputError: a line that is no such object.
     """
-    names, values, starts, static = [], [], [], []
+    names, values, starts, static, passed_over = [], [], [], [], False
     with opened(path) as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
@@ -80,9 +81,16 @@ def read_gluonts(path, step: Step) -> Panel:
                     f"found {line[:60]!r} ({error})."
                 ) from error
             names.append(str(entry.get("item_id", len(names))))
+            passed_over |= "feat_static_cat" in entry
     if len({len(x) for x in static}) > 1:
         raise errors.InputError(
             f"{path}: expected feat_static_real of one length in all lines; found several."
+        )
+    if passed_over:
+        logging.warning(
+            "%s: feat_static_cat is not read: every series is learned by its name; give "
+            "numbers as feat_static_real",
+            path,
         )
     found = _panel(path, names, values, starts, step)
     static = np.array(static, np.float32).reshape(len(names), -1)
