@@ -56,7 +56,8 @@ class Tokenizer:
     """Texts to numbers of tokens; words are remembered, so that a corpus is fast.
 
     Differs from the `tokenizers` package: names of special tokens in a text, such as
-    `[SEP]`, are text.
+    `[SEP]`, are text, and characters are what Python's Unicode says, which knows more of
+    them.
     """
 
     def __init__(self, vocabulary: Sequence[str]):

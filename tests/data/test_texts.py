@@ -103,9 +103,9 @@ def test_published_counts(shared):
 def test_likeness_of_generated_sentences_by_hand():
     one, two = "red boat and old tower", "old boat and red tower and wet cup"
     assert simulated.likeness(one, one) == 1
-    assert simulated.likeness(one, two) == 0.5 * 4 / 6
+    assert simulated.likeness(one, two, binding=0.5) == 0.5 * 4 / 6
     assert simulated.likeness(one, two, binding=1.0) == 0
-    assert simulated.likeness("red boat", "red tower") == 0.5 / 3
+    assert simulated.likeness("red boat", "red tower", binding=0.5) == 0.5 / 3
     assert simulated.likeness(one, "old tower and red boat") == 1
 
 

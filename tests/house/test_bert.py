@@ -13,6 +13,7 @@ import pytest
 from iclr22 import errors
 from iclr22.nn import bert, wordpiece
 
+run = jax.jit(bert.apply, static_argnums=0, static_argnames="dtype")
 IDS = np.array([[2, 11, 13, 14, 3, 0], [2, 5, 3, 6, 7, 3]], np.int32)
 MASK = np.array([[1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 1]], np.int32)
 TYPES = np.array([[0, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1]], np.int32)
@@ -26,7 +27,7 @@ def small(tmp_path_factory):
 
 def test_hidden_states_are_those_by_hand(small):
     _, config, params = small
-    found = bert.apply(config, params, IDS, MASK, TYPES)
+    found = run(config, params, IDS, MASK, TYPES)
     expected = bert_helpers.hidden(bert_helpers.tensors(), IDS, MASK, TYPES)
     assert found.shape == (2, 6, 8) and found.dtype == jnp.float32
     np.testing.assert_allclose(found[0, :5], expected[0, :5], atol=2e-5)
@@ -35,17 +36,17 @@ def test_hidden_states_are_those_by_hand(small):
 
 def test_what_padding_holds_does_not_matter(small):
     _, config, params = small
-    alone = bert.apply(config, params, IDS[:1, :5])
+    alone = run(config, params, IDS[:1, :5])
     ids = np.concatenate([IDS[:1, :5], np.full((1, 4), 9, np.int32)], axis=1)
-    padded = bert.apply(config, params, ids, np.arange(9)[None] < 5)
+    padded = run(config, params, ids, np.arange(9)[None] < 5)
     np.testing.assert_allclose(padded[:, :5], alone, atol=1e-6)
-    nothing = bert.apply(config, params, IDS, 0 * MASK)
+    nothing = run(config, params, IDS, 0 * MASK)
     assert np.isfinite(nothing).all()
 
 
 def test_pooler_and_vectors(small):
     _, config, params = small
-    hidden = bert.apply(config, params, IDS, MASK, TYPES)
+    hidden = run(config, params, IDS, MASK, TYPES)
     arrays = bert_helpers.tensors()
     kernel, bias = arrays["pooler.dense.weight"], arrays["pooler.dense.bias"]
     expected = np.tanh(np.asarray(hidden)[:, 0] @ kernel.T + bias)
@@ -59,28 +60,30 @@ def test_pooler_and_vectors(small):
 
 def test_dropout_is_of_the_key_and_keeps_the_mean(small):
     _, config, params = small
-    plain = bert.apply(config, params, IDS, MASK)
-    run = jax.jit(lambda key: bert.apply(config, params, IDS, MASK, key=key))
+    plain = run(config, params, IDS, MASK)
     key = jax.random.key(0)
-    np.testing.assert_array_equal(run(key), run(key))
-    many = jax.vmap(run)(jax.random.split(key, 200))
+    once = run(config, params, IDS, MASK, key=key)
+    np.testing.assert_array_equal(run(config, params, IDS, MASK, key=key), once)
+    keys = jax.random.split(key, 200)
+    many = jax.vmap(lambda key: run(config, params, IDS, MASK, key=key))(keys)
     assert np.abs(many[0] - many[1]).max() > 0.1
     apart = np.abs(many.mean(axis=0) - plain)[0, :5].mean()
     assert apart < 0.5 * np.abs(many - plain)[:, 0, :5].mean()
     off = config._replace(dropout=0.0, attention_dropout=0.0)
-    same = bert.apply(off, params, IDS, MASK, key=key)
+    same = run(off, params, IDS, MASK, key=key)
     np.testing.assert_allclose(same, plain, atol=1e-6)
 
 
 def test_checkpoints_change_no_gradient(small):
-    _, config, params = small
+    config, params = bert.truncated(*small[1:], 1)
     key = jax.random.key(1)
 
     def total(params, config):
         return (bert.apply(config, params, IDS, MASK, key=key) ** 3).sum()
 
-    once = jax.grad(total)(params, config)
-    again = jax.grad(total)(params, config._replace(checkpoints=True))
+    slope = jax.jit(jax.grad(total), static_argnums=1)
+    once = slope(params, config)
+    again = slope(params, config._replace(checkpoints=True))
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3), once, again
     )
@@ -89,7 +92,7 @@ def test_checkpoints_change_no_gradient(small):
 def test_truncated_encoder_is_that_of_its_first_layers(small):
     _, config, params = small
     short, kept = bert.truncated(config, params, 1)
-    found = bert.apply(short, kept, IDS, MASK, TYPES)
+    found = run(short, kept, IDS, MASK, TYPES)
     arrays = bert_helpers.tensors()
     expected = bert_helpers.hidden(arrays, IDS, MASK, TYPES, layers=1)
     np.testing.assert_allclose(found[1], expected[1], atol=1e-5)
@@ -208,7 +211,7 @@ def test_published_weights_give_the_reference_activations(name):
     rows = wordpiece.sentences(tokenizer, SENTENCES, 32)
     batch = wordpiece.arrays(rows, np.arange(3), 32)
     expected = REFERENCE[name]
-    hidden = bert.apply(config, params, **batch)
+    hidden = run(config, params, **batch)
     mean = np.asarray(bert.vectors(hidden, batch["mask"]))
     near = {"atol": 1e-4, "rtol": 0}
     np.testing.assert_allclose(mean[0, :5], expected["mean"], **near)
@@ -227,5 +230,5 @@ def test_published_weights_give_the_reference_activations(name):
     ]
     batch = wordpiece.arrays(pair, np.arange(1), 16)
     assert batch["types"][0].tolist() == [0] * 8 + [1] * 8
-    hidden = bert.apply(config, params, **batch)
+    hidden = run(config, params, **batch)
     np.testing.assert_allclose(hidden[0, 0, :5], expected["pair"], **near)
