@@ -121,6 +121,17 @@ def test_far_forecasts():
         downstream.far_training(panel, CONFIG, PLAN._replace(gap=960))
 
 
+def test_a_generator_of_other_ranges_fills_in_its_own():
+    panel = loads()
+    layout = layouts.layout(downstream.far_training(panel, FEW, PLAN))
+    learned = layout._replace(range=2 * layout.range, low=layout.low - 1)
+    draw, alone = drawing(panel, learned), {}
+    for name, given in (("its own", learned), ("another's", None)):
+        rows = downstream.far(panel, draw, FEW, PLAN, options=OPTIONS, layout=given)
+        alone[name] = values_of(rows)["generator_alone"]
+    assert 2 * alone["its own"] < alone["another's"]
+
+
 def test_windows_that_are_forecast():
     series, first = downstream.places(loads(), CONFIG, PLAN, [2, 0])
     assert series.tolist() == [2] * 4 + [0] * 4
