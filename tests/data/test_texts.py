@@ -67,7 +67,7 @@ def test_tables_of_the_study_format(tmp_path):
 
 
 def test_tables_that_are_not_there_are_named(tmp_path):
-    for name in (*published.STS, "mrpc"):
+    for name in (*published.YEARS, "stsb"):
         with pytest.raises(errors.InputError, match="sts/.*csv.gz: expected the pairs"):
             data.get(name).load(str(tmp_path))
     (tmp_path / "sts").mkdir()
@@ -76,6 +76,43 @@ def test_tables_that_are_not_there_are_named(tmp_path):
         data.get("stsb").load(str(tmp_path))
     with pytest.raises(errors.InputError, match="Did you mean 'sts'"):
         data.load_pool("st", str(tmp_path))
+
+
+def test_original_files_of_sick_and_mrpc(tmp_path, monkeypatch):
+    head = "pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment"
+    rows = {
+        "SICK_train.txt": f'{head}\n1\tA "dog" \tA cat\t3.165\tNEUTRAL\n',
+        "SICK_trial.txt": f"{head}\r\n4\tc\td\t4\tENTAILMENT\r\n",
+        "SICK_test_annotated.txt": f"{head}\n9\te\tf\t1\tCONTRADICTION\n",
+        "msr_paraphrase_train.txt": "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
+        + "".join(f'{i % 2}\t1\t2\t"a{i}\tb\n' for i in range(502)),
+        "msr_paraphrase_test.txt": "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
+        "1\t3\t4\té\tz\n",
+    }
+    for name, text in rows.items():
+        (tmp_path / name).write_text(text, "utf-8", newline="")
+    monkeypatch.setattr(
+        published.download,
+        "fetch",
+        lambda file, name, folder: tmp_path / file.url.rpartition("/")[2],
+    )
+    sick = data.get("sickr").load(str(tmp_path))
+    assert sick.sentence1.tolist() == ['A "dog"', "c", "e"]
+    np.testing.assert_array_equal(sick.score, np.float32([3.165, 4, 1]))
+    assert sick.split.tolist() == ["train", "dev", "test"]
+    assert sick.subset.tolist() == ["NEUTRAL", "ENTAILMENT", "CONTRADICTION"]
+    mrpc = data.get("mrpc").load(str(tmp_path))
+    assert mrpc.binary and mrpc.sentence1[0] == '"a0' and mrpc.sentence1[-1] == "é"
+    counts = [np.count_nonzero(mrpc.split == x) for x in ("train", "dev", "test")]
+    assert counts == [2, 500, 1]
+    (tmp_path / "SICK_trial.txt").write_text(f"{head}\n4\tc\td\tmuch\tNEUTRAL\n")
+    with pytest.raises(errors.InputError, match="scores that are numbers.*'much'"):
+        data.get("sickr").load(str(tmp_path))
+    (tmp_path / "SICK_trial.txt").write_text("pair_ID\n4\n")
+    with pytest.raises(
+        errors.InputError, match="SICK_trial.txt: expected a table with"
+    ):
+        data.get("sickr").load(str(tmp_path))
 
 
 def test_published_counts(shared):

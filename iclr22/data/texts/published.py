@@ -1,14 +1,14 @@
 """Published sentence pairs: semantic textual similarity (STS), SICK and MRPC.
 
-They are under terms of their own and not downloaded: the user's copy is read, one table
-for each, `<data_dir>/sts/<file>.csv.gz`.
+The user's copy is read, a table for each, `<data_dir>/sts/<file>.csv.gz`. Where there is
+none, SICK and MRPC are downloaded; of the others no address is known that is checked.
 """
 
 import functools
 
 from iclr22 import errors
 from iclr22.data import download, texts
-from iclr22.data.registry import Dataset, Info
+from iclr22.data.registry import Dataset, File, Info
 from iclr22.data.texts import files, simulated
 
 TABLES = {  # sha256 of the table with this name
@@ -17,6 +17,43 @@ TABLES = {  # sha256 of the table with this name
     "sickr": "acfe4e940706889376490aa9c8a10824c445df5fd706ed083b6ac4825afcc1e7",
     "mrpc": "751bc08ccb8ba29e2a1d4acdbd0a79639af643d9150c660355c79aa76264bf40",
 }
+SICK = (
+    "https://raw.githubusercontent.com/brmson/dataset-sts/"
+    "e1d3375f5b3bc24f21aa4e46f96eb379e9fc1081/data/sts/sick2014/"
+)
+SENTEVAL = "https://dl.fbaipublicfiles.com/senteval/senteval_data/"
+ORIGINALS = {  # in the order in which their reader takes them
+    "sickr": (
+        File(
+            SICK + "SICK_train.txt",
+            506_243,
+            "266cf8047149bd1d68138dd30439f3122bff30069740ac6705bb6197d9f1b48e",
+        ),
+        File(
+            SICK + "SICK_trial.txt",
+            57_225,
+            "5a88cfb62f8c6bd2a3cce0f2421ba2cb8c2be5ab4a800f6f01e2c64aafb7db56",
+        ),
+        File(
+            SICK + "SICK_test_annotated.txt",
+            559_979,
+            "2b8aa806658d6fc23c6824c83776c2d4fee7556000817b5ec0f982861413b7d0",
+        ),
+    ),
+    "mrpc": (
+        File(
+            SENTEVAL + "msr_paraphrase_train.txt",
+            1_047_044,
+            "60a9b09084528f0673eedee2b69cb941920f0b8cd0eeccefc464a98768457f89",
+        ),
+        File(
+            SENTEVAL + "msr_paraphrase_test.txt",
+            441_275,
+            "a04e271090879aaba6423d65b94950c089298587d9c084bf9cd7439bd785f784",
+        ),
+    ),
+}
+READERS = {"sickr": files.read_sick, "mrpc": files.read_mrpc}
 YEARS = ("sts12", "sts13", "sts14", "sts15", "sts16")
 STS = (*YEARS, "stsb", "sickr")  # the seven sets of the paper's table 1
 POOLS = {  # tasks of the paper: groups of data sets, each without duplicates
@@ -37,16 +74,20 @@ def load(name: str, data_dir: str | None = None) -> texts.Pairs:
 
     Raises:
       errors.InputError: the table is not there; says where it is looked for.
+      DownloadError: nor are files that are downloaded, and they cannot be had.
     """
     table = "sts12_16" if name in YEARS else name
     path = f"sts/{table}.csv.gz"
     found = download.converted(path, TABLES[table], data_dir)
+    if found is None and name in ORIGINALS:
+        paths = [download.fetch(x, name, data_dir) for x in ORIGINALS[name]]
+        return READERS[name](*paths)
     if found is None:
         raise errors.InputError(
             f"{download.data_root(data_dir) / path}: expected the pairs of {name}, a table "
             f"with the columns {', '.join(files.COLUMNS)} and sha256 {TABLES[table]}; found "
-            "none. It is not downloaded, as its sources have terms of their own: put your "
-            f"copy there, or name another folder with --data_dir or {download.VARIABLE}; "
+            "none, and there is no address to download it from: put your copy there, "
+            f" or name another folder with --data_dir or {download.VARIABLE}; "
             "other pairs are read as your own (--pairs)."
         )
     return _tables(found)[name]
@@ -73,11 +114,13 @@ def _generated(data_dir: str | None = None) -> texts.Pairs:
 
 
 def _dataset(name, description, licence, citation, notes="") -> Dataset:
-    told = f"the user's copy is read; {notes}" if notes else "the user's copy is read"
+    where = ORIGINALS.get(name, ())
+    told = "" if where else "the user's copy is read"
+    notes = "; ".join(x for x in (told, notes) if x)
     return Dataset(
         functools.partial(load, name),
         simulated.synthetic,
-        Info(description, (), licence, citation, notes=told),
+        Info(description, where, licence, citation, notes=notes),
     )
 
 
