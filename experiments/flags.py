@@ -3,8 +3,9 @@
 `Options` is a NamedTuple of settings and of configurations, NamedTuples themselves. Its
 class attribute `MAIN` names the field whose flags have bare names (`--learning_rate`);
 those of other configurations are dotted (`--bpr.learning_rate`). Fields that a class lists
-in `RESOLVED` have no flag: the data, the task or the variant decide them. A dotted name
-there (`gru.heads`) is a field of one configuration, which others of its class may read.
+in `RESOLVED`, whole configurations too, have no flag: the data, the task or the variant
+decide them. A dotted name there (`gru.heads`) is a field of one configuration, which others
+of its class may read.
 
 A comment beside a field, or the lines of comment right above it, are its help.
 """
@@ -53,11 +54,13 @@ def fields(
     main = getattr(options, "MAIN", "")
     for name, default in options._asdict().items():
         here = (*path, name)
+        if name in without:
+            continue
         if hasattr(default, "_fields"):
             inner, dotted = prefix if name == main else f"{prefix}{name}.", f"{name}."
             below = (x.removeprefix(dotted) for x in without if x.startswith(dotted))
             yield from fields(default, inner, here, tuple(below))
-        elif name not in without:
+        else:
             yield Field(prefix + name, here, default, hints[name], helps[name])
 
 

@@ -186,6 +186,19 @@ def test_a_dotted_name_hides_a_field_of_one_configuration_only():
     assert found == ["second.rate"]
 
 
+class Around(NamedTuple):
+    """A configuration that the data decide."""
+
+    RESOLVED = ("inner",)
+
+    inner: Second = Second()
+    batch: int = 3  # examples
+
+
+def test_a_whole_configuration_may_have_no_flags():
+    assert [field.name for field in config_flags.fields(Around())] == ["batch"]
+
+
 def test_flags_of_the_main_stage_are_bare_and_others_dotted(command_line):
     found = {field.name: field for field in config_flags.fields(Options())}
     assert tuple(found) == NAMES
