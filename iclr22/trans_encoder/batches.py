@@ -133,10 +133,10 @@ def pairs(
         )
     first, second = (np.asarray(x, np.int64) for x in (first, second))
     if together:
-        lengths = tokens.together_lengths(texts, first, second, limit)
+        lengths = tokens.together_lengths(texts, first, second)
+        tokens.tell_cut(lengths, limit, "pairs")
     else:
-        alone = tokens.alone_lengths
-        lengths = np.maximum(*(alone(texts, x, limit) for x in (first, second)))
+        lengths = np.maximum(*(tokens.alone_lengths(texts, x) for x in (first, second)))
     labels = np.asarray(labels, np.float32)
     return _batches(
         texts, (first, second, labels), together, lengths, size, limit, seed, devices
@@ -164,13 +164,14 @@ def views(
     rows = np.arange(len(texts.lengths))
     if not len(rows):
         raise errors.InputError("expected sentences; found none")
-    lengths = tokens.alone_lengths(texts, rows, limit)
+    lengths = tokens.alone_lengths(texts, rows)
     given = (rows, rows, None)
     found = _batches(texts, given, False, lengths, size, limit, seed, devices)
     return found._replace(damage=damage)
 
 
 def _batches(texts, given, together, lengths, size, limit, seed, devices):
+    lengths = np.minimum(lengths, limit)
     widths = wordpiece.widths(lengths)
     of = np.searchsorted(widths, lengths)
     groups = tuple(np.flatnonzero(of == i) for i in range(len(widths)))
@@ -207,9 +208,10 @@ def chunks(texts: Texts, first, second=None, *, size: int, limit: int):
     if not len(first):
         return
     if second is None:
-        lengths = tokens.alone_lengths(texts, first, limit)
+        lengths = tokens.alone_lengths(texts, first)
     else:
-        lengths = tokens.together_lengths(texts, first, second, limit)
+        lengths = tokens.together_lengths(texts, first, second)
+    lengths = np.minimum(lengths, limit)
     widths = wordpiece.widths(lengths)
     order = np.argsort(lengths, kind="stable")
     ends = np.searchsorted(lengths[order], widths, side="right")

@@ -4,7 +4,6 @@ import os
 from typing import Any, NamedTuple
 
 import numpy as np
-from absl import logging
 
 from iclr22 import errors, identity
 from iclr22.data.texts import Pairs
@@ -117,11 +116,5 @@ def texts(encoder: Encoder, task: Task, limit: int) -> Texts:
       errors.InputError: a vocabulary without the special tokens.
     """
     found = tokens.encoded(encoder.vocabulary, task.sentences)
-    if share := tokens.share_cut(found, limit):
-        logging.warning(
-            "%.1f %% of %d sentences are longer than %d tokens and are cut",
-            100 * share,
-            len(task.sentences),
-            limit,
-        )
+    tokens.tell_cut(tokens.alone_lengths(found, slice(None)), limit, "sentences")
     return found

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from absl import logging
 
 from iclr22.nn import wordpiece
 
@@ -55,15 +56,14 @@ def encoded(vocabulary: Sequence[str], sentences: Sequence[str]) -> Texts:
     return of(tokenizer.encode(sentences), *special)
 
 
-def alone_lengths(texts: Texts, rows, limit: int) -> np.ndarray:
-    """How long rows of `alone` are, `[n]`, if they are cut to `limit` tokens."""
-    return np.minimum(texts.lengths[rows] + 2, limit)
+def alone_lengths(texts: Texts, rows) -> np.ndarray:
+    """How long rows of `alone` are, `[n]`, before anything is cut."""
+    return texts.lengths[rows] + 2
 
 
-def together_lengths(texts: Texts, first, second, limit: int) -> np.ndarray:
-    """How long rows of `together` are, `[n]`, if they are cut to `limit` tokens."""
-    both = texts.lengths[first] + texts.lengths[second] + 3
-    return np.minimum(both, limit)
+def together_lengths(texts: Texts, first, second) -> np.ndarray:
+    """How long rows of `together` are, `[n]`, before anything is cut."""
+    return texts.lengths[first] + texts.lengths[second] + 3
 
 
 def alone(texts: Texts, rows, width: int, limit: int | None = None) -> Padded:
@@ -103,6 +103,16 @@ def _copy(texts, ids, rows, count, place) -> None:
     ids[row, place[row] + within] = texts.tokens[texts.offsets[rows][row] + within]
 
 
-def share_cut(texts: Texts, limit: int) -> float:
-    """Share of texts that lose tokens if they are cut to `limit` with special ones."""
-    return float(np.mean(texts.lengths + 2 > limit)) if len(texts.lengths) else 0.0
+def tell_cut(lengths, limit: int, what: str) -> float:
+    """Share of texts, or pairs, of these lengths `[n]` that lose tokens if they are cut to
+    `limit`; what is cut is told."""
+    share = float(np.mean(np.asarray(lengths) > limit)) if len(lengths) else 0.0
+    if share:
+        logging.warning(
+            "%.1f %% of %d %s are longer than %d tokens and are cut",
+            100 * share,
+            len(lengths),
+            what,
+            limit,
+        )
+    return share

@@ -49,7 +49,9 @@ def test_a_limit_below_the_width():
     assert tokens.alone(TEXTS, [3], 8, 5).ids.tolist() == [[1, 4, 5, 6, 2, 0, 0, 0]]
     found = tokens.together(TEXTS, [3], [0], 16, 8)
     assert found.lengths.tolist() == [8]
-    assert tokens.share_cut(TEXTS, 5) == 0.2 and tokens.share_cut(TEXTS, 8) == 0
+    lengths = tokens.alone_lengths(TEXTS, slice(None))
+    assert lengths.tolist() == [5, 3, 2, 8, 4]
+    assert [tokens.tell_cut(lengths, x, "texts") for x in (4, 5, 8)] == [0.4, 0.2, 0]
 
 
 def test_sentences_become_tokens_of_a_vocabulary():
