@@ -159,6 +159,17 @@ def test_too_many_tokens_and_bfloat16_on_a_cpu_are_refused(small):
             bert.apply(config, params, IDS, dtype="bfloat16")
 
 
+def test_half_precision_is_near(small, monkeypatch):
+    """As on an accelerator."""
+    _, config, params = small
+    full = run(config, params, IDS, MASK, TYPES)
+    monkeypatch.setattr(bert.gradients, "compute_dtype", jnp.dtype)
+    half = jax.jit(lambda p: bert.apply(config, p, IDS, MASK, TYPES, dtype="bfloat16"))
+    found = half(params)
+    assert found.dtype == jnp.bfloat16
+    np.testing.assert_allclose(found.astype(jnp.float32), full, atol=0.25)
+
+
 # Published weights: measured values, of the sheet of this method.
 
 ENCODERS = "ICLR22_ENCODERS"  # folder with the wheels
