@@ -10,6 +10,7 @@ arXiv:2108.00981).
   python -m experiments.psa_gan --series=loads.csv --task=forecast
   python -m experiments.psa_gan --series=loads.csv --task=cold_start
   python -m experiments.psa_gan --task=score --real=a.csv --synthetic=b.csv
+  python -m experiments.psa_gan --task=encoders               # how far scores depend on them
 
 A file of series is a table, long (`id`, `time`, `value`; other columns are numbers that
 belong to a series) or wide (a column of times, one of numbers for each series), JSON lines of

@@ -10,6 +10,7 @@ from experiments.psa_gan.compare import compare
 from experiments.psa_gan.fill import fill
 from experiments.psa_gan.forecast import cold_start, forecast
 from experiments.psa_gan.generate import bounds, generate
+from experiments.psa_gan.known import encoders
 from experiments.psa_gan.score import score
 from iclr22 import errors
 from iclr22.data import checks
@@ -26,9 +27,9 @@ class Options(NamedTuple):
     models: pipeline.Options = pipeline.Options()
     filling: Filling = Filling()
     # what is done; not given, generate for your own series, compare for others
-    task: Literal["compare", "generate", "fill", "forecast", "cold_start", "score"] = (
-        "compare"
-    )
+    task: Literal[
+        "compare", "generate", "fill", "forecast", "cold_start", "score", "encoders"
+    ] = "compare"
     variant: tuple[str, ...] = paper.TABLE  # generators in the table
     # variant that other tasks use, or model.npz of an earlier run
     model: str = "psa_gan"
@@ -62,6 +63,7 @@ STUDIES = {
     "forecast": forecast,
     "cold_start": cold_start,
     "score": score,
+    "encoders": encoders,
 }
 
 
@@ -124,6 +126,8 @@ def _check_numbers(options) -> None:
         found |= {f"{first}{x}": (value, 1) for x, value in sizes.items()}
     depths = networks.depth_of(options.models.gan.length) + 1
     found["steps"] = options.models.gan.steps, depths  # each depth has one
+    if options.task == "encoders":
+        found["encoders"] = options.encoders, 2  # spreads are over them
     for name, (value, least) in found.items():
         if value < least:
             raise errors.InputError(
@@ -139,7 +143,6 @@ def _check_numbers(options) -> None:
 _TRAINED = tuple(pipeline.VARIANTS)
 _GANS = tuple(x for x in _TRAINED if x not in pipeline.TIMEGANS)
 _USING = ("generate", "fill", "forecast", "cold_start")
-_SCORED = ("compare", "generate", "score")
 _COMPARE: dict[str, tuple] = {"task": ("compare",)}
 
 
@@ -159,16 +162,16 @@ USES = (
     *_read_by(pipeline.TIMEGANS, "timegan.*"),
     Use(("length",), _COMPARE),
     Use(("length",), {"task": _USING, "model": _TRAINED}),
-    Use(("length",), {"task": ("score",)}),
+    Use(("length",), {"task": ("score", "encoders")}),
     Use(
         ("encoder.*", "contrast.*", "encoders", "windows"),
-        {"task": ("compare", "score")},
+        {"task": ("compare", "score", "encoders")},
     ),
     Use(
         ("encoder.*", "contrast.*", "encoders", "windows", "holdout"),
         {"task": ("generate",), "model": _TRAINED},
     ),
-    Use(("holdout",), {"task": ("compare", "score")}),
+    Use(("holdout",), {"task": ("compare", "score", "encoders")}),
     Use(("variant",), _COMPARE),
     Use(("model",), {"task": _USING}),
     Use(("filling.*",), {"task": ("fill",)}),
@@ -190,8 +193,8 @@ USES = (
     Use(("real", "synthetic"), {"task": ("score",)}),
     Use(("step",), {"task": ("score",)}),
     Use(("step",), {"own": ("yes",)}),
-    Use(("dataset",), {"task": ("compare", *_USING)}),
-    Use(("series",), {"task": _USING}),
+    Use(("dataset",), {"task": ("compare", "encoders", *_USING)}),
+    Use(("series",), {"task": ("encoders", *_USING)}),
     Use(("series",), _COMPARE),
 )
 _QUICK: dict[str, Any] = {
@@ -240,6 +243,7 @@ EXPERIMENT = Experiment(
     options=Options(),
     datasets=("climate", "loads", "sine", "m4_hourly", "pjm", "nycflights"),
     presets=_PRESETS,
+    choices={"task=encoders": {"encoders": 5}},
     quick={"": _QUICK, "dataset=climate": {"hide": 12}},  # of five years
     uses=USES,
     check=check,

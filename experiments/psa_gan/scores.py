@@ -118,8 +118,16 @@ def distances(
             values["context_fid/whitened_spread"] = _spread(whitened)
         rows += rows_of(run, name, seed, values)
     agree = [scores.agreement(*x, by="ratio") for x in zip(first, second, strict=True)]
-    told = rows_of(run, "all", seed, {"encoders/agreement": np.mean(agree)})
+    together = scores.agreement(_means(first), _means(second), by="ratio")
+    values = {"agreement": np.mean(agree), "agreement_of_means": together}
+    told = rows_of(run, "all", seed, {f"encoders/{k}": x for k, x in values.items()})
     return {"rows": rows + told}
+
+
+def _means(tables):
+    """Rows whose ratios are means over encoders."""
+    means = np.mean([[x.ratio for x in rows] for rows in tables], axis=0)
+    return [x._replace(ratio=y) for x, y in zip(tables[0], means, strict=True)]
 
 
 def _spread(x) -> float:
@@ -129,6 +137,8 @@ def _spread(x) -> float:
 def rows_of(run: runner.Run, variant: str, seed: int, values: Mapping) -> list[tuple]:
     """Rows of results.csv, beside what is published."""
     setting, data = setting_of(run), run.dataset_name
+    if run.options.task == "encoders":
+        setting = f"{setting}, known"
     return [
         (
             variant,

@@ -253,6 +253,20 @@ def test_files_of_any_generator_are_scored(folder, tmp_path):
     assert "no better than shuffled windows" in text
 
 
+def test_encoders_are_compared_on_known_generators(tmp_path):
+    words = ("--task=encoders", "--encoders=2", "--dataset=loads")
+    run = files.launch(tmp_path, *words)
+    rows = record.read_results(run / "results.csv")
+    assert {row.setting for row in rows} == {"16, known"}
+    found = {(row.variant, row.metric): row.value for row in rows}
+    ratio = {v: x for (v, metric), x in found.items() if metric == "context_fid/ratio"}
+    assert len(ratio) == 11 and ratio["noise_0.02"] < ratio["uniform"]
+    for name in set(ratio) - {"shuffled"}:
+        assert found[name, "context_fid/whitened_spread"] > 0
+    assert -1 <= found["all", "encoders/agreement_of_means"] <= 1
+    assert "2 encoders of each kind" in (run / "report.html").read_text()
+
+
 def test_other_data_have_values_to_hide(tmp_path):
     run = files.launch(tmp_path, "--task=fill", "--dataset=climate")
     rows = record.read_results(run / "results.csv")
