@@ -42,17 +42,11 @@ class Batches(NamedTuple):
 
     def content(self) -> str:
         """Digest of what all batches are made from."""
-        arrays = (self.texts.tokens, self.texts.offsets, self.first, self.second)
-        given = identity.content(
-            [*arrays, *([] if self.labels is None else [self.labels])]
-        )
-        how = (
-            getattr(self.damage, "func", self.damage),
-            getattr(self.damage, "args", ""),
-        )
-        name = f"{getattr(how[0], '__name__', '')}{how[1]}"
-        sizes = self.widths, self.size, self.limit, self.seed, self.together, name
-        return "-".join([given, *map(str, sizes)])
+        arrays = [self.texts.tokens, self.texts.offsets, self.first, self.second]
+        arrays += [] if self.labels is None else [self.labels]
+        sizes = self.widths, self.size, self.limit, self.seed, self.together
+        how = getattr(self.damage, "args", ())  # of a partial function
+        return "-".join([identity.content(arrays), *map(str, (*sizes, how))])
 
     @property
     def counts(self) -> tuple[int, ...]:

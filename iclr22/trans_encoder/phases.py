@@ -87,11 +87,12 @@ def learn(
     rule = selection.rule_of(rule, probe.gold is not None)
     if directory is None:
         with tempfile.TemporaryDirectory() as folder:
-            return _learn(lessons, probe, rule, looks, folder, mode, name, False)
-    return _learn(lessons, probe, rule, looks, directory, mode, name, True)
+            return _learn(lessons, probe, rule, looks, folder, mode, name, own=True)
+    return _learn(lessons, probe, rule, looks, directory, mode, name, own=False)
 
 
-def _learn(lessons, probe, rule, looks, directory, mode, name, resumes) -> Phase:
+def _learn(lessons, probe, rule, looks, directory, mode, name, own) -> Phase:
+    """`own`: the directory is this process's and will be gone; else of all of them."""
     directory = pathlib.Path(directory)
     done = directory / "phase.npz"
     configs = [_planned(lesson) for lesson in lessons]
@@ -100,7 +101,9 @@ def _learn(lessons, probe, rule, looks, directory, mode, name, resumes) -> Phase
     seen = []
     for k, (lesson, config) in enumerate(zip(lessons, configs, strict=True)):
         folder = directory / f"student_{k}"
-        watcher = _Watcher(lesson, config, probe, rule, folder / "looks")
+        writes = own or parallel.is_main()
+        given = lesson, config, probe, rule, folder / "looks" if writes else None
+        watcher = _Watcher(*given)
         every = math.ceil(config.steps / looks)
         loop.fit(
             lesson.stage,
@@ -109,14 +112,14 @@ def _learn(lessons, probe, rule, looks, directory, mode, name, resumes) -> Phase
             loop.Schedule(config.steps, evaluate_every=every, save_every=every),
             seed=lesson.seed,
             mode=mode,
-            directory=folder if resumes else None,
+            directory=None if own else folder,
             begin=lesson.begin,
             measure=watcher.measure,
             review=watcher.review,
             name=f"{name} {k}",
         )
-        seen.append(watcher.looks())
-    return _chosen(configs, seen, probe, rule, directory)
+        seen.append(_looks(folder / "looks"))
+    return _chosen(configs, seen, probe, rule, directory, own)
 
 
 def _planned(lesson):
@@ -147,7 +150,7 @@ class _Watcher:
         """The same state, written down."""
         del means
         dev, scores = self._seen
-        if parallel.is_main():
+        if self._folder:
             params = jax.tree.map(_on_host, state.params)
             about = {"step": int(_on_host(state.step)), "dev": repr(dev)}
             path = self._folder / f"{about['step']:08d}.npz"
@@ -171,9 +174,10 @@ class _Watcher:
             if path != best:
                 _strip(path)
 
-    def looks(self) -> list[Look]:
-        """All looks so far, in order."""
-        return [_look(path) for path in sorted(self._folder.glob("*.npz"))]
+
+def _looks(folder) -> list[Look]:
+    """All looks so far, in order."""
+    return [_look(path) for path in sorted(folder.glob("*.npz"))]
 
 
 def _on_host(x) -> np.ndarray:
@@ -196,7 +200,7 @@ def _strip(path) -> None:
         bundle.save(path, KIND, VERSION, about=about, trees=trees)
 
 
-def _chosen(configs, seen, probe, rule, directory) -> Phase:
+def _chosen(configs, seen, probe, rule, directory, own) -> Phase:
     """Read what is kept, write it together, remove the rest."""
     places = selection.choose(rule, seen, probe.labels)
     values = selection.criteria(rule, seen, probe.labels)
@@ -209,9 +213,11 @@ def _chosen(configs, seen, probe, rule, directory) -> Phase:
         value = float(values[k][place]) if compared else math.nan
         students.append(Kept(config, params, look.step, look.dev, value))
     phase = Phase(students, selection.table(seen, probe.labels))
+    if own:
+        return phase
     if parallel.is_main():
         _write(directory / "phase.npz", phase)
-    parallel.barrier("phase")
+    parallel.barrier("phase")  # all have read what goes now
     if parallel.is_main():
         for k in range(len(students)):
             for part in ("looks", "checkpoints"):

@@ -12,6 +12,8 @@ import numpy as np
 from scipy import sparse
 
 from iclr22 import bundle, errors, numeric
+from iclr22.nn import wordpiece
+from iclr22.trans_encoder import tokens
 from iclr22.trans_encoder.tokens import Texts
 
 KIND, VERSION = "trans_encoder static encoder", 1
@@ -26,6 +28,14 @@ class Static(NamedTuple):
     table: np.ndarray  # [v, d] float32, weights of tokens included
     vocabulary: tuple[str, ...]  # [v] tokens by number
     removed: np.ndarray  # [r, d] orthonormal directions that are taken out of texts
+
+
+def texts_of(static: Static, sentences: Sequence[str]) -> Texts:
+    """Sentences in the tokens of its vocabulary: WordPiece, or words where that lacks the
+    special tokens."""
+    pieces = wordpiece.CLS in static.vocabulary
+    tokenise = tokens.encoded if pieces else tokens.worded
+    return tokenise(static.vocabulary, sentences)
 
 
 def embed(static: Static, texts: Texts) -> np.ndarray:
@@ -45,10 +55,10 @@ def embed(static: Static, texts: Texts) -> np.ndarray:
 def _means(texts: Texts, low: int, high: int, size: int) -> sparse.csr_matrix:
     """Sparse `[high - low, v]`: shares of tokens in texts."""
     offsets = texts.offsets[low : high + 1]
-    tokens = texts.tokens[offsets[0] : offsets[-1]]
+    columns = texts.tokens[offsets[0] : offsets[-1]]
     lengths = np.diff(offsets)
     share = np.repeat(1 / np.maximum(lengths, 1), lengths).astype(np.float32)
-    given = share, tokens, offsets - offsets[0]
+    given = share, columns, offsets - offsets[0]
     return sparse.csr_matrix(given, shape=(high - low, size))
 
 
@@ -97,7 +107,7 @@ def _principal(x, count: int) -> np.ndarray:
 
 def distilled(
     vocabulary: Sequence[str],
-    tokens: np.ndarray,
+    alone: np.ndarray,
     texts: Texts,
     targets: np.ndarray,
     *,
@@ -112,7 +122,7 @@ def distilled(
     products as well as so many numbers can.
 
     Args:
-      tokens: `[v, h]`, what the bi-encoder says of each token alone.
+      alone: `[v, h]`, what the bi-encoder says of each token alone.
       texts: n texts in tokens of the vocabulary.
       targets: `[n, h]`, what it says of them; lengths are not learned.
       width: numbers of a vector, at most h.
@@ -123,7 +133,7 @@ def distilled(
     Raises:
       errors.InputError: shapes that do not fit each other, or a penalty that is not above 0.
     """
-    given = numeric.real(tokens, "tokens", ndim=2, dtype=np.float32)
+    given = numeric.real(alone, "vectors of tokens", ndim=2, dtype=np.float32)
     wanted = numeric.real(targets, "targets", ndim=2, dtype=np.float32)
     shapes = (len(vocabulary), wanted.shape[1]), (len(texts.lengths), given.shape[1])
     if (given.shape, wanted.shape) != shapes or not penalty > 0:

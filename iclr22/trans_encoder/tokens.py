@@ -5,6 +5,7 @@ costs what its tokens are. A text alone is `[CLS] text [SEP]`; two are
 `[CLS] first [SEP] second [SEP]`, of which the second has segment 1.
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ import numpy as np
 from absl import logging
 
 from iclr22.nn import wordpiece
+
+WORD = re.compile(r"[^\W_]+|[^\w\s]")
+NONE = -1  # no special token
 
 
 class Texts(NamedTuple):
@@ -54,6 +58,15 @@ def encoded(vocabulary: Sequence[str], sentences: Sequence[str]) -> Texts:
     tokenizer = wordpiece.Tokenizer(vocabulary)
     special = tokenizer.cls, tokenizer.sep, tokenizer.pad
     return of(tokenizer.encode(sentences), *special)
+
+
+def worded(vocabulary: Sequence[str], sentences: Sequence[str]) -> Texts:
+    """Texts in lower-case words and marks, for word vectors; what a vocabulary does not have
+    is left out. They are for means of vectors: there are no special tokens."""
+    number = {word: i for i, word in enumerate(vocabulary)}
+    words = (WORD.findall(sentence.lower()) for sentence in sentences)
+    rows = [[number[x] for x in found if x in number] for found in words]
+    return of(rows, NONE, NONE, NONE)
 
 
 def alone_lengths(texts: Texts, rows) -> np.ndarray:

@@ -47,7 +47,7 @@ def embed(
     sentences = _checked(sentences)
     if by == "static":
         table = _static(model)
-        return static.embed(table, tokens.encoded(table.vocabulary, sentences))
+        return static.embed(table, static.texts_of(table, sentences))
     if by != "bi":
         raise errors.nearest(by, ("bi", "static"), "way to embed")
     part = _part(model.bi, which, "bi-encoder")

@@ -62,6 +62,13 @@ def test_sentences_become_tokens_of_a_vocabulary():
     assert found.lengths.tolist() == [3, 2, 1]
 
 
+def test_sentences_become_words_of_word_vectors():
+    words = ("the", "plane", "'", "s", "café")
+    found = tokens.worded(words, ["The Plane's zebra", "CAFÉ_the", ""])
+    assert found.tokens.tolist() == [0, 1, 2, 3, 4, 0]
+    assert found.lengths.tolist() == [4, 2, 0]
+
+
 def source(together=False, **changes):
     random = np.random.default_rng(0)
     given = tokens.of([[4] * n for n in random.integers(1, 30, 60)], 1, 2)

@@ -53,6 +53,14 @@ def test_embed_is_the_bi_encoder():
     np.testing.assert_allclose(found, static.embed(model().static, texts))
 
 
+def test_word_vectors_are_a_static_encoder():
+    words = tuple("abcdefgh")
+    table = np.random.default_rng(0).normal(size=(8, 3))
+    given = model()._replace(static=static.mean(table, words))
+    found = use.embed(given, ["a b", "h"], by="static")
+    np.testing.assert_allclose(found, [table[:2].mean(0), table[7]], rtol=1e-5)
+
+
 def test_scores_by_every_way():
     first, second = SENTENCES[:6] + SENTENCES[:2], SENTENCES[6:12] + SENTENCES[:2]
     found = {way: use.score(model(), first, second, by=way) for way in use.WAYS}
