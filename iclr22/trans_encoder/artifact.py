@@ -36,6 +36,23 @@ class Model(NamedTuple):
     static: Static | None = None
 
 
+def of(result, encoders) -> Model:
+    """The best students of a run.
+
+    Args:
+      result: of `distillation.distil`.
+      encoders: that it was given.
+    """
+
+    def parts(students):
+        return tuple(
+            Part(x.config, x.params, encoder.vocabulary)
+            for x, encoder in zip(students, encoders, strict=True)
+        )
+
+    return Model(parts(result.bi), parts(result.cross))
+
+
 def save(path, model: Model) -> None:
     """Write a model as one file; a vocabulary that several share is in it once."""
     words = list(dict.fromkeys(x.vocabulary for x in (*model.bi, *model.cross)))

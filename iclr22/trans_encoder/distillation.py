@@ -7,17 +7,15 @@ cosines and sigmoids (section 2.5 of the paper): mutual distillation. Nothing el
 so encoders may have other widths and vocabularies.
 """
 
-import math
-import pathlib
 import time
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from absl import logging
 
-from iclr22 import checkpoint, identity
+from iclr22 import checkpoint
 from iclr22.trans_encoder import (
     batches,
     bi_encoder,
@@ -25,39 +23,11 @@ from iclr22.trans_encoder import (
     cross_encoder,
     labels,
     phases,
-    selection,
-    tasks,
+    plans,
 )
-from iclr22.trans_encoder.bi_encoder import Config as BiEncoder
-from iclr22.trans_encoder.cross_encoder import Config as CrossEncoder
 from iclr22.trans_encoder.phases import Kept, Lesson, Phase, Probe
+from iclr22.trans_encoder.plans import Options, Student
 from iclr22.trans_encoder.tasks import Encoder, Task
-from iclr22.trans_encoder.tokens import Texts
-
-
-class Options(NamedTuple):
-    """How students learn; published: cycles 3 for tasks of similarity, 5 for binary ones."""
-
-    MAIN = "bi"
-
-    bi: BiEncoder = BiEncoder()
-    cross: CrossEncoder = CrossEncoder()
-    cycles: int = 3  # from bi- to cross-encoders and back
-    # refresh: every student begins at the encoder; sequential: at the one of the last cycle
-    begin: Literal["refresh", "sequential"] = "refresh"
-    clip: bool = True  # labels to 0 and 1; released code: False
-    shuffle: bool = False  # labels of other pairs in the first cycle, a control
-    rule: selection.Rule = "auto"  # which state of a student is kept
-    looks: int = 8  # at each student while it trains
-    probe: int = 500  # pairs without labels that students are compared on
-
-
-class Student(NamedTuple):
-    """One encoder at its task."""
-
-    encoder: Encoder  # where bi-encoders begin
-    plain: Any  # parameters where cross-encoders begin
-    texts: Texts  # the task's sentences in its tokens
 
 
 class Cycle(NamedTuple):
@@ -76,30 +46,6 @@ class Result(NamedTuple):
     cycles: list[Cycle]
     bi: list[Kept]
     cross: list[Kept]
-
-
-def students(
-    encoders: Sequence[Encoder], task: Task, limit: int, plain: Sequence | None = None
-) -> list[Student]:
-    """Encoders at a task.
-
-    Args:
-      limit: tokens of a sentence; how many are longer is told.
-      plain: encoders that cross-encoders begin at, before any tuning; the same if None.
-    """
-    plain = encoders if plain is None else plain
-    return [
-        Student(one, other.params, tasks.texts(one, task, limit))
-        for one, other in zip(encoders, plain, strict=True)
-    ]
-
-
-def beginning(encoders: Sequence[Encoder], options: Options) -> list[Kept]:
-    """Encoders as bi-encoders, before anything is learned."""
-    return [
-        Kept(options.bi._replace(bert=x.config), x.params, 0, math.nan, math.nan)
-        for x in encoders
-    ]
 
 
 def distil(
@@ -125,38 +71,20 @@ def distil(
       directory: a run with one goes on where it was interrupted.
 
     Raises:
-      errors.InputError: selection by a labelled set without one; a directory of another
-        run.
+      errors.InputError: no encoder, no cycle, other labels than one finite number for each
+        pair, selection by a labelled set without one, a type that is not computed in here,
+        a directory of another run.
     """
     options = Options() if options is None else options
-    every = students(encoders, task, options.bi.tokens, plain)
-    folder = claimed(directory, options, task, seed, given, encoders)
+    given = plans.checked(encoders, task, options, given)
+    every = plans.students(encoders, task, options.bi.tokens, plain)
+    folder = plans.claimed(directory, options, task, seed, given, (every, weights))
     run = Run(every, task, options, weights, seed, mode)
-    taught, done, before = given, [], (None, None)
+    done: list[Cycle] = []
     for number in range(options.cycles):
         place = folder and folder / f"cycle_{number}"
-        done.append(run.cycle(number, taught, before, place))
-        before = tuple(
-            [x.params for x in p.students] for p in (done[-1].bi, done[-1].cross)
-        )
-        taught = run.cosines(done[-1].bi.students)
+        done.append(run.cycle(number, given, done[-1] if done else None, place))
     return Result(done, best([x.bi for x in done]), best([x.cross for x in done]))
-
-
-def claimed(directory, options, task, seed, given, encoders) -> pathlib.Path | None:
-    """The folder of a run, if it is this one's."""
-    if not directory:
-        return None
-    folder = pathlib.Path(directory)
-    params = [jax.tree.map(np.asarray, x.params) for x in encoders]
-    about = {
-        "stage": __name__,
-        "seed": seed,
-        "config": {"options": repr(options)},
-        "data": {"all": identity.content([params, given]) + task.content()},
-    }
-    identity.claim(folder, about, going=(folder / identity.FILE).exists())
-    return folder
 
 
 class Run:
@@ -170,24 +98,29 @@ class Run:
         random = np.random.default_rng(seed)
         self.probe = np.sort(random.choice(len(task.first), count, replace=False))
 
-    def cycle(self, number, taught, before, folder) -> Cycle:
+    def cycle(self, number, given, last: Cycle | None, folder) -> Cycle:
         """One cycle.
 
         Args:
-          taught: labels, or None for the encoders' own.
-          before: parameters of students of the cycle before, bi and cross.
+          given: labels of the first one; None: by the encoders.
+          last: the cycle before.
         """
         began = time.monotonic()
+        taught = given if last is None else None
         if taught is None:
-            own = beginning([x.encoder for x in self.every], self.options)
-            taught = self._kept(folder, "cosines", lambda: self.cosines(own))
-        if self.options.shuffle and not number:
+            taught = self._kept(folder, "cosines", lambda: self.cosines(self._bi(last)))
+        if self.options.shuffle and last is None:
             taught = labels.shuffled(taught, self.seed)
         taught = self._within(taught)
-        cross = self.learn_cross(number, taught, before[1], folder)
+        cross = self.learn_cross(number, taught, last and last.cross, folder)
         again = self._kept(folder, "scores", lambda: self.scores(cross.students))
-        bi = self.learn_bi(number, again, before[0], folder)
+        bi = self.learn_bi(number, again, last and last.bi, folder)
         return Cycle(taught, cross, again, bi, time.monotonic() - began)
+
+    def _bi(self, last: Cycle | None) -> list[Kept]:
+        """Bi-encoders of the cycle before, or those of the beginning."""
+        own = plans.beginning([x.encoder for x in self.every], self.options)
+        return last.bi.students if last else own
 
     def _kept(self, folder, name, compute) -> np.ndarray:
         """Labels, read from a file if there is one."""
@@ -237,7 +170,7 @@ class Run:
     def _learn(self, number, given, pairs, taught, begins, before, folder) -> Phase:
         stage, config, read = given
         if self.options.begin == "sequential" and before is not None:
-            begins = before
+            begins = [x.params for x in before.students]
         together, lessons = stage is cross_encoder, []
         for k, (student, begin) in enumerate(zip(self.every, begins, strict=True)):
             own = np.random.SeedSequence((self.seed, number, together, k))

@@ -4,13 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from iclr22.trans_encoder.distillation import (
-    Options,
-    Run,
-    beginning,
-    claimed,
-    students,
-)
+from iclr22.trans_encoder import plans
+from iclr22.trans_encoder.distillation import Options, Run
 from iclr22.trans_encoder.phases import Phase
 from iclr22.trans_encoder.tasks import Encoder, Task
 
@@ -31,15 +26,14 @@ def self_distil(
     Args and errors as of `distil`.
     """
     options = Options() if options is None else options
-    every = students(encoders, task, options.bi.tokens)
-    folder = claimed(directory, options, task, seed, given, encoders)
+    given = plans.checked(encoders, task, options, given)
+    every = plans.students(encoders, task, options.bi.tokens)
+    folder = plans.claimed(directory, options, task, seed, given, every)
     run = Run(every, task, options, None, seed, mode)
-    done, before, taught = [], None, given
-    now = beginning(encoders, options)
+    done: list[Phase] = []
     for number in range(options.cycles):
         place = folder and folder / f"cycle_{number}"
-        taught = run.cosines(now) if taught is None else taught
-        done.append(run.learn_bi(number, taught, before, place))
-        now, taught = done[-1].students, None
-        before = [x.params for x in now]
+        now = done[-1].students if done else plans.beginning(encoders, options)
+        taught = given if given is not None and not done else run.cosines(now)
+        done.append(run.learn_bi(number, taught, done[-1] if done else None, place))
     return done

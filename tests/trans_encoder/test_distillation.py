@@ -11,9 +11,11 @@ from helpers import assert_trees_close
 from iclr22 import errors, loop
 from iclr22.data import texts
 from iclr22.trans_encoder import (
+    artifact,
     cross_encoder,
     distillation,
     labels,
+    plans,
     self_distillation,
     tasks,
 )
@@ -28,12 +30,12 @@ def mutual():
 
 
 def run(encoders, task=None, options=tiny.OPTIONS):
-    every = distillation.students(encoders, task or tiny.task(), 8)
+    every = plans.students(encoders, task or tiny.task(), 8)
     return distillation.Run(every, task or tiny.task(), options, None, 0, "jit")
 
 
 def own(encoders, options=tiny.OPTIONS):
-    return distillation.beginning(encoders, options)
+    return plans.beginning(encoders, options)
 
 
 def test_two_identical_encoders_give_the_labels_of_one():
@@ -214,6 +216,36 @@ def test_without_labels_students_are_compared():
         assert phase.students[0].step == best["step"] == phase.students[1].step
         assert phase.students[0].criterion == pytest.approx(best["agreement"])
         assert np.isnan(phase.students[0].dev)
+
+
+def test_the_best_students_are_a_model(tmp_path):
+    encoders = [tiny.encoder(0), tiny.encoder(1, width=24)]
+    model = artifact.of(mutual(), encoders)
+    artifact.save(tmp_path / "model.npz", model)
+    again = artifact.load(tmp_path / "model.npz")
+    assert [x.config for x in again.bi] == [x.config for x in mutual().bi]
+    for part, kept in zip(again.cross, mutual().cross, strict=True):
+        assert_trees_close(part.params, kept.params, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "said"),
+    [
+        (tiny.OPTIONS._replace(cycles=0), None, "found 1 and 0"),
+        (tiny.OPTIONS._replace(rule="dev"), None, "select by agreement"),
+        (tiny.OPTIONS, np.ones(3), "each of 40 different pairs; found 3"),
+        (tiny.OPTIONS, np.full(40, np.nan), "non-finite"),
+        (
+            tiny.OPTIONS._replace(bi=tiny.OPTIONS.bi._replace(dtype="bfloat16")),
+            None,
+            "found a CPU",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_told_at_once(options, given, said):
+    for method in (distil, self_distillation.self_distil):
+        with pytest.raises(errors.InputError, match=said):
+            method([tiny.encoder()], tiny.task(labelled=False), options, given=given)
 
 
 def test_tasks_have_each_sentence_and_each_pair_once():

@@ -17,6 +17,7 @@ from iclr22.trans_encoder import (
     cross_encoder,
     distillation,
     labels,
+    plans,
     pretraining,
     tasks,
     tsdae,
@@ -85,7 +86,7 @@ def test_students_denoise_their_teacher():
     plain = [
         labels.of_bi(x.config, x.params, texts, task.first, task.second)
         for e in (start, encoder)
-        for x in distillation.beginning([e], options)
+        for x in plans.beginning([e], options)
     ]
     test = pool.split == pairs.TEST
 
