@@ -3,8 +3,6 @@ several encoders of both kinds."""
 
 import functools
 
-import numpy as np
-
 from experiments import run as runner
 from experiments.psa_gan import outputs, problem, scores
 from iclr22 import record
@@ -38,14 +36,16 @@ def _words(run: runner.Run) -> str:
     """How far encoders agree."""
     means = {(x.variant, x.metric): x.mean for x in record.summarise(run.rows)}
 
-    def spread(metric):
+    def spread(name):
+        metric = f"context_fid/{name}"
         each = [x for (v, m), x in means.items() if m == metric and v != "real"]
-        return f"{100 * np.mean(each):.1f} % (largest {100 * max(each):.1f} %)"
+        mean = means["all", f"encoders/{name}"]
+        return f"{100 * mean:.1f} % (largest {100 * max(each):.1f} %)"
 
     return (
         f"{run.options.encoders} encoders of each kind. Coefficient of variation over them, "
-        f"mean of generators: published ratio {spread('context_fid/spread')}, whitened "
-        f"ratio of one of each kind {spread('context_fid/whitened_spread')}. Rank "
-        f"correlation of both kinds: {means['all', 'encoders/agreement']:.2f} for single "
-        f"encoders, {means['all', 'encoders/agreement_of_means']:.2f} for their means."
+        f"mean of generators: published ratio {spread('spread')}, whitened ratio of one of "
+        f"each kind {spread('whitened_spread')}. Rank correlation of both kinds: "
+        f"{means['all', 'encoders/agreement']:.2f} for single encoders, "
+        f"{means['all', 'encoders/agreement_of_means']:.2f} for their means."
     )

@@ -94,34 +94,50 @@ def distances(
     `context_fid/whitened` is the mean of the whitened ratios under one encoder of each
     kind, on which pairs of other seeds agree. Spreads over seeds are relative.
     """
-    found = {
-        kind: [
+    first, second = (
+        [
             scores.score([one], of.real, of.other, made, seed=seed)
             for one in encoders(run, problem, kind)
         ]
         for kind in ("encoder", "contrast")
+    )
+    values = {x.name: _values(i, first, second) for i, x in enumerate(first[0])}
+    values["all"] = _of_encoders(values, first, second)
+    rows = [rows_of(run, name, seed, found) for name, found in values.items()]
+    return {"rows": sum(rows, [])}
+
+
+def _values(i: int, first, second) -> dict[str, float]:
+    """Numbers by metric of the generator in row i of the tables of both kinds."""
+    published = np.array([rows[i].ratio for rows in first])
+    pairs = [[x[i], y[i]] for x, y in zip(first, second, strict=True)]
+    whitened = np.array([(x.whitened + y.whitened) / 2 for x, y in pairs])
+    found = {
+        "": np.mean([rows[i].score for rows in first]),
+        "/ratio": published.mean(),
+        "/whitened": whitened.mean(),
+        "/limit": np.mean([(x.limit + y.limit) / 2 for x, y in pairs]),
     }
-    first, second = found.values()
-    rows = []
-    for i, name in enumerate(x.name for x in first[0]):
-        published = np.array([x[i].ratio for x in first])
-        pairs = [[x[i], y[i]] for x, y in zip(first, second, strict=True)]
-        whitened = np.array([(x.whitened + y.whitened) / 2 for x, y in pairs])
-        values = {
-            "context_fid": np.mean([x[i].score for x in first]),
-            "context_fid/ratio": published.mean(),
-            "context_fid/whitened": whitened.mean(),
-            "context_fid/limit": np.mean([(x.limit + y.limit) / 2 for x, y in pairs]),
-        }
-        if len(pairs) > 1 and name != scores.SHUFFLED:
-            values["context_fid/spread"] = _spread(published)
-            values["context_fid/whitened_spread"] = _spread(whitened)
-        rows += rows_of(run, name, seed, values)
-    agree = [scores.agreement(*x, by="ratio") for x in zip(first, second, strict=True)]
-    together = scores.agreement(_means(first), _means(second), by="ratio")
-    values = {"agreement": np.mean(agree), "agreement_of_means": together}
-    told = rows_of(run, "all", seed, {f"encoders/{k}": x for k, x in values.items()})
-    return {"rows": rows + told}
+    if len(pairs) > 1 and first[0][i].name != scores.SHUFFLED:
+        found["/spread"] = _spread(published)
+        found["/whitened_spread"] = _spread(whitened)
+    return {f"context_fid{k}": float(x) for k, x in found.items()}
+
+
+def _of_encoders(values, first, second) -> dict[str, float]:
+    """How far encoders agree, by metric; spreads are means of generators, the floor
+    aside."""
+    alone = [scores.agreement(*x, by="ratio") for x in zip(first, second, strict=True)]
+    means = [_means(tables) for tables in (first, second)]
+    found = {
+        "agreement": np.mean(alone),
+        "agreement_of_means": scores.agreement(*means, by="ratio"),
+    }
+    for name in ("spread", "whitened_spread"):
+        each = [x.get(f"context_fid/{name}") for k, x in values.items() if k != "real"]
+        each = [x for x in each if x is not None]
+        found |= {name: np.mean(each)} if each else {}
+    return {f"encoders/{k}": float(x) for k, x in found.items()}
 
 
 def _means(tables):
