@@ -22,6 +22,7 @@ from iclr22.trans_encoder.batches import Batches
 from iclr22.trans_encoder.selection import Look
 
 KIND, VERSION = "trans_encoder student", 1
+SAVES = 4  # checkpoints from one look to the next
 
 
 class Lesson(NamedTuple):
@@ -109,7 +110,9 @@ def _learn(lessons, probe, rule, looks, directory, mode, name, own) -> Phase:
             lesson.stage,
             config,
             lesson.source,
-            loop.Schedule(config.steps, evaluate_every=every, save_every=every),
+            loop.Schedule(
+                config.steps, evaluate_every=every, save_every=-(-every // SAVES)
+            ),
             seed=lesson.seed,
             mode=mode,
             directory=None if own else folder,
