@@ -229,7 +229,8 @@ _QUICK: dict[str, Any] = {
     "gap": 24,
 }
 _CYCLES = {"calendar": "cyclic"}  # dates are known, and what they decide
-_SCORE = {"moment": "score"}  # series and dates leave room that the noise must fill
+# Series and dates leave room that the noise must fill; levels settle while the rate falls.
+_SCORE = {"moment": "score", "fall": 0.5}
 _PRESETS = {
     "climate": {"variant": paper.SHORT, **_SCORE},
     "own": {"task": "generate", **_SCORE},
