@@ -61,7 +61,8 @@ def fields(
             below = (x.removeprefix(dotted) for x in without if x.startswith(dotted))
             yield from fields(default, inner, here, tuple(below))
         else:
-            yield Field(prefix + name, here, default, hints[name], helps[name])
+            shown = name.removesuffix("_")  # of `with_` the flag is --with
+            yield Field(prefix + shown, here, default, hints[name], helps[name])
 
 
 def define(options) -> None:

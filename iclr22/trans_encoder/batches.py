@@ -21,6 +21,7 @@ from iclr22.nn import wordpiece
 from iclr22.trans_encoder import tokens
 from iclr22.trans_encoder.tokens import Texts
 
+WORTH = 2**15  # tokens of padding that a second width saves in an epoch, at least
 Damage = Callable[[np.random.Generator, Texts, np.ndarray, np.ndarray], tuple]
 
 
@@ -166,7 +167,7 @@ def views(
 
 def _batches(texts, given, together, lengths, size, limit, seed, devices):
     lengths = np.minimum(lengths, limit)
-    widths = wordpiece.widths(lengths)
+    widths = _widths(lengths)
     of = np.searchsorted(widths, lengths)
     groups = tuple(np.flatnonzero(of == i) for i in range(len(widths)))
     used = [i for i, x in enumerate(groups) if len(x)]
@@ -182,6 +183,13 @@ def _batches(texts, given, together, lengths, size, limit, seed, devices):
         seed=seed,
         part=parallel.part(),
     )
+
+
+def _widths(lengths) -> tuple[int, ...]:
+    """Widths of arrays; a second program is compiled only where it saves much padding."""
+    widths = wordpiece.widths(lengths)
+    saved = np.sum(lengths <= widths[0]) * (widths[-1] - widths[0])
+    return widths if saved >= WORTH else widths[-1:]
 
 
 @functools.lru_cache(maxsize=8)
@@ -206,7 +214,7 @@ def chunks(texts: Texts, first, second=None, *, size: int, limit: int):
     else:
         lengths = tokens.together_lengths(texts, first, second)
     lengths = np.minimum(lengths, limit)
-    widths = wordpiece.widths(lengths)
+    widths = _widths(lengths)
     order = np.argsort(lengths, kind="stable")
     ends = np.searchsorted(lengths[order], widths, side="right")
     for begin, end, width in zip([0, *ends], ends, widths, strict=False):

@@ -79,7 +79,8 @@ def source(together=False, **changes):
 
 
 @pytest.mark.parametrize("together", [False, True])
-def test_an_epoch_has_every_pair_once(together):
+def test_an_epoch_has_every_pair_once(together, monkeypatch):
+    monkeypatch.setattr(batches, "WORTH", 1)
     made = source(together, limit=64)
     seen, widths = [], set()
     for step in range(made.per_epoch):
@@ -95,6 +96,10 @@ def test_an_epoch_has_every_pair_once(together):
         assert batch["ids"].shape[-1] >= batch["lengths"].max()
         widths.add(batch["ids"].shape[-1])
     assert sorted(seen) == list(range(50)) and len(widths) == 2
+
+
+def test_a_second_width_has_to_be_worth_its_program():
+    assert len(source().widths) == 1  # of fifty pairs
 
 
 def test_batches_are_functions_of_the_step_and_epochs_differ():

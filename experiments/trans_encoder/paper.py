@@ -1,0 +1,111 @@
+"""Trans-Encoder: published numbers, headlines, claims, and the commands that measure them.
+
+Numbers are those of tables 1, 2 and 10 of arXiv:2109.13059 (Spearman times 100; areas under
+the curve): encoders of base size, SimCSE-BERT, and SimCSE-RoBERTa in `ROBERTA`.
+"""
+
+from collections.abc import Iterator
+
+from experiments.paper import Claim, Headline, Job
+
+NEED = "Sentence pairs without labels: a fast embedder, an accurate re-ranker."
+
+SETS = ("sts12", "sts13", "sts14", "sts15", "sts16", "stsb", "sickr")
+SPEARMAN = {  # SimCSE-BERT-base, in the order of SETS
+    "start": (68.64, 82.39, 74.30, 80.69, 78.71, 76.54, 72.22),
+    "bi": (72.17, 84.40, 76.69, 83.28, 80.91, 81.26, 71.84),
+    "cross": (71.94, 84.14, 76.39, 82.87, 80.65, 81.06, 71.16),
+    "mutual_bi": (75.09, 85.10, 77.90, 85.08, 83.05, 83.90, 72.76),
+    "mutual_cross": (75.44, 85.59, 78.03, 84.44, 82.65, 83.61, 69.52),
+}
+ROBERTA = {  # SimCSE-RoBERTa-base
+    "start": (68.34, 80.96, 73.13, 80.86, 80.61, 80.20, 68.62),
+    "bi": (73.36, 82.47, 76.39, 83.96, 82.67, 82.05, 67.63),
+    "cross": (72.59, 83.24, 76.83, 84.20, 82.82, 82.85, 69.51),
+    "mutual_bi": (75.01, 85.22, 78.26, 85.16, 83.22, 83.88, 72.56),
+    "mutual_cross": (76.37, 85.87, 79.03, 85.77, 83.77, 84.65, 72.62),
+}
+AUC = {  # of MRPC, SimCSE-BERT-base
+    "start": 0.7502,
+    "bi": 0.7571,
+    "cross": 0.7621,
+    "mutual_bi": 0.7662,
+    "mutual_cross": 0.7777,
+}
+ORDER = (
+    "start",
+    "bi",
+    "cross",
+    "mutual_bi",
+    "mutual_cross",
+    "ensemble",
+    "static",
+    "self_bi",
+    "tsdae",
+    "shuffled",
+)
+SHORT = "contrast, noise 0.4, 2x64"  # of the default command
+TEST = "test/spearman"
+
+
+def published(dataset: str, variant: str, metric: str) -> float | str:
+    """The paper's number for SimCSE-BERT-base, or an empty string."""
+    if (dataset, metric) == ("mrpc", "test/auc"):
+        return AUC.get(variant, "")
+    if dataset not in SETS or metric != TEST or variant not in SPEARMAN:
+        return ""
+    return SPEARMAN[variant][SETS.index(dataset)]
+
+
+def _headlines() -> Iterator[Headline]:
+    told = {
+        "cross": "cross-encoder",
+        "start": "its noisy teacher",
+        "bi": "bi-encoder",
+        "ensemble": "both together",
+        "static": "static encoder",
+        "shuffled": "cross-encoder of shuffled labels",
+    }
+    for variant, name in told.items():
+        yield Headline(f"{name}, Spearman [%]", ("facts", SHORT, variant, TEST))
+
+
+def _claims() -> Iterator[Claim]:
+    def key(variant):
+        return "facts", SHORT, variant, TEST
+
+    yield Claim(
+        "generated pairs: the cross-encoder is better than its teacher",
+        key("cross"),
+        "above",
+        key("start"),
+    )
+    yield Claim(
+        "generated pairs: the bi-encoder is better than the first teacher",
+        key("bi"),
+        "above",
+        key("start"),
+    )
+    yield Claim(
+        "generated pairs: the last bi-encoder is better than the cross-encoder before it",
+        key("bi"),
+        "above",
+        key("cross"),
+        ours=True,
+    )
+    yield Claim(
+        "generated pairs: students of shuffled labels stay below 10",
+        key("shuffled"),
+        "below",
+        10.0,
+        ours=True,
+    )
+
+
+HEADLINES = tuple(_headlines())
+CLAIMS = tuple(_claims())
+JOBS = {
+    "quick": (Job("generated", ("--quick",), 1, ("headline",)),),
+    "small": (Job("generated", (), 3, ("headline", "learning")),),
+    "paper": (Job("generated", ("--seeds=5",), 5, ("headline", "learning")),),
+}
