@@ -17,6 +17,7 @@ import numpy as np
 from absl import flags
 from absl.testing import flagsaver
 
+from experiments import options as option_lib
 from experiments import paper
 from experiments import run as runner
 from iclr22 import loop, sparse
@@ -264,7 +265,8 @@ def assert_trains_as_recorded(about, found):
     recorded = [(x["stage"], x["config"]) for x in about["trained"].values()]
     used = []
     for config in found:
-        described = type(config).__module__, json.loads(json.dumps(config._asdict()))
+        plain = json.loads(json.dumps(option_lib.plain(config)))
+        described = type(config).__module__, plain
         assert described in recorded, f"{described} was trained, not recorded"
         used.append(described)
     assert all(x in used for x in recorded), "recorded, never trained"

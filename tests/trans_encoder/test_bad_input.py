@@ -30,12 +30,16 @@ def folder(tmp_path_factory):
     for name, text in texts.items():
         (path / f"{name}.csv").write_text(text)
     (path / "nothing").mkdir()
-    for name, gone in (("weightless", "model.safetensors"), ("wordless", "vocab.txt")):
+    words = ("vocab.txt", "tokenizer.json")
+    lacking = {"weightless": ("model.safetensors",), "wordless": words}
+    for name, gone in (lacking | {"misfit": words[1:]}).items():
         shutil.copytree(path / "bert", path / name)
-        (path / name / gone).unlink()
-    shutil.copytree(path / "bert", path / "misfit")
+        for file in gone:
+            (path / name / file).unlink()
     words = (path / "misfit" / "vocab.txt").read_text()
-    (path / "misfit" / "vocab.txt").write_text(words + "more\nof\nthem\n" * 400)
+    (path / "misfit" / "vocab.txt").write_text(
+        words + "".join(f"more{i}\n" for i in range(1200))
+    )
     (path / "one.txt").write_text("a line\n")
     return path
 

@@ -1,10 +1,13 @@
-"""The tasks of the experiment on files of a user: what is written, and what it says."""
+"""The tasks of the experiment on files of a user: what is written, and what it says.
+
+Networks stay as they begin; `tests/experiments` runs the commands as they are."""
 
 import csv
 import json
 
 import helpers
 import numpy as np
+import pair_helpers
 import pytest
 import readme_commands
 
@@ -13,6 +16,12 @@ from iclr22 import data, record, trans_encoder
 from iclr22.trans_encoder import artifact
 
 SHORT = ("--cycles=1", "--epochs=1", "--cross.epochs=1", "--looks=1", "--batch=32")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def untrained():
+    with pytest.MonkeyPatch.context() as found:
+        yield pair_helpers.untrained(found)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ OPTIONS = Options(
 
 
 def data(count=1):
-    encoders = (tiny.encoder(0), tiny.encoder(1, width=24))
+    encoders = (tiny.encoder(0), tiny.encoder(1))
     return Data(tiny.task(), encoders[:count])
 
 
@@ -43,7 +43,7 @@ def test_first_labels_are_cosines_and_noise_is_added():
     clean = labels_of(OPTIONS)
     np.testing.assert_allclose(clean, use.score(model, *both, by="bi"), atol=1e-5)
     other = labels_of(OPTIONS, count=2)
-    each = Model((pipeline.part(options, tiny.encoder(1, width=24)),))
+    each = Model((pipeline.part(options, tiny.encoder(1)),))
     mean = (clean + use.score(each, *both, by="bi")) / 2
     np.testing.assert_allclose(other, mean, atol=1e-5)
     noisy = [labels_of(OPTIONS._replace(noise=0.5), seed) - clean for seed in range(40)]
