@@ -2,9 +2,10 @@
 
 Liu et al., "Trans-Encoder: Unsupervised sentence-pair modelling through self- and
 mutual-distillations", ICLR 2022. Stages: `bi_encoder` and `cross_encoder`, which teach each
-other, `contrastive` (the first encoder), `tsdae` (a baseline). `distillation.distil` runs the
-cycles on a task (`tasks.of`) and encoders (`tasks.load`), `artifact` keeps what they leave,
-`embed`, `score`, `mine` and `distil` use it.
+other, `contrastive` (the first encoder), `tsdae` (a baseline). `pipeline.train` trains a
+variant on a task (`tasks.of`) and encoders (`tasks.load`, or `fresh` ones without weights),
+`distillation.distil` runs its cycles, `artifact` keeps what they leave, `embed`, `score`,
+`mine` and `distil` use it.
 """
 
 from iclr22.trans_encoder.artifact import Model, Part, export, load, save

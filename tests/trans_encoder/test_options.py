@@ -4,6 +4,7 @@ import helpers
 import pytest
 
 from experiments import options as option_lib
+from experiments.trans_encoder import paper
 from experiments.trans_encoder.experiment import EXPERIMENT, Options
 from iclr22 import errors
 from iclr22.trans_encoder import pipeline
@@ -80,3 +81,15 @@ def test_what_cannot_be_done_is_refused(given, said):
 def test_defaults_are_the_published_ones():
     assert Options().models.distillation.cross.learning_rate == 2e-5
     assert Options().models.start == "encoder"
+
+
+def test_published_numbers_span_both_encoders():
+    assert paper.published("stsb", "mutual_cross", "test/spearman") == "83.61-84.65"
+    assert paper.published("mrpc", "cross", "test/auc") == 0.7621
+    for wrong in (("facts", "cross"), ("stsb", "static"), ("mrpc", "cross")):
+        assert paper.published(*wrong, "test/spearman") == ""
+    for table in (paper.SPEARMAN, paper.ROBERTA):
+        assert all(len(x) == len(paper.SETS) for x in table.values())
+    means = {x: sum(v) / 7 for x, v in paper.SPEARMAN.items()}
+    assert abs(means["bi"] - 78.65) < 0.005  # as the paper's last column says
+    assert abs(means["mutual_cross"] - 79.90) < 0.005
