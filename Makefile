@@ -26,7 +26,7 @@ format: $(VENV)/installed
 bench: $(VENV)/installed ## time and memory at 1x, 4x, 16x: about three quarters of an hour
 	$(BIN)/python -m experiments.benchmarks
 
-reproduce: $(VENV)/installed ## all landed methods at small scale: 25 minutes, more with downloaded data; report/index.html
+reproduce: $(VENV)/installed ## all landed methods at small scale: half an hour, more with downloaded data; report/index.html
 	$(BIN)/python -m experiments.reproduce
 
 $(VENV)/installed: setup.cfg pyproject.toml
