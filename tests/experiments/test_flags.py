@@ -78,6 +78,16 @@ def test_every_field_is_a_flag_with_type_default_and_help(command_line):
     assert "comma-separated" in FLAGS["widths"].help
 
 
+def test_a_field_named_as_a_word_of_python_has_the_flag_of_that_word(command_line):
+    class Inner(NamedTuple):
+        with_: str = "all"  # part that is used
+
+    config_flags.define(Inner())
+    command_line("--with=one")
+    assert parsed(Inner()).with_ == "one"
+    assert config_flags.values(Inner()) == {"with": "all"}
+
+
 def parsed(options):
     """`options` with what the command line says."""
     return config_flags.replace(options, config_flags.given(options))
