@@ -1,7 +1,7 @@
 """What `experiments.reproduce` runs: the jobs of every paper, and what they need.
 
-`quick` is synthetic data, to see that everything works. `small` is what two cores do in
-about an hour. `paper` is what the committed tables were made with, hours.
+`quick` is synthetic data, to see that everything works. `small` is what two cores do in an
+hour. `paper` is what the committed tables were made with, hours.
 """
 
 import pathlib

@@ -110,7 +110,7 @@ JOBS = {
     "quick": (Job("synthetic", ("--quick",), 1, ("targets",)),),
     "small": (
         Job("dg15", ("--seeds=5",), 3, ("targets",)),
-        Job("dg60", ("--dataset=dg60", _SOME, "--seeds=2"), 7, **_DG60),
+        Job("dg60", ("--dataset=dg60", _SOME, "--seeds=1"), 4, **_DG60),
         Job("east_west", ("--dataset=tpt48_east_west", _SOME, "--seeds=3"), 2),
         Job("north_south", ("--dataset=tpt48_north_south", _SOME, "--seeds=3"), 2),
     ),
