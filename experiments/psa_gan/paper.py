@@ -116,9 +116,10 @@ def _of_uses() -> Iterator[Headline]:
 def _claims() -> Iterator[Claim]:
     for dataset, lengths in LENGTHS.items():
         for length in lengths:
+            if length == "128":  # one seed decides nothing
+                continue
             ours = (dataset, length, "psa_gan", RATIO)
-            others = ("timegan", "timegan_c", "plain_gan")
-            for other in others[:1] if length == "128" else others:
+            for other in ("timegan", "timegan_c", "plain_gan"):
                 yield Claim(
                     what=f"{dataset}, length {length}: nearer to real than {other}",
                     key=ours,
