@@ -95,13 +95,6 @@ def _claims() -> Iterator[Claim]:
         ours=True,  # it begins at the encoder without the noise
     )
     yield Claim(
-        "generated pairs: the bi-encoder is better than the encoder that it begins at",
-        key("bi"),
-        "above",
-        ("facts", "contrast itself, 2x64", "start", TEST),
-        ours=True,
-    )
-    yield Claim(
         "generated pairs: students together are better than the first teacher",
         key("ensemble"),
         "above",

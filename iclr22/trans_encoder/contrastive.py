@@ -97,17 +97,9 @@ def loss(config: Config, params, batch, *, key=None, axis_name=None):
 
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """`(State, Metrics)` after one update."""
-
-    def objective(params, batch, key):
-        return loss(config, params, batch, key=key, axis_name=axis_name)
-
-    return gradients.update(
-        optimizer(config),
-        state,
-        objective,
-        batch,
-        axis_name=axis_name,
-        dtype=config.dtype,
+    rule, gathered = optimizer(config), functools.partial(loss, axis_name=axis_name)
+    return optimisation.update(
+        rule, gathered, config, state, batch, axis_name=axis_name
     )
 
 

@@ -91,18 +91,8 @@ def loss(config: Config, params, batch, *, key=None):
 
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """`(State, {"loss"})` after one update."""
-
-    def objective(params, batch, key):
-        return loss(config, params, batch, key=key)
-
-    return gradients.update(
-        optimizer(config),
-        state,
-        objective,
-        batch,
-        axis_name=axis_name,
-        dtype=config.dtype,
-    )
+    rule = optimizer(config)
+    return optimisation.update(rule, loss, config, state, batch, axis_name=axis_name)
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from iclr22 import gradients
 from iclr22.nn import bert
 
 EPSILON = 1e-6
@@ -64,4 +65,16 @@ def adamw(config, *, share: float = 0.0) -> optax.GradientTransformation:
 
     return optax.multi_transform(
         {"moved": moved, "frozen": optax.set_to_zero()}, labels
+    )
+
+
+def update(rule, loss: Callable, config, state, batch, *, axis_name=None):
+    """`train_step` of a stage with this `loss`: `(State, metrics)`, in the precision of
+    `config.dtype`."""
+
+    def objective(params, batch, key):
+        return loss(config, params, batch, key=key)
+
+    return gradients.update(
+        rule, state, objective, batch, axis_name=axis_name, dtype=config.dtype
     )
