@@ -12,20 +12,18 @@ Then training at 1x, 4x and 16x series and lengths, each in a process of its own
 peak memory. Where PyTorch is installed, the same updates in it (`peer`), side by side.
 """
 
-import functools
 import importlib.util
 import json
 import os
 import subprocess
 import sys
 import time
-from typing import Any
 
 import jax
 import numpy as np
 from absl import app, flags
 
-from experiments import origin
+from experiments import origin, updates
 from experiments.benchmarks import message_passing, numbers
 from iclr22 import parallel
 from iclr22.data.series import simulated, windows
@@ -67,33 +65,12 @@ def drawn(length: int, size: int = BATCH) -> dict[str, np.ndarray]:
     }
 
 
-def started(stage, config, batches: list, scan: int = 1):
-    """`(step, state, placed batch)` of a compiled step of so many updates."""
-    on = parallel.devices("jit")
-    init = functools.partial(stage.init, config)
-    state = parallel.place(on, init, jax.random.key(0), batches[0])
-    step = functools.partial(stage.train_step, config)
-    step = parallel.compile_step(on, step, steps=scan)
-    stacked = jax.tree.map(lambda *x: np.stack(x), *batches)
-    batch = stacked if scan > 1 else batches[0]
-    return step, state, parallel.shard(on, batch, stacked=scan > 1)
-
-
-def timed(step, state, batch, repeat: int) -> tuple[list[float], Any]:
-    """Processor seconds of `repeat` calls after one that compiles, and the last state."""
-    found = []
-    for _ in range(repeat + 1):
-        began = time.process_time()
-        state, _ = jax.block_until_ready(step(state, batch))
-        found.append(time.process_time() - began)
-    return found[1:], state
-
-
 def pair_time(length: int, repeat: int) -> float:
     """Median processor milliseconds of one turn of each player."""
     depth = networks.depth_of(length)
     config = gan.Config(series=SERIES, depth=depth, length=length, warmup_turns=0)
-    found, _ = timed(*started(gan, config, [drawn(length)] * SCAN, SCAN), repeat)
+    of = updates.started(gan, config, [drawn(length)] * SCAN, SCAN)
+    _, found, _ = updates.timed(*of, repeat)
     return 1e3 * float(np.median(found)) / (SCAN / 2)
 
 
@@ -109,12 +86,12 @@ def triplets(config: encoder.Config, size: int) -> dict[str, np.ndarray]:
 
 def bucket_times(config: encoder.Config, sizes, repeat: int) -> dict[int, float]:
     """Median processor seconds of an update with windows of these lengths."""
-    step, state, batch = started(encoder, config, [triplets(config, sizes[0])])
+    step, state, batch = updates.started(encoder, config, [triplets(config, sizes[0])])
     times = {}
     for i, size in enumerate(sizes):
         if i:
             batch = parallel.shard(parallel.devices("jit"), triplets(config, size))
-        found, state = timed(step, state, batch, repeat)
+        _, found, state = updates.timed(step, state, batch, repeat)
         times[size] = float(np.median(found))
     return times
 
@@ -142,7 +119,8 @@ def training(series: int, length: int, repeat: int) -> dict[str, float]:
     began = time.process_time()
     found = [batches(step) for step in range(SCAN)]
     drawing = time.process_time() - began
-    times, _ = timed(*started(gan, config, found, SCAN), repeat)
+    of = updates.started(gan, config, found, SCAN)
+    _, times, _ = updates.timed(*of, repeat)
     pair = 1e3 * (float(np.median(times)) + drawing) / (SCAN / 2)
     return {"panel": made, "prepare": prepared, "pair": pair, "peak": peak()}
 

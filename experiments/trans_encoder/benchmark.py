@@ -24,9 +24,8 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from experiments import origin
+from experiments import origin, updates
 from experiments.benchmarks import message_passing, numbers
-from iclr22 import parallel
 from iclr22.nn import bert
 from iclr22.trans_encoder import (
     bi_encoder,
@@ -75,18 +74,10 @@ def batch_of(config: bert.Config, size: int, width: int, *, together: bool):
 
 def update_times(stage, config, batch, repeat: int) -> tuple[float, float]:
     """Processor seconds of compiling, and the median of an update."""
-    on = parallel.devices("jit")
-    init = functools.partial(stage.init, config)
-    state = parallel.place(on, init, jax.random.key(0), batch)
-    step = functools.partial(stage.train_step, config)
-    step = parallel.compile_step(on, step)
-    batch, times = parallel.shard(on, batch), []
-    for _ in range(repeat + 1):
-        began = time.process_time()
-        state, _ = jax.block_until_ready(step(state, batch))
-        times.append(time.process_time() - began)
-    usual = float(np.median(times[1:]))
-    return times[0] - usual, usual
+    of = updates.started(stage, config, [batch])
+    first, times, _ = updates.timed(*of, repeat)
+    usual = float(np.median(times))
+    return first - usual, usual
 
 
 def encoding(config: bert.Config, count: int) -> float:
