@@ -7,8 +7,8 @@ import numpy as np
 
 from iclr22 import loop
 from iclr22.data import texts
-from iclr22.nn import bert
-from iclr22.trans_encoder import bi_encoder, cross_encoder, samples, tasks, tokens
+from iclr22.nn import bert, encoders, tokens
+from iclr22.trans_encoder import bi_encoder, cross_encoder, samples, tasks
 from iclr22.trans_encoder.distillation import Options
 
 VOCABULARY = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", *"abcdefgh")
@@ -32,7 +32,7 @@ def encoder(seed=0, width=16):
     params = jax.tree.map(
         lambda x: 10 * np.asarray(x) if x.ndim > 1 else np.asarray(x), params
     )
-    return tasks.Encoder(config, params, VOCABULARY)
+    return encoders.Encoder(config, params, VOCABULARY)
 
 
 def pairs(count, seed=0):

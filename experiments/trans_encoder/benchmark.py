@@ -26,16 +26,9 @@ from absl import app, flags
 
 from experiments import origin, updates
 from experiments.benchmarks import message_passing, numbers
-from iclr22.nn import bert
-from iclr22.trans_encoder import (
-    bi_encoder,
-    cross_encoder,
-    labels,
-    neighbours,
-    samples,
-    static,
-    tokens,
-)
+from iclr22 import neighbours
+from iclr22.nn import bert, tokens
+from iclr22.trans_encoder import bi_encoder, cross_encoder, labels, samples, static
 
 CALLS = ((),)  # arguments of a full run
 QUICK = ("--quick", "--layers=1", "--repeat=1")

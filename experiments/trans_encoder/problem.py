@@ -7,11 +7,12 @@ import numpy as np
 
 from experiments import run as runner
 from experiments.trans_encoder import paper
-from iclr22 import data, errors, metrics
+from iclr22 import data, errors, metrics, neighbours
 from iclr22.data import texts
 from iclr22.data.texts import Pairs, published
-from iclr22.trans_encoder import fresh, labels, neighbours, pipeline, tasks, tokens
-from iclr22.trans_encoder.tasks import Encoder
+from iclr22.nn import encoders, tokens
+from iclr22.nn.encoders import Encoder
+from iclr22.trans_encoder import fresh, labels, pipeline, tasks
 
 QUICK_PAIRS = 160
 ALL = {"sts": "sts", "sts_sickr": "sts_sickr"}  # pools of the paper
@@ -102,12 +103,12 @@ def encoders_of(run: runner.Run, pool: Pairs | None) -> tuple[Encoder, ...]:
     """Those that are named; else fresh ones, whose vocabulary is that of the pairs.
 
     Raises:
-      errors.InputError: no encoder for single sentences; what `tasks.load` refuses.
+      errors.InputError: no encoder for single sentences; what `encoders.load` refuses.
     """
     options = run.options
     named = [x for x in (options.encoder, options.second_encoder) if x]
     if named:
-        return tuple(tasks.load(x, options.vocabulary or None) for x in named)
+        return tuple(encoders.load(x, options.vocabulary or None) for x in named)
     if pool is None:
         raise errors.InputError(
             f"{options.pairs}: to make pairs of single sentences an encoder that knows the "

@@ -1,9 +1,4 @@
-"""WordPiece tokens of uncased BERT, and arrays of them.
-
-    tokenizer = wordpiece.Tokenizer(vocabulary)
-    rows = wordpiece.pairs(tokenizer, first, second, 64)  # [CLS] a [SEP] b [SEP]
-    for width, index in wordpiece.buckets(rows.length):
-        wordpiece.arrays(rows, index, width)  # {"ids", "mask", "types"} [rows, width]
+"""WordPiece tokens of uncased BERT; `tokens` makes arrays of them.
 
 A text is cleaned, lower-cased, rid of accents and divided at spaces, punctuation and Chinese
 characters (Devlin et al., NAACL 2019, section 3); each word is then the longest tokens of
@@ -12,10 +7,8 @@ the vocabulary that it begins with, one after the other (Wu et al., arXiv:1609.0
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
-from absl import logging
 
 from iclr22 import errors
 
@@ -34,22 +27,6 @@ CHINESE = (
     (0xF900, 0xFAFF),
     (0x2F800, 0x2FA1F),
 )
-
-
-class Rows(NamedTuple):
-    """Encoded inputs of a model, padded by 0 to the longest.
-
-    Attributes:
-      ids: int32 `[n, longest]`, with special tokens.
-      length: int32 `[n]`, of tokens in a row.
-      first: int32 `[n]`, of them that are in the first segment.
-      cut: bool `[n]`, whether some were left out.
-    """
-
-    ids: np.ndarray
-    length: np.ndarray
-    first: np.ndarray
-    cut: np.ndarray
 
 
 class Tokenizer:
@@ -167,50 +144,6 @@ def _is_punctuation(x: str) -> bool:
     return unicodedata.category(x).startswith("P")
 
 
-# Rows
-
-
-def sentences(tokenizer: Tokenizer, texts: Iterable[str], limit: int) -> Rows:
-    """`[CLS] text [SEP]` of each, cut to `limit` tokens; the share that is cut is told.
-
-    Raises:
-      errors.InputError: a limit without room for a token.
-    """
-    _check_limit(limit, 3)
-    encoded = tokenizer.encode(texts)
-    kept = np.minimum(_lengths(encoded), limit - 2)
-    rows = [
-        [tokenizer.cls, *ids[:n], tokenizer.sep]
-        for ids, n in zip(encoded, kept.tolist(), strict=True)
-    ]
-    return _rows(tokenizer, rows, kept + 2, _lengths(encoded) > kept, limit)
-
-
-def pairs(
-    tokenizer: Tokenizer, first: Iterable[str], second: Iterable[str], limit: int
-) -> Rows:
-    """`[CLS] first [SEP] second [SEP]` of each, cut to `limit` tokens, the longer one first;
-    the share that is cut is told.
-
-    Raises:
-      errors.InputError: a limit without room for a token of each, or lists of two lengths.
-    """
-    _check_limit(limit, 5)
-    one, two = tokenizer.encode(first), tokenizer.encode(second)
-    if len(one) != len(two):
-        raise errors.InputError(
-            f"expected two sentences in each pair; found {len(one)} and {len(two)}"
-        )
-    sizes = _lengths(one), _lengths(two)
-    kept = longest_first(*sizes, limit - 3)
-    rows = [
-        [tokenizer.cls, *a[:n], tokenizer.sep, *b[:m], tokenizer.sep]
-        for a, b, n, m in zip(one, two, *(x.tolist() for x in kept), strict=True)
-    ]
-    cut = (sizes[0] > kept[0]) | (sizes[1] > kept[1])
-    return _rows(tokenizer, rows, kept[0] + 2, cut, limit)
-
-
 def longest_first(first, second, room: int) -> tuple[np.ndarray, np.ndarray]:
     """How much is kept `[n]` of pairs of so many tokens `[n]`: what is longer is cut to the
     other, then both to half of the room, rounded up for what was longer (the second, if
@@ -225,36 +158,6 @@ def longest_first(first, second, room: int) -> tuple[np.ndarray, np.ndarray]:
     return np.where(swapped, long, short), np.where(swapped, short, long)
 
 
-def _check_limit(limit, least):
-    if limit < least:
-        raise errors.InputError(
-            f"expected at least {least} tokens for special ones and a word; found {limit}"
-        )
-
-
-def _lengths(encoded) -> np.ndarray:
-    return np.fromiter(map(len, encoded), np.int64, len(encoded))
-
-
-def _rows(tokenizer, rows, first, cut, limit) -> Rows:
-    length = _lengths(rows)
-    ids = np.full((len(rows), int(length.max(initial=0))), tokenizer.pad, np.int32)
-    inside = np.arange(ids.shape[1]) < length[:, None]
-    ids[inside] = np.fromiter((x for row in rows for x in row), np.int32, length.sum())
-    if cut.any():
-        logging.warning(
-            "%d of %d texts (%.1f %%) are longer than %d tokens and are cut",
-            cut.sum(),
-            len(cut),
-            100 * cut.mean(),
-            limit,
-        )
-    return Rows(ids, length.astype(np.int32), first.astype(np.int32), cut)
-
-
-# Arrays
-
-
 def widths(lengths, most: int = 2) -> tuple[int, ...]:
     """At most two widths, multiples of 8, that rows of these lengths `[n]` are padded to
     with the least padding; the last is the longest row's."""
@@ -265,34 +168,3 @@ def widths(lengths, most: int = 2) -> tuple[int, ...]:
     below = np.cumsum(counts)
     padded = sizes * below + sizes[-1] * (below[-1] - below)
     return int(sizes[padded[:-1].argmin()]), int(sizes[-1])
-
-
-def buckets(lengths, most: int = 2) -> list[tuple[int, np.ndarray]]:
-    """`(width, numbers of rows)` of at most two widths: each row is in the narrowest that it
-    fits, in its order."""
-    lengths = np.asarray(lengths)
-    found, low = [], 0
-    for width in widths(lengths, most):
-        index = np.flatnonzero((lengths > low) & (lengths <= width))
-        found.append((width, index))
-        low = width
-    return found
-
-
-def arrays(rows: Rows, index, width: int) -> dict[str, np.ndarray]:
-    """Inputs of a model `[rows, width]`: `ids` int32, `mask` (1 on tokens, 0 on padding) and
-    `types` (1 on the second segment), int32.
-
-    Args:
-      index: which rows; all have at most `width` tokens.
-    """
-    ids = rows.ids[index, :width]
-    ids = np.pad(ids, ((0, 0), (0, width - ids.shape[1])))
-    place = np.arange(width)
-    mask = place < rows.length[index, None]
-    types = mask & (place >= rows.first[index, None])
-    return {
-        "ids": ids,
-        "mask": mask.astype(np.int32),
-        "types": types.astype(np.int32),
-    }

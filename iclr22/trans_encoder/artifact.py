@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from iclr22 import bundle
-from iclr22.nn import bert
-from iclr22.trans_encoder import bi_encoder, body, cross_encoder, static
+from iclr22.nn import bert, body
+from iclr22.trans_encoder import bi_encoder, cross_encoder, static
 from iclr22.trans_encoder.static import Static
 
 KIND, VERSION = "trans_encoder model", 1

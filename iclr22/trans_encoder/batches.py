@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from iclr22 import errors, identity, parallel
-from iclr22.nn import wordpiece
-from iclr22.trans_encoder import tokens
-from iclr22.trans_encoder.tokens import Texts
+from iclr22.nn import tokens, wordpiece
+from iclr22.nn.tokens import Texts
 
 WORTH = 2**15  # tokens of padding that a second width saves in an epoch, at least
 Damage = Callable[[np.random.Generator, Texts, np.ndarray, np.ndarray], tuple]

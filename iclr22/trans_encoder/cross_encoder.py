@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import optax
 
 from iclr22 import gradients, parallel
-from iclr22.nn import bert
+from iclr22.nn import bert, body
 from iclr22.nn.bert import Config as Bert
 from iclr22.nn.dropout import dropout
-from iclr22.trans_encoder import body, losses, optimisation, samples
+from iclr22.trans_encoder import losses, optimisation, samples
 
 SPREAD = 0.02  # standard deviation of new weights
 

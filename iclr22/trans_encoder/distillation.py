@@ -16,10 +16,11 @@ import numpy as np
 from absl import logging
 
 from iclr22 import checkpoint
+from iclr22.nn import body
+from iclr22.nn.encoders import Encoder
 from iclr22.trans_encoder import (
     batches,
     bi_encoder,
-    body,
     cross_encoder,
     labels,
     phases,
@@ -27,7 +28,7 @@ from iclr22.trans_encoder import (
 )
 from iclr22.trans_encoder.phases import Kept, Lesson, Phase, Probe
 from iclr22.trans_encoder.plans import Options, Student
-from iclr22.trans_encoder.tasks import Encoder, Task
+from iclr22.trans_encoder.tasks import Task
 
 
 class Cycle(NamedTuple):

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from iclr22 import plots, record
-from iclr22.trans_encoder import neighbours
+from iclr22 import neighbours, plots, record
 
 COLOURS = {"start": "#8a8a8a", "cross": "#c8443a", "bi": "#3a6ea8"}
 OTHER = "#b9a98c"

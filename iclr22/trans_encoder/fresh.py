@@ -9,9 +9,9 @@ import jax
 import numpy as np
 
 from iclr22.nn import bert
+from iclr22.nn.encoders import Encoder
+from iclr22.nn.tokens import WORD
 from iclr22.nn.wordpiece import MASK, SPECIAL
-from iclr22.trans_encoder.tasks import Encoder
-from iclr22.trans_encoder.tokens import WORD
 
 TOKENS = 30_000  # of a vocabulary, at most
 HEAD = 16  # numbers of an attention head

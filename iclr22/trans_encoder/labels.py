@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from iclr22 import errors, parallel
+from iclr22.nn.tokens import Texts
 from iclr22.trans_encoder import batches, bi_encoder, cross_encoder, losses
-from iclr22.trans_encoder.tokens import Texts
 
 CHUNK = 128  # texts, or pairs, that are encoded at once
 ROWS = 2**16  # pairs whose vectors are gathered at once

@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from iclr22 import errors, numeric
+from iclr22.nn import tokens
+from iclr22.nn.encoders import Encoder
 from iclr22.trans_encoder import (
     artifact,
     distillation,
@@ -19,13 +21,12 @@ from iclr22.trans_encoder import (
     pretraining,
     self_distillation,
     static,
-    tokens,
     use,
 )
 from iclr22.trans_encoder.artifact import Model, Part
 from iclr22.trans_encoder.contrastive import Config as Contrast
 from iclr22.trans_encoder.plans import Options as Distillation
-from iclr22.trans_encoder.tasks import Encoder, Task
+from iclr22.trans_encoder.tasks import Task
 from iclr22.trans_encoder.tsdae import Config as Tsdae
 
 VARIANTS = ("self", "mutual", "self_bi", "shuffled")
@@ -90,7 +91,7 @@ def train(
     """Train one variant.
 
     Args:
-      data: `tasks.of` and `tasks.load` make it.
+      data: `tasks.of` and `encoders.load` make it.
       begun: what `begin` made of the same data and options; made here if None.
       directory: an interrupted training goes on from there.
 

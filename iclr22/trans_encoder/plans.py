@@ -9,12 +9,13 @@ import jax
 import numpy as np
 
 from iclr22 import errors, gradients, identity, numeric
+from iclr22.nn.encoders import Encoder
+from iclr22.nn.tokens import Texts
 from iclr22.trans_encoder import selection, tasks
 from iclr22.trans_encoder.bi_encoder import Config as BiEncoder
 from iclr22.trans_encoder.cross_encoder import Config as CrossEncoder
 from iclr22.trans_encoder.phases import Kept
-from iclr22.trans_encoder.tasks import Encoder, Task
-from iclr22.trans_encoder.tokens import Texts
+from iclr22.trans_encoder.tasks import Task
 
 
 class Options(NamedTuple):

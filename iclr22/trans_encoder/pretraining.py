@@ -4,10 +4,10 @@ import jax
 import numpy as np
 
 from iclr22 import errors, loop
-from iclr22.nn import wordpiece
-from iclr22.trans_encoder import body, contrastive, tsdae
-from iclr22.trans_encoder.tasks import Encoder
-from iclr22.trans_encoder.tokens import Texts
+from iclr22.nn import body, wordpiece
+from iclr22.nn.encoders import Encoder
+from iclr22.nn.tokens import Texts
+from iclr22.trans_encoder import contrastive, tsdae
 
 
 def contrast(

@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from iclr22.nn import wordpiece
-from iclr22.trans_encoder import batches, contrastive, labels, pipeline, tokens, tsdae
-from iclr22.trans_encoder.tasks import Encoder, Task
+from iclr22.nn import tokens, wordpiece
+from iclr22.nn.encoders import Encoder
+from iclr22.trans_encoder import batches, contrastive, labels, pipeline, tsdae
+from iclr22.trans_encoder.tasks import Task
 
 
 def planned(

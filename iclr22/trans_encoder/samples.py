@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from iclr22.nn import bert
-from iclr22.trans_encoder import batches, tokens
-from iclr22.trans_encoder.tokens import Texts
+from iclr22.nn import bert, tokens
+from iclr22.nn.tokens import Texts
+from iclr22.trans_encoder import batches
 
 PAD, START, END, MASK, WORDS = 0, 1, 2, 3, 8  # four special tokens and some words
 LONGEST = 5  # words of a text

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from iclr22.nn.encoders import Encoder
 from iclr22.trans_encoder import plans
 from iclr22.trans_encoder.distillation import Options, Run
 from iclr22.trans_encoder.phases import Phase
-from iclr22.trans_encoder.tasks import Encoder, Task
+from iclr22.trans_encoder.tasks import Task
 
 
 def self_distil(

@@ -12,9 +12,8 @@ import numpy as np
 from scipy import sparse
 
 from iclr22 import bundle, errors, numeric
-from iclr22.nn import wordpiece
-from iclr22.trans_encoder import tokens
-from iclr22.trans_encoder.tokens import Texts
+from iclr22.nn import tokens, wordpiece
+from iclr22.nn.tokens import Texts
 
 KIND, VERSION = "trans_encoder static encoder", 1
 SMOOTH = 1e-3  # of SIF: weight of a token is SMOOTH / (SMOOTH + its share)

@@ -1,23 +1,14 @@
-"""What is learned from: encoders, and pairs of sentences without labels."""
+"""What is learned from: pairs of sentences without labels."""
 
-import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from iclr22 import errors, identity
 from iclr22.data.texts import Pairs
-from iclr22.nn import bert
-from iclr22.trans_encoder import tokens
-from iclr22.trans_encoder.tokens import Texts
-
-
-class Encoder(NamedTuple):
-    """A Transformer with its vocabulary."""
-
-    config: bert.Config
-    params: Any  # of `iclr22.nn.bert`
-    vocabulary: tuple[str, ...]  # tokens by number
+from iclr22.nn import tokens
+from iclr22.nn.encoders import Encoder
+from iclr22.nn.tokens import Texts
 
 
 class Task(NamedTuple):
@@ -34,18 +25,6 @@ class Task(NamedTuple):
         """A digest of it."""
         text = np.frombuffer("\n".join(self.sentences).encode(), np.uint8)
         return identity.content([text, self.first, self.second, self.dev, self.gold])
-
-
-def load(
-    path: str | os.PathLike, vocabulary: str | os.PathLike | None = None
-) -> Encoder:
-    """An encoder of a folder or a wheel; see `bert.load`.
-
-    Raises:
-      errors.InputError: no weights or no vocabulary there, or ones that do not fit.
-    """
-    config, params = bert.load(path, vocabulary)
-    return Encoder(config, params, bert.read_vocabulary(vocabulary or path))
 
 
 def of(pool: Pairs, dev: Pairs | None = None, *, symmetric: bool = True) -> Task:

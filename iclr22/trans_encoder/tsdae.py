@@ -18,11 +18,11 @@ import numpy as np
 import optax
 
 from iclr22 import gradients, parallel
-from iclr22.nn import bert
+from iclr22.nn import bert, body
 from iclr22.nn.bert import Config as Bert
 from iclr22.nn.dropout import dropout
-from iclr22.trans_encoder import batches, body, losses, optimisation, samples
-from iclr22.trans_encoder.tokens import Texts
+from iclr22.nn.tokens import Texts
+from iclr22.trans_encoder import batches, losses, optimisation, samples
 
 NONE = -1e9  # score of what comes later
 

@@ -5,17 +5,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from iclr22 import errors
-from iclr22.trans_encoder import (
-    bi_encoder,
-    labels,
-    neighbours,
-    static,
-    tokens,
-)
+from iclr22 import errors, neighbours
+from iclr22.nn import tokens
+from iclr22.nn.tokens import Texts
+from iclr22.trans_encoder import bi_encoder, labels, static
 from iclr22.trans_encoder.artifact import Model, Part
 from iclr22.trans_encoder.static import Static
-from iclr22.trans_encoder.tokens import Texts
 
 Way = Literal["bi", "cross", "static", "ensemble"]
 WAYS = ("bi", "cross", "static", "ensemble")

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from iclr22 import errors
-from iclr22.nn import bert, wordpiece
+from iclr22.nn import bert, tokens
 
 run = jax.jit(bert.apply, static_argnums=0, static_argnames="dtype")
 IDS = np.array([[2, 11, 13, 14, 3, 0], [2, 5, 3, 6, 7, 3]], np.int32)
@@ -218,12 +218,11 @@ def test_published_weights_give_the_reference_activations(name):
     size = sum(x.size for key in params for x in jax.tree.leaves(params[key]))
     pooler = 384 * 385
     assert size == (22_713_216 if name == "L6" else 17_241_984 + pooler)
-    tokenizer = wordpiece.Tokenizer(vocabulary)
-    rows = wordpiece.sentences(tokenizer, SENTENCES, 32)
-    batch = wordpiece.arrays(rows, np.arange(3), 32)
+    texts = tokens.encoded(vocabulary, SENTENCES)
+    rows = tokens.alone(texts, np.arange(3), 32)
     expected = REFERENCE[name]
-    hidden = run(config, params, **batch)
-    mean = np.asarray(bert.vectors(hidden, batch["mask"]))
+    hidden = run(config, params, rows.ids, rows.mask, rows.types)
+    mean = np.asarray(bert.vectors(hidden, rows.mask))
     near = {"atol": 1e-4, "rtol": 0}
     np.testing.assert_allclose(mean[0, :5], expected["mean"], **near)
     np.testing.assert_allclose(hidden[0, 0, :5], expected["cls"], **near)
@@ -234,12 +233,11 @@ def test_published_weights_give_the_reference_activations(name):
     if "pooler" in expected:
         pooled = bert.pooled(params, hidden)
         np.testing.assert_allclose(pooled[0, :5], expected["pooler"], **near)
-    pair = wordpiece.pairs(tokenizer, SENTENCES[:1], SENTENCES[1:2], 64)
+    pair = tokens.together(texts, [0], [1], 16)
     assert pair.ids[0].tolist() == [
         *(101, 1037, 4946, 2003, 2635, 2125, 1012, 102),
         *(2019, 2250, 4946, 2003, 2635, 2125, 1012, 102),
     ]
-    batch = wordpiece.arrays(pair, np.arange(1), 16)
-    assert batch["types"][0].tolist() == [0] * 8 + [1] * 8
-    hidden = run(config, params, **batch)
+    assert pair.types[0].tolist() == [0] * 8 + [1] * 8
+    hidden = run(config, params, pair.ids, pair.mask, pair.types)
     np.testing.assert_allclose(hidden[0, 0, :5], expected["pair"], **near)

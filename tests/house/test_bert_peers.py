@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from iclr22.nn import bert, wordpiece
+from iclr22.nn import bert, tokens, wordpiece
 
 SENTENCES = [
     "A plane is taking off.",
@@ -30,18 +30,18 @@ def test_tokens_are_those_of_tokenizers(model, tmp_path):
     assert ours.encode(known) == [x.ids for x in found]
     theirs.enable_truncation(9, strategy="longest_first")
     both = list(zip(known, known[7:] + known[:7], strict=True))
-    rows = wordpiece.pairs(ours, *zip(*both, strict=True), 9)
+    texts, number = tokens.encoded(TOKENS, known), np.arange(len(known))
+    rows = tokens.together(texts, number, np.roll(number, -7), 9)
     for i, x in enumerate(theirs.encode_batch(both)):
-        assert rows.ids[i, : rows.length[i]].tolist() == x.ids
+        assert rows.ids[i, : rows.lengths[i]].tolist() == x.ids
         assert rows.first[i] == x.type_ids.count(0)
 
 
 def vectors_of(config, params, pooling):
-    tokenizer = wordpiece.Tokenizer(TOKENS)
-    rows = wordpiece.sentences(tokenizer, SENTENCES, 12)
-    batch = wordpiece.arrays(rows, np.arange(len(SENTENCES)), 16)
-    hidden = bert.apply(config, params, **batch)
-    return bert.vectors(hidden, batch["mask"], pooling)
+    texts = tokens.encoded(TOKENS, SENTENCES)
+    rows = tokens.alone(texts, np.arange(len(SENTENCES)), 16, 12)
+    hidden = bert.apply(config, params, rows.ids, rows.mask)
+    return bert.vectors(hidden, rows.mask, pooling)
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
@@ -60,10 +60,10 @@ def test_a_cross_encoder_is_loaded_as_one(model, tmp_path):
     kernel = jax.random.normal(jax.random.key(0), (config.width, 1))
     params["classifier"] = {"kernel": kernel, "bias": np.full(1, 0.5, np.float32)}
     bert.save(tmp_path / "out", config, params, TOKENS, tokens=12)
-    rows = wordpiece.pairs(
-        wordpiece.Tokenizer(TOKENS), SENTENCES, SENTENCES[::-1], limit=12
+    rows = tokens.together(
+        tokens.encoded(TOKENS, SENTENCES), [0, 1, 2], [2, 1, 0], 16, 12
     )
-    hidden = bert.apply(config, params, **wordpiece.arrays(rows, np.arange(3), 16))
+    hidden = bert.apply(config, params, rows.ids, rows.mask, rows.types)
     expected = (bert.pooled(params, hidden) @ kernel)[:, 0] + 0.5
     theirs = peer.CrossEncoder(str(tmp_path / "out"), device="cpu")
     pairs = list(zip(SENTENCES, SENTENCES[::-1], strict=True))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from iclr22 import errors
-from iclr22.nn import wordpiece
+from iclr22.nn import tokens, wordpiece
 
 TOKENS = bert_helpers.TOKENS
 
@@ -52,29 +52,25 @@ def test_a_vocabulary_without_special_tokens_is_refused():
         wordpiece.Tokenizer([x for x in TOKENS if x != "[SEP]"])
 
 
-def test_sentences_are_cut_and_told(tokenizer, caplog):
-    rows = wordpiece.sentences(tokenizer, ["a b c a", "b", "a b"], 4)
+def test_sentences_are_cut():
+    texts = tokens.encoded(TOKENS, ["a b c a", "b", "a b"])
+    rows = tokens.alone(texts, np.arange(3), 4)
     assert rows.ids.tolist() == [[2, 5, 6, 3], [2, 6, 3, 0], [2, 5, 6, 3]]
-    assert rows.length.tolist() == [4, 3, 4]
-    assert rows.cut.tolist() == [True, False, False]
-    assert "1 of 3 texts (33.3 %) are longer than 4 tokens" in caplog.text
-    caplog.clear()
-    wordpiece.sentences(tokenizer, ["a b"], 4)
-    assert not caplog.text
+    assert rows.lengths.tolist() == [4, 3, 4]
+    assert rows.mask.tolist() == [[1] * 4, [1, 1, 1, 0], [1] * 4]
+    assert not rows.types.any()
 
 
-def test_pairs_have_two_segments(tokenizer):
-    rows = wordpiece.pairs(tokenizer, ["a b", "c"], ["c", "a b c"], 64)
-    assert rows.ids.tolist() == [[2, 5, 6, 3, 7, 3, 0], [2, 7, 3, 5, 6, 7, 3]]
-    found = wordpiece.arrays(rows, np.array([0, 1]), 8)
-    assert found["mask"].tolist() == [[1] * 6 + [0] * 2, [1] * 7 + [0]]
-    assert found["types"].tolist() == [
+def test_pairs_have_two_segments():
+    texts = tokens.encoded(TOKENS, ["a b", "c", "a b c"])
+    rows = tokens.together(texts, [0, 1], [1, 2], 8)
+    assert rows.ids.tolist() == [[2, 5, 6, 3, 7, 3, 0, 0], [2, 7, 3, 5, 6, 7, 3, 0]]
+    assert rows.mask.tolist() == [[1] * 6 + [0] * 2, [1] * 7 + [0]]
+    assert rows.types.tolist() == [
         [0, 0, 0, 0, 1, 1, 0, 0],
         [0, 0, 0, 1, 1, 1, 1, 0],
     ]
-    assert found["ids"].shape == (2, 8) and found["ids"].dtype == np.int32
-    with pytest.raises(errors.InputError, match="found 1 and 2"):
-        wordpiece.pairs(tokenizer, ["a"], ["b", "c"], 64)
+    assert rows.ids.dtype == rows.types.dtype == np.int32
 
 
 def test_pairs_are_cut_from_the_longer_one():
@@ -93,29 +89,14 @@ def test_pairs_are_cut_from_the_longer_one():
             assert [a, b] == kept
 
 
-@pytest.mark.parametrize("limit", [0, 2])
-def test_a_limit_without_room_is_refused(limit, tokenizer):
-    with pytest.raises(errors.InputError, match=f"at least . tokens.*found {limit}"):
-        wordpiece.sentences(tokenizer, ["a"], limit)
-    with pytest.raises(errors.InputError, match="at least 5 tokens"):
-        wordpiece.pairs(tokenizer, ["a"], ["a"], 4)
-
-
-def test_buckets_have_the_least_padding():
+def test_two_widths_have_the_least_padding():
     random = np.random.default_rng(0)
     for _ in range(20):
         lengths = np.minimum(random.geometric(0.06, 200) + 2, 61)
-        found = wordpiece.buckets(lengths)
-        rows = np.sort(np.concatenate([index for _, index in found]))
-        np.testing.assert_array_equal(rows, np.arange(200))
-        for width, index in found:
-            assert width % 8 == 0 and lengths[index].max() <= width
-        spent = sum(width * len(index) for width, index in found)
-        top = -(-lengths.max() // 8) * 8
-        best = min(
-            sum(np.where(lengths <= low, low, top)) for low in range(8, top + 1, 8)
-        )
-        assert spent == best and len(found) <= 2
+        low, top = wordpiece.widths(lengths)
+        assert low % 8 == top % 8 == 0 and top - 8 < lengths.max() <= top
+        best = min(sum(np.where(lengths <= x, x, top)) for x in range(8, top + 1, 8))
+        assert sum(np.where(lengths <= low, low, top)) == best
     assert wordpiece.widths(np.full(5, 9)) == (16,)
     assert wordpiece.widths([3, 60], most=1) == (64,)
-    assert wordpiece.buckets([]) == []
+    assert wordpiece.widths([]) == ()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from iclr22 import errors
-from iclr22.trans_encoder import batches, contrastive, samples, tokens, tsdae
+from iclr22.nn import tokens
+from iclr22.trans_encoder import batches, contrastive, samples, tsdae
 
 ROWS = [[5, 6, 7], [8], [], [4, 5, 6, 7, 8, 9], [9, 9]]
 TEXTS = tokens.of(ROWS, 1, 2)

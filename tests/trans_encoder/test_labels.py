@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from iclr22 import errors, metrics
-from iclr22.trans_encoder import bi_encoder, body, cross_encoder, labels, tokens
+from iclr22.nn import body, tokens
+from iclr22.trans_encoder import bi_encoder, cross_encoder, labels
 
 BI = bi_encoder.Config(bert=tiny.CONFIG, pooling="mean", tokens=8)
 CROSS = cross_encoder.Config(bert=tiny.CONFIG, tokens=16)

@@ -7,8 +7,9 @@ import pytest
 
 from iclr22 import errors, metrics
 from iclr22.data.texts import simulated
+from iclr22.nn import tokens
 from iclr22.nn.wordpiece import Tokenizer
-from iclr22.trans_encoder import contrastive, fresh, labels, pipeline, tokens, use
+from iclr22.trans_encoder import contrastive, fresh, labels, pipeline, use
 from iclr22.trans_encoder.artifact import Model
 from iclr22.trans_encoder.pipeline import Data, Options
 

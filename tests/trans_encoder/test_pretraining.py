@@ -10,7 +10,7 @@ import pytest
 from iclr22 import errors, metrics
 from iclr22.data import texts as pairs
 from iclr22.data.texts import simulated
-from iclr22.nn import bert
+from iclr22.nn import bert, encoders
 from iclr22.trans_encoder import (
     bi_encoder,
     contrastive,
@@ -71,7 +71,7 @@ def test_students_denoise_their_teacher():
     dev = pairs.of_split(pool, pairs.DEV)
     task = tasks.of(pool, dev)
     params = jax.jit(functools.partial(bert.init, config))(jax.random.key(0))
-    start = tasks.Encoder(config, params, words)
+    start = encoders.Encoder(config, params, words)
     texts = tasks.texts(start, task, 32)
     tuning = contrastive.Config(
         pooling="mean", head=False, temperature=0.1, learning_rate=3e-3, epochs=8

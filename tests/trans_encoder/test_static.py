@@ -4,8 +4,9 @@ import numpy as np
 import pair_helpers as tiny
 import pytest
 
-from iclr22 import errors
-from iclr22.trans_encoder import neighbours, samples, static, tokens
+from iclr22 import errors, neighbours
+from iclr22.nn import tokens
+from iclr22.trans_encoder import samples, static
 
 WORDS = tiny.VOCABULARY
 

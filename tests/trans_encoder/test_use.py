@@ -8,15 +8,13 @@ import pair_helpers as tiny
 import pytest
 from helpers import assert_trees_close, damaged, say
 
-from iclr22 import errors
-from iclr22.nn import bert
+from iclr22 import errors, neighbours
+from iclr22.nn import bert, body
 from iclr22.trans_encoder import (
     artifact,
     bi_encoder,
-    body,
     cross_encoder,
     labels,
-    neighbours,
     static,
     use,
 )

@@ -40,6 +40,16 @@ class Padded(NamedTuple):
     lengths: np.ndarray  # [n] int32, with special tokens
     first: np.ndarray  # [n] int32, tokens of segment 0: of a pair to the first [SEP]
 
+    @property
+    def mask(self) -> np.ndarray:
+        """Int32 `[n, width]`: 1 on tokens, 0 on padding."""
+        return (np.arange(self.ids.shape[1]) < self.lengths[:, None]).astype(np.int32)
+
+    @property
+    def types(self) -> np.ndarray:
+        """Int32 `[n, width]`: 1 on tokens of the second segment."""
+        return self.mask * (np.arange(self.ids.shape[1]) >= self.first[:, None])
+
 
 def of(rows: Sequence[Sequence[int]], start: int, end: int, pad: int = 0) -> Texts:
     """Texts from lists of tokens without special ones."""
