@@ -1,0 +1,1 @@
+"""GIANT-XRT: node features from raw text that know the graph."""
