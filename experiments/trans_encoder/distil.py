@@ -37,6 +37,9 @@ def distil(run: runner.Run) -> None:
         run.cell(f"start-{seed}", of.start)
         for variant in run.options.variant:
             cell = run.cell(f"{variant}-{seed}", functools.partial(of.measure, variant))
+            if variant == "mutual" and found.dev is not None:
+                told = functools.partial(of.trusted, cell["looks"])
+                run.cell(f"agreement-{seed}", told)
             if seed == run.seeds[0] and variant != "tsdae":
                 looks[variant] = cell["looks"]
                 taught = np.asarray(cell["taught"])
@@ -145,6 +148,16 @@ class Trained:
             "looks": fitted.looks,
             "taught": fitted.taught,
         }
+
+    def trusted(self, looks) -> dict:
+        """Rows of how far students that agree are right, of each kind of student."""
+        setting, rows = problem.setting_of(self.run, " and ".join(self.found.names)), []
+        for kind in ("cross", "bi"):
+            found = selection.trust([x for x in looks if x["kind"] == kind])
+            name = f"mutual_{kind}", setting, self.seed
+            rows.append((*name, "agreement/correlation", found.correlation, ""))
+            rows.append((*name, "agreement/cost", 100 * found.cost, ""))
+        return {"rows": [x for x in rows if np.isfinite(x[4])]}
 
     def _rows_of(self, variant: str, model: Model) -> list:
         """Of a trained variant: which of its parts the table has."""

@@ -5,6 +5,7 @@ apart are compared: where they agree on how pairs rank, what they agree on is le
 to be what one of them made up. A single student is compared with its teacher.
 """
 
+import collections
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -91,3 +92,49 @@ def table(looks: list[list[Look]], labels) -> list[dict[str, float]]:
         for k, of in enumerate(looks)
         for i, look in enumerate(of)
     ]
+
+
+class Trust(NamedTuple):
+    """How far agreement of students tells how good they are."""
+
+    correlation: (
+        float  # Pearson's, of agreement and dev, over all looks; nan of two or less
+    )
+    cost: float  # of dev that the best look has and the one of most agreement has not
+
+
+def trust(looks: list[dict[str, float]]) -> Trust:
+    """What a labelled set says of the rule `agreement`.
+
+    Looks at the same place of all students are one: its agreement, and the mean of dev.
+
+    Args:
+      looks: rows of `table` of one or more phases, each with the name of its phase under
+        `kind` and, of several cycles, `cycle`; those without both numbers do not count.
+    """
+    by: dict[tuple, list[tuple[float, float]]] = {}
+    seen: collections.Counter = collections.Counter()  # looks, of a student of a phase
+    for row in looks:
+        found, phase = (
+            (float(row["agreement"]), float(row["dev"])),
+            (row.get("cycle"), row.get("kind")),
+        )
+        seen[*phase, row["student"]] += 1
+        if np.isfinite(found).all():
+            by.setdefault((*phase, seen[*phase, row["student"]]), []).append(found)
+    means = {key: np.mean(values, axis=0) for key, values in by.items()}
+    both = np.array(list(means.values())).reshape(-1, 2).T
+    varied = both.shape[1] > 2 and np.ptp(both, axis=1).all()
+    phases: dict[tuple, list[np.ndarray]] = {}
+    for (cycle, kind, _), values in means.items():
+        phases.setdefault((cycle, kind), []).append(values)
+    lost = [_lost(np.array(values).T) for values in phases.values()]
+    return Trust(
+        float(np.corrcoef(both)[0, 1]) if varied else float("nan"),
+        float(np.mean(lost)) if lost else float("nan"),
+    )
+
+
+def _lost(values) -> float:
+    agreement, dev = values
+    return float(dev.max() - dev[agreement.argmax()])

@@ -83,3 +83,20 @@ def test_the_table_has_a_row_for_every_look():
         rows[4]["agreement"]
     )
     assert rows[1]["teacher"] == stats.spearmanr(given[0][1].scores, TRUTH)[0]
+
+
+def test_how_far_agreement_tells_what_is_good():
+    """Two students, three looks; dev is the mean of both."""
+    agreement, dev = [0.2, 0.9, 0.6], [[0.1, 0.5, 0.6], [0.3, 0.7, 0.4]]
+    looks = [
+        {"kind": "bi", "step": i, "student": k, "agreement": a, "dev": dev[k][i]}
+        for k in range(2)
+        for i, a in enumerate(agreement)
+    ]
+    found = selection.trust(looks)
+    expected = np.corrcoef(agreement, [0.2, 0.6, 0.5])[0, 1]
+    np.testing.assert_allclose(found, (expected, 0.0), atol=1e-12)
+    looks[2]["dev"] = 1.0  # the mean of the last look is .7, that of most agreement .6
+    assert selection.trust(looks).cost == pytest.approx(0.1)
+    looks = [row | {"agreement": float("nan")} for row in looks]
+    assert np.isnan(selection.trust(looks)).all()
