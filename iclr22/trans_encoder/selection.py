@@ -115,10 +115,8 @@ def trust(looks: list[dict[str, float]]) -> Trust:
     by: dict[tuple, list[tuple[float, float]]] = {}
     seen: collections.Counter = collections.Counter()  # looks, of a student of a phase
     for row in looks:
-        found, phase = (
-            (float(row["agreement"]), float(row["dev"])),
-            (row.get("cycle"), row.get("kind")),
-        )
+        found = float(row["agreement"]), float(row["dev"])
+        phase = row.get("cycle"), row.get("kind")
         seen[*phase, row["student"]] += 1
         if np.isfinite(found).all():
             by.setdefault((*phase, seen[*phase, row["student"]]), []).append(found)
