@@ -12,6 +12,7 @@
     found = data.load_own_tracks("tracks.csv")
     found = data.load_own_series("series.csv")       # data.Panel
     found = data.load_own_pairs("pairs.csv")         # data.Pairs
+    found = data.load_own_text_graph("nodes.jsonl", "edges.csv")  # data.TextGraph
 
 Each kind of data is a package: its `__init__.py` says what such data are, `published.py`
 holds the published sets, `files.py` reads their files, `own.py` the user's own data
@@ -34,6 +35,9 @@ from iclr22.data.registry import Dataset, File, Info, datasets, get, names
 from iclr22.data.series import Panel
 from iclr22.data.series.own import load_own as load_own_series
 from iclr22.data.series.writing import write_own as write_own_series
+from iclr22.data.text_graphs import TextGraph
+from iclr22.data.text_graphs.own import load_own as load_own_text_graph
+from iclr22.data.text_graphs.own import load_texts as load_node_texts
 from iclr22.data.texts import Pairs
 from iclr22.data.texts.own import load_own as load_own_pairs
 from iclr22.data.texts.own import load_sentences as load_own_sentences

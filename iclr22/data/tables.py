@@ -58,7 +58,7 @@ def few(names: Iterable) -> str:
 
 
 def read_table(
-    path, required: Sequence[str], *, tell: bool = True
+    path, required: Sequence[str], *, free: Sequence[str] = (), tell: bool = True
 ) -> Iterator[tuple[tuple, dict]]:
     """A comma-separated table, some rows at a time: line numbers, cells by column.
 
@@ -68,6 +68,7 @@ def read_table(
     Args:
       path: of a file in UTF-8 whose first line names the columns.
       required: columns that must be there; no cell of them may hold an end of line.
+      free: columns of texts, whose cells may span lines that look like rows.
       tell: log what is left out.
 
     Raises:
@@ -79,7 +80,7 @@ def read_table(
             rows = _rows(path, stream)
             _, _, header = next(rows, (1, 1, []))
             header = _checked_header(path, header, required, tell)
-            whole = (_checked_row(path, header, required, *row) for row in rows)
+            whole = (_checked_row(path, header, required, free, *row) for row in rows)
             size = max(1, min(ROWS, CELLS // max(len(header), 1)))
             while block := list(itertools.islice(whole, size)):
                 lines, cells = zip(*block, strict=True)
@@ -161,7 +162,7 @@ def _checked_header(path, header, required, tell) -> list[str]:
     return header
 
 
-def _checked_row(path, header, required, begin, end, row):
+def _checked_row(path, header, required, free, begin, end, row):
     """The line where the row begins, and its cells."""
     if len(row) != len(header):
         spans = ""
@@ -172,7 +173,7 @@ def _checked_row(path, header, required, begin, end, row):
             f"{len(row)}.{spans}"
         )
     if end > begin:
-        _check_quotes(path, header, required, begin, end, row)
+        _check_quotes(path, header, required, free, begin, end, row)
     if not header[-1] and any(
         cell.strip() for name, cell in zip(header[1:], row[1:], strict=True) if not name
     ):
@@ -183,11 +184,11 @@ def _checked_row(path, header, required, begin, end, row):
     return begin, row
 
 
-def _check_quotes(path, header, required, begin, end, row):
+def _check_quotes(path, header, required, free, begin, end, row):
     """A cell that spans lines is a text, not rows that an open quote swallowed."""
     for place, (name, cell) in enumerate(zip(header, row, strict=True)):
         lines = cell.splitlines()
-        if len(lines) < 2:
+        if len(lines) < 2 or name in free:
             continue
         # Commas in what would be the rest of a row, whole rows and the begin of one.
         commas = [len(header) - 1] * len(lines)

@@ -35,6 +35,9 @@ def test_synthetic_of_every_data_set_repeats_and_matches_its_split_names():
             assert len(first.score) == 40 and {"train", "test"} <= set(first.split), (
                 name
             )
+        elif isinstance(first, data.TextGraph):
+            assert len(first.texts) == len(first.nodes.labels) == 40, name
+            assert "train" in first.nodes.masks, name
         elif not isinstance(first, data.Events):
             assert "train" in getattr(first, "masks", first), name  # a graph, or splits
         assert jax.tree.structure(first) == jax.tree.structure(second), name

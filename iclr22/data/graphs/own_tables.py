@@ -1,7 +1,7 @@
 """The user's own graph as two tables: how they are read and checked."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,19 +45,28 @@ def read_nodes(path, *, features: Sequence[str] = (), predict: bool = False) -> 
                 path, columns, features, tell=len(names) == len(lines)
             )
         x.append(checks.numbers(path, lines, columns, dtype=np.float64))
+    check_names(path, names, where)
+    rows = zip(where, splits, strict=False)
+    splits = [split_name(path, line, cell) for line, cell in rows]
+    table = checks.narrow(np.concatenate(x))
+    return Nodes(names, labels, splits, table, tuple(columns))
+
+
+def check_names(path, names: list[str], lines) -> None:
+    """There are nodes, and each has a name of its own.
+
+    Args:
+      lines: of the file where they are.
+    """
     if not names:
         raise errors.InputError(f"{path}: expected a row for every node; found none.")
     if "" in names:
         raise errors.InputError(
-            f"{path}, line {where[names.index('')]}, column id: expected a name for every "
+            f"{path}, line {lines[names.index('')]}, column id: expected a name for every "
             "node; found an empty cell. Fill it in."
         )
     if (again := checks.first_again(names)) is not None:
-        raise duplicate(f"{path}, line {where[again]}", names[again])
-    rows = zip(where, splits, strict=False)
-    splits = [_split(path, line, cell) for line, cell in rows]
-    table = checks.narrow(np.concatenate(x))
-    return Nodes(names, labels, splits, table, tuple(columns))
+        raise duplicate(f"{path}, line {lines[again]}", names[again])
 
 
 def duplicate(where, name) -> errors.InputError:
@@ -68,7 +77,7 @@ def duplicate(where, name) -> errors.InputError:
     )
 
 
-def _split(path, line: int, cell: str) -> str:
+def split_name(path, line: int, cell: str) -> str:
     """Our name of a split; empty where there is none."""
     split = OTHER_NAMES[cell] if cell in OTHER_NAMES else cell
     if split in checks.UNKNOWN:
@@ -83,10 +92,15 @@ def _split(path, line: int, cell: str) -> str:
     )
 
 
-def read_edges(path, number: dict[str, int]):
-    """Node numbers `[2, edges]` and weights `[edges]` or None."""
+def read_edges(path, number: dict[str, int], read: Callable = checks.read_table):
+    """Node numbers `[2, edges]` and weights `[edges]` or None.
+
+    Args:
+      number: of each node by its name.
+      read: what reads the file, as `checks.read_table` does.
+    """
     ends, weights, columns = [np.zeros((2, 0), np.int64)], [], {}
-    for lines, columns in checks.read_table(path, ("source", "target")):
+    for lines, columns in read(path, ("source", "target")):
         pair = [checks.strip(columns.pop(side)) for side in ("source", "target")]
         found = np.array([[number.get(name, -1) for name in names] for names in pair])
         if (found < 0).any():

@@ -20,6 +20,12 @@ from iclr22.data.registry import Dataset, Info
 from iclr22.data.texts import simulated
 
 FILE = "data.noun"
+NAMES = {
+    FILE: "nouns",
+    "data.verb": "verbs",
+    "data.adj": "adjectives",
+    "data.adv": "adverbs",
+}
 INSTALLED = "/usr/share/wordnet"  # by the Debian package wordnet-base
 KINDS = ("@", "@i")  # pointers to what a noun is a kind, or an instance, of
 WORDS = 3  # of a gloss, at least
@@ -43,35 +49,40 @@ class Nouns(NamedTuple):
     above: tuple[tuple[int, ...], ...]
 
 
+class Pointer(NamedTuple):
+    """From one meaning to another."""
+
+    kind: str  # such as @, what it is a kind of
+    place: str  # of the other in the file of its part of speech
+    part: str  # of speech: n, v, a (also s) or r
+
+
+class Meaning(NamedTuple):
+    """One line of WordNet."""
+
+    place: str  # in its file, which names it
+    topic: int  # number of the lexicographer's file, 0 to 44
+    words: tuple[str, ...]  # that have it, with spaces
+    pointers: tuple[Pointer, ...]
+    gloss: str  # with examples
+
+
 def read(folder: str | os.PathLike) -> Nouns:
     """Nouns of the folder `dict` of WordNet.
 
     Raises:
       errors.InputError: no file `data.noun` there, or a line that is of another format.
     """
-    path = checks.existing(pathlib.Path(folder) / FILE, "the nouns of WordNet")
+    path = pathlib.Path(folder) / FILE
     offsets: dict[str, int] = {}
     glosses, words, pointers = [], [], []
-    try:
-        lines = path.read_text("utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.InputError(
-            f"{path}: expected the nouns of WordNet in UTF-8; found {checks.short(error)}."
-        ) from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith("  "):  # the licence
-            continue
-        try:
-            offset, word, above, gloss = _meaning(line)
-        except (ValueError, IndexError) as error:
-            raise errors.InputError(
-                f"{path}, line {number}: expected a meaning in the format of WordNet 3.0; "
-                f"found {checks.shown(line)}."
-            ) from error
-        offsets[offset] = len(glosses)
-        glosses.append(gloss)
-        words.append(word)
-        pointers.append(above)
+    for meaning in read_lines(path):
+        offsets[meaning.place] = len(glosses)
+        glosses.append(plain(meaning.gloss))
+        words.append(meaning.words[0])
+        pointers.append(
+            [x.place for x in meaning.pointers if x.kind in KINDS and x.part == "n"]
+        )
     try:
         above = tuple(tuple(offsets[x] for x in some) for some in pointers)
     except KeyError as error:
@@ -84,18 +95,44 @@ def read(folder: str | os.PathLike) -> Nouns:
     return Nouns(tuple(glosses), tuple(words), above)
 
 
-def _meaning(line: str) -> tuple[str, str, tuple[str, ...], str]:
-    """Place, first word, places of what it is a kind of, and gloss."""
+def read_lines(path: str | os.PathLike) -> Iterator[Meaning]:
+    """The meanings of a file of WordNet, such as `data.noun`, in its order.
+
+    Raises:
+      errors.InputError: no such file, or a line that is of another format.
+    """
+    path = checks.existing(path, f"the {NAMES[pathlib.Path(path).name]} of WordNet")
+    try:
+        lines = path.read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.InputError(
+            f"{path}: expected WordNet in UTF-8; found {checks.short(error)}."
+        ) from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("  "):  # the licence
+            continue
+        try:
+            yield _meaning(line)
+        except (ValueError, IndexError) as error:
+            raise errors.InputError(
+                f"{path}, line {number}: expected a meaning in the format of WordNet 3.0; "
+                f"found {checks.shown(line)}."
+            ) from error
+
+
+def _meaning(line: str) -> Meaning:
     head, gloss = line.split(" | ", 1)
-    fields = head.split()
-    count = int(fields[3], 16)
-    rest = fields[4 + 2 * count :]
+    place, topic, _, count, *rest = head.split()
+    words = [x.replace("_", " ") for x in rest[: 2 * int(count, 16) : 2]]
+    rest = rest[2 * int(count, 16) :]
+    if not words or not rest:
+        raise ValueError("no words, or no pointers")
     several = range(1, 1 + 4 * int(rest[0]), 4)
-    above = [rest[i + 1] for i in several if rest[i] in KINDS and rest[i + 2] == "n"]
-    return fields[0], fields[4].replace("_", " "), tuple(above), _plain(gloss)
+    pointers = tuple(Pointer(rest[i], rest[i + 1], rest[i + 2]) for i in several)
+    return Meaning(place, int(topic), tuple(words), pointers, gloss.strip())
 
 
-def _plain(gloss: str) -> str:
+def plain(gloss: str) -> str:
     """A gloss without examples, which are in quotes."""
     return " ".join(QUOTED.sub("", gloss).split()).strip(" ;:,")
 
@@ -180,6 +217,15 @@ def load(data_dir: str | None = None) -> texts.Pairs:
     Raises:
       errors.InputError: no WordNet in `<data_dir>/wordnet` or where Debian puts it.
     """
+    return load_folder(find_folder(data_dir))
+
+
+def find_folder(data_dir: str | None = None) -> pathlib.Path:
+    """The folder of WordNet 3.0: `<data_dir>/wordnet`, or where Debian puts it.
+
+    Raises:
+      errors.InputError: it is in neither.
+    """
     folders = [download.data_root(data_dir) / "wordnet", pathlib.Path(INSTALLED)]
     folder = next((x for x in folders if (x / FILE).is_file()), None)
     if folder is None:
@@ -188,7 +234,7 @@ def load(data_dir: str | None = None) -> texts.Pairs:
             f"in {INSTALLED}. Install them (Debian: wordnet-base), or put the files of its "
             "folder dict there."
         )
-    return load_folder(folder)
+    return folder
 
 
 def load_folder(folder: str | os.PathLike, seed: int = 0) -> texts.Pairs:
