@@ -1,13 +1,18 @@
-"""Vocabularies of uncased WordPiece: read from the files of a model."""
+"""Vocabularies of uncased WordPiece: read from the files of a model, or made of texts."""
 
+import collections
 import json
+import unicodedata
+from collections.abc import Iterable
 
 from iclr22 import errors
 from iclr22.data import checks
 from iclr22.nn import model_files
-from iclr22.nn.wordpiece import SPECIAL
+from iclr22.nn.tokens import WORD
+from iclr22.nn.wordpiece import MASK, SPECIAL
 
 LIST, FAST, ABOUT = "vocab.txt", "tokenizer.json", "tokenizer_config.json"
+TOKENS = 30_000  # words of a vocabulary of texts, at most
 
 
 def read(files: model_files.Files) -> tuple[str, ...]:
@@ -89,3 +94,25 @@ def _check_uncased(where, found):
             f"{where}: expected an uncased model; found do_lower_case false. Use the "
             "uncased one."
         )
+
+
+def of_texts(sentences: Iterable[str], most: int = TOKENS) -> tuple[str, ...]:
+    """Tokens by number: the special ones, all characters, with which any word of these
+    sentences can be spelled, and words that occur twice or more, the most frequent first.
+
+    Args:
+      most: words, besides.
+    """
+    words = collections.Counter(
+        word for sentence in sentences for word in WORD.findall(_plain(sentence))
+    )
+    letters = sorted({letter for word in words for letter in word})
+    known = (*letters, *(f"##{letter}" for letter in letters))
+    often = [word for word, n in words.most_common(most) if n > 1 and len(word) > 1]
+    return (*SPECIAL, MASK, *known, *often)
+
+
+def _plain(text: str) -> str:
+    """Without capitals and accents, as WordPiece reads it."""
+    apart = unicodedata.normalize("NFD", text.lower())
+    return "".join(x for x in apart if unicodedata.category(x) != "Mn")
