@@ -331,5 +331,4 @@ def test_blocks_are_linked_as_often_as_said():
     assert same == pytest.approx(0.02 * inside, abs=4 * np.sqrt(0.02 * inside))
     other = ends.shape[1] - same
     assert other == pytest.approx(0.005 * outside, abs=4 * np.sqrt(0.005 * outside))
-    assert simulated.gap_ratio(0.02, 0.005) == pytest.approx(0.6)
     assert len({simulated.word(i) for i in range(20_000)}) == 20_000

@@ -1,4 +1,4 @@
-"""Generated graphs with texts, and the model of the theory (cSBM).
+"""Generated graphs with texts.
 
 In a contextual stochastic block model nodes of one class are linked more often than others,
 and features tell the class with noise. Here the features are texts: a few words are of the
@@ -122,35 +122,6 @@ def _texts(random, labels, params: Params) -> list[str]:
 def _falling(count: int) -> np.ndarray:
     share = 1 / (10 + np.arange(count))
     return share / share.sum()
-
-
-def gaussian(
-    seed: int = 0,
-    nodes: int = 2000,
-    width: int = 32,
-    inside: float = 0.02,
-    outside: float = 0.005,
-    noise: float = 1.0,
-):
-    """The model of the theory: two classes with features around +mu and -mu, |mu| = 1.
-
-    Returns:
-      Features `[n, width]`, node numbers of links `[2, e]` and classes `[n]`.
-    """
-    random = np.random.default_rng(seed)
-    labels = random.permutation(np.arange(nodes) % 2)
-    mean = random.standard_normal(width)
-    mean /= np.linalg.norm(mean)
-    x = (2 * labels[:, None] - 1) * mean + noise * random.standard_normal(
-        (nodes, width)
-    )
-    return x, block_edges(random, labels, inside, outside), labels
-
-
-def gap_ratio(inside: float, outside: float) -> float:
-    """What is left of the distance between two classes where each node has the mean of
-    its neighbours: (p - q) / (p + q) (the paper's analysis of this model)."""
-    return (inside - outside) / (inside + outside)
 
 
 def synthetic(rng: np.random.Generator, size: int) -> TextGraph:

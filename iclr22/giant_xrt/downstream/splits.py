@@ -1,0 +1,283 @@
+"""Classifiers on all splits of a graph at once, and the difference of two of them."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from iclr22 import errors, graph, numeric
+from iclr22.data.graphs import SPLITS
+from iclr22.giant_xrt.downstream import classifier, propagation
+from iclr22.giant_xrt.downstream.classifier import Config
+
+PRESETS = {  # of each kind of downstream model, for graphs of thousands of nodes
+    "mlp": Config(),
+    "logistic": Config(layers=1, learning_rate=0.05, weight_decay=1e-4, epochs=100),
+    "sgc": Config(),  # mlp on features after two propagations
+    "two_hop": Config(),  # mlp on the mean of a node, its neighbours, and theirs
+    "graphsage": Config(model="graphsage", learning_rate=5e-3, epochs=100),
+    "revgat": Config(
+        model="revgat",
+        layers=3,
+        width=64,
+        objective="log",
+        edge_dropout=0.3,
+        learning_rate=5e-3,
+        epochs=100,
+    ),
+    "c_and_s": Config(),  # mlp, then correct and smooth
+}
+PAPER = {  # on ogbn-arxiv
+    "mlp": Config(layers=3, width=256, epochs=500),
+    "graphsage": Config(
+        model="graphsage", layers=3, width=256, learning_rate=8e-4, epochs=500
+    ),
+    "revgat": Config(
+        model="revgat",
+        layers=2,
+        width=256,
+        heads=3,
+        dropout=0.75,
+        input_dropout=0.25,
+        edge_dropout=0.3,
+        objective="log",
+        learning_rate=2e-3,
+        epochs=2000,
+    ),
+}
+KINDS = tuple(PRESETS)
+MEMORY = 1 << 27  # numbers in the largest array of the splits that are trained together
+
+
+class Result(NamedTuple):
+    """What came of a classifier on every split.
+
+    Attributes:
+      test: accuracy [%] on test nodes `[splits]`, at the epoch with the best on valid.
+      valid: that accuracy [%] on valid nodes `[splits]`.
+      epoch: its number from 1 `[splits]`.
+      isolated: accuracy [%] on test nodes without links `[splits]`, NaN without any.
+      predictions: classes `[splits, n]` of all nodes.
+    """
+
+    test: np.ndarray
+    valid: np.ndarray
+    epoch: np.ndarray
+    isolated: np.ndarray
+    predictions: np.ndarray
+
+
+class Paired(NamedTuple):
+    """A difference over splits that two models share."""
+
+    mean: float  # of the differences
+    low: float  # end of the 95 % t interval
+    high: float  # its other end
+    positive: int  # splits where the first is better
+    count: int  # splits
+
+
+def run(
+    kind: str,
+    links,
+    features,
+    labels,
+    masks: Mapping[str, np.ndarray],
+    *,
+    config: Config | None = None,
+    seed: int = 0,
+    together: int | None = None,
+) -> Result:
+    """Train one kind of classifier on all splits, in one compiled program.
+
+    Updates see all training nodes of a split at once. The epoch is chosen on valid nodes,
+    the first of the best. A split has the same start and dropout, and the same result up to
+    rounding, whichever others it is trained with.
+
+    Args:
+      kind: one of `KINDS`: `mlp`, `logistic` (its case of one layer), `sgc` and `two_hop`
+        (a perceptron on propagated features), `graphsage`, `revgat`, or `c_and_s` (a
+        perceptron, corrected and smoothed by known labels).
+      links: the graph of the nodes, as of `graph.NodeData`; its features are not used.
+      features: `[n, d]`.
+      labels: `[n]`, -1 where unknown.
+      masks: `train`, `valid`, `test`, bool `[splits, n]`.
+      config: the preset of the kind if not given; `classes` is filled in.
+      together: splits that are trained at a time; as many as fit into memory if not given.
+
+    Raises:
+      errors.InputError: an unknown kind, arrays that do not fit each other, or a split
+        without nodes to train, choose or test on.
+    """
+    if kind not in PRESETS:
+        raise errors.nearest(kind, KINDS, "downstream model")
+    x, y, masks = _checked(features, labels, masks)
+    config = (PRESETS[kind] if config is None else config)._replace(
+        classes=max(int(y.max()) + 1, 2)
+    )
+    if kind in ("sgc", "two_hop"):
+        x = getattr(propagation, kind)(links, x)
+    shared = {"x": x, "y": np.maximum(y, 0)}
+    if config.model != "mlp" or kind == "c_and_s":
+        shared |= classifier.on_graph(links, x)
+    index = np.arange(len(masks["train"]), dtype=np.int32)
+    each = {name: _rows(mask) for name, mask in masks.items() if name != "test"}
+    each |= {"index": index, "mask": masks["train"]}
+    size = _together(config, each, len(y), together)
+    program = _compiled(config, kind == "c_and_s", size)
+    found = program(shared, each, jax.random.key(seed))
+    predictions, epoch, valid = map(np.asarray, found)
+    right = predictions == y
+    edges = graph.links(links)
+    alone = np.ones(len(y), bool)
+    alone[edges.senders] = alone[edges.receivers] = False
+    return Result(
+        test=_accuracy(right, masks["test"]),
+        valid=valid,
+        epoch=epoch + 1,
+        isolated=_accuracy(right, masks["test"] & alone),
+        predictions=predictions,
+    )
+
+
+def paired(one, other) -> Paired:
+    """How much better the first is, over splits `[splits]` that both were measured on.
+
+    The interval is that of Student's t; of a single split it has no width.
+
+    Raises:
+      errors.InputError: of different lengths, or none.
+    """
+    from scipy import special  # scipy.stats takes half a second
+
+    one, other = (
+        numeric.real(x, name, ndim=1, dtype=np.float64)
+        for x, name in ((one, "one"), (other, "other"))
+    )
+    if len(one) != len(other) or not len(one):
+        raise errors.InputError(
+            f"expected two results on the same splits; found {len(one)} and {len(other)}"
+        )
+    gap, half = one - other, 0.0
+    if len(gap) > 1:
+        spread = np.std(gap, ddof=1) / np.sqrt(len(gap))
+        half = float(special.stdtrit(len(gap) - 1, 0.975) * spread)
+    mean = float(gap.mean())
+    return Paired(mean, mean - half, mean + half, int((gap > 0).sum()), len(gap))
+
+
+def _checked(features, labels, masks):
+    """Features float32, labels int64 and masks bool `[splits, n]` that fit."""
+    x = numeric.real(features, "features", ndim=2, dtype=np.float32)
+    n = len(x)
+    y = numeric.whole(labels, "labels", ndim=1, low=-1)
+    missing = [name for name in SPLITS if name not in masks]
+    if missing:
+        raise errors.InputError(
+            f"masks: expected {', '.join(SPLITS)}; found no {', '.join(missing)}"
+        )
+    masks = {name: np.atleast_2d(np.asarray(masks[name], bool)) for name in SPLITS}
+    shapes = {name: mask.shape for name, mask in masks.items()}
+    if len(y) != n or set(shapes.values()) != {(len(masks["train"]), n)}:
+        raise errors.InputError(
+            f"expected labels and masks of the {n} nodes that have features; found "
+            f"{len(y)} labels and masks of the shapes "
+            f"{', '.join(f'{k} {list(v)}' for k, v in shapes.items())}"
+        )
+    masks = {name: mask & (y >= 0) for name, mask in masks.items()}
+    for name, mask in masks.items():
+        empty = ~mask.any(axis=1)
+        if empty.any():
+            raise errors.InputError(
+                f"masks: expected labelled nodes in {name} of every split; found none in "
+                f"split {empty.argmax()}"
+            )
+    return x, y, masks
+
+
+def _rows(mask) -> dict[str, np.ndarray]:
+    """Numbers of the nodes of masks `[splits, m]`, padded, with weights."""
+    counts = mask.sum(axis=1)
+    place = np.arange(counts.max())
+    order = np.argsort(~mask, axis=1, kind="stable")[:, : counts.max()]
+    return {
+        "rows": order.astype(np.int32),
+        "weight": (place < counts[:, None]).astype(np.float32),
+    }
+
+
+def _together(config: Config, each, n: int, wanted: int | None) -> int:
+    """A number of splits that divides them, and fits."""
+    count, edges = each["mask"].shape[0], n
+    if config.model == "mlp":
+        edges = max(each["train"]["rows"].shape[1], n // 4)
+    most = wanted or MEMORY // (edges * config.width * max(config.layers, 1))
+    return max(x for x in range(1, count + 1) if count % x == 0 and x <= max(most, 1))
+
+
+def _accuracy(right, mask) -> np.ndarray:
+    """In percent, `[splits]`; NaN without nodes."""
+    count = mask.sum(axis=1)
+    share = (right & mask).sum(axis=1) / np.maximum(count, 1)
+    return np.where(count > 0, 100 * share, np.nan)
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(config: Config, smoothed: bool, together: int):
+    """`(shared, each, key) -> (predictions [splits, n], epochs, accuracies)`."""
+
+    def program(shared, each, key):
+        one = functools.partial(_train, config, smoothed, shared, key)
+        return jax.lax.map(one, each, batch_size=together if together > 1 else None)
+
+    return jax.jit(program)
+
+
+def _train(config: Config, smoothed: bool, shared: dict[str, Any], key, split):
+    """One split: trained, its epoch chosen, all nodes classified."""
+    key = jax.random.fold_in(key, split["index"])
+    if config.model == "mlp":
+        train, valid = (_batch(shared, split[x]) for x in ("train", "valid"))
+    else:
+        train, valid = (_marked(shared, split[x]) for x in ("train", "valid"))
+    state = classifier.init(config, key, train)
+
+    def epoch(carry, number):
+        state, best = carry
+        state, _ = classifier.train_step(config, state, train)
+        sums = classifier.evaluate(config, state.params, valid)
+        accuracy = sums["accuracy"] / sums["weight"]
+        found = state.params, number, accuracy
+        better = accuracy > best[2]
+        best = jax.tree.map(lambda a, b: jnp.where(better, a, b), found, best)
+        return (state, best), None
+
+    best = state.params, jnp.int32(0), jnp.float32(-1)
+    numbers = jnp.arange(config.epochs, dtype=jnp.int32)
+    (_, best), _ = jax.lax.scan(epoch, (state, best), numbers)
+    logits = classifier.apply(config, best[0], shared)
+    if smoothed:
+        logits = propagation.correct_and_smooth(
+            shared["graph"],
+            shared["plan"],
+            jax.nn.softmax(logits),
+            shared["y"],
+            split["mask"],
+        )
+    return jnp.argmax(logits, axis=1).astype(jnp.int32), best[1], best[2]
+
+
+def _batch(shared, part) -> dict:
+    """Rows of nodes for a perceptron."""
+    rows = part["rows"]
+    found = {"x": shared["x"][rows], "y": shared["y"][rows]}
+    return found | {"weight": part["weight"]}
+
+
+def _marked(shared, part) -> dict:
+    """The whole graph with weight on some nodes."""
+    weight = jnp.zeros(len(shared["y"])).at[part["rows"]].add(part["weight"])
+    return shared | {"weight": weight}
