@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from iclr22 import errors
+from iclr22.giant_xrt import rows
 
 
 def pifa(labels, features) -> Any:
@@ -27,36 +28,15 @@ def pifa(labels, features) -> Any:
     Raises:
       errors.InputError: not as many rows of features as of labels.
     """
-    labels = _csr(labels)
+    labels = rows.csr(labels)
     if labels.shape[0] != features.shape[0]:
         raise errors.InputError(
             "expected features of as many instances as have labels; found "
             f"{features.shape[0]} rows of features and {labels.shape[0]} of labels"
         )
-    shares = unit_rows(labels.astype(np.float64)).T.tocsr()
+    shares = rows.unit(labels.astype(np.float64)).T.tocsr()
     if not sp.issparse(features):
-        return unit_rows(shares @ np.asarray(features, np.float64)).astype(np.float32)
-    found = unit_rows(shares.astype(np.float32) @ features.tocsr().astype(np.float32))
+        return rows.unit(shares @ np.asarray(features, np.float64)).astype(np.float32)
+    found = rows.unit(shares.astype(np.float32) @ features.tocsr().astype(np.float32))
     found.sort_indices()
     return found
-
-
-def unit_rows(values: Any) -> Any:
-    """Rows divided by their length; rows of zeros stay. Sparse ones get arrays anew."""
-    if not sp.issparse(values):
-        return values / _positive(np.linalg.norm(values, axis=1))[:, None]
-    values = values.tocsr()
-    counts = np.diff(values.indptr)
-    rows = np.repeat(np.arange(len(counts)), counts)
-    squares = np.bincount(rows, np.square(values.data, dtype=np.float64), len(counts))
-    scaled = values.data / np.repeat(_positive(np.sqrt(squares)), counts)
-    parts = scaled.astype(values.dtype), values.indices, values.indptr
-    return sp.csr_matrix(parts, shape=values.shape)
-
-
-def _positive(lengths):
-    return np.where(lengths > 0, lengths, 1.0)
-
-
-def _csr(values) -> Any:
-    return sp.csr_matrix(values)

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from iclr22 import errors
-from iclr22.giant_xrt.pifa import unit_rows
+from iclr22.giant_xrt import rows
 
 KINDS = ("words", "pairs", "letters")
 CHUNK = 4096  # texts that are in pieces at a time
@@ -202,9 +202,9 @@ COUNTS = {"words": _words, "pairs": _pairs, "letters": _letters}
 
 
 def _summed(ids, starts, columns: int) -> Any:
-    shape = len(starts) - 1, columns
-    parts = np.ones(len(ids), np.float32), ids.copy(), starts.copy()
-    counts: Any = sp.csr_matrix(parts, shape=shape)
+    counts = rows.csr_of(
+        np.ones(len(ids), np.float32), ids.copy(), starts.copy(), columns
+    )
     counts.sum_duplicates()  # in place
     return counts
 
@@ -223,23 +223,21 @@ def _kept(counts, cap: int, most: float) -> tuple[np.ndarray, np.ndarray]:
 def _selected(counts, columns, width: int) -> Any:
     """Counts with columns renumbered; those of -1 are dropped."""
     place = columns[counts.indices]
-    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
     known = place >= 0
-    sizes = np.bincount(rows[known], minlength=counts.shape[0])
-    parts = counts.data[known], place[known], np.append(0, np.cumsum(sizes))
-    return sp.csr_matrix(parts, shape=(counts.shape[0], width))
+    ends = np.append(0, np.cumsum(known))[counts.indptr]
+    return rows.csr_of(counts.data[known], place[known], ends, width)
 
 
 def _weighted(counts, idf) -> Any:
     counts.data = counts.data * idf[counts.indices]
-    return unit_rows(counts)
+    return rows.unit(counts)
 
 
 def _joined(parts) -> Any:
     found: Any = sp.hstack(parts, format="csr")
     found.eliminate_zeros()
     found.sort_indices()
-    return unit_rows(found)
+    return rows.unit(found)
 
 
 def to_arrays(vectorizer: Vectorizer) -> dict[str, dict[str, np.ndarray]]:

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from iclr22 import errors
+from iclr22.giant_xrt import rows
 
 
 class Tree(NamedTuple):
@@ -165,24 +166,15 @@ def _halved(vectors, shape, splits, halve) -> Tree:
         for side, chosen in enumerate(halve(block, place)):
             child = 2 * place + side
             if child < leaves:
-                todo.append((members[chosen], _rows(block, chosen), child))
+                todo.append((members[chosen], _part(block, chosen), child))
             else:
                 codes[members[chosen]] = child - leaves
     inner = [np.arange(clusters) // splits for clusters in shape[1:-1]]
     return Tree((np.zeros(shape[0], np.int64), *inner, codes))
 
 
-def _rows(block, chosen):
-    """Some rows, without the columns that are empty then: what is left of a sparse block
-    grows with its entries, not with the features there are."""
-    part = block[chosen]
-    if not sp.issparse(block):
-        return part
-    used = np.zeros(part.shape[1], bool)
-    used[part.indices] = True
-    place = np.cumsum(used, dtype=np.int32) - 1
-    shape = part.shape[0], int(used.sum())
-    return sp.csr_matrix((part.data, place[part.indices], part.indptr), shape=shape)
+def _part(block, chosen):
+    return rows.part(block, chosen)[0] if sp.issparse(block) else block[chosen]
 
 
 def _lower_half(block, random, iterations, spherical) -> np.ndarray:
