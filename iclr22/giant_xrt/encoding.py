@@ -165,7 +165,7 @@ def read(encoder: Encoder, texts: Sequence[str]) -> Texts:
 
 
 def embed(
-    encoder: Encoder, texts: Sequence[str] | Texts, *, chunk: int = 0
+    encoder: Encoder, texts: Sequence[str] | Texts, rows=None, *, chunk: int = 0
 ) -> np.ndarray:
     """Features `[n, h]` float32 of texts, whatever else is encoded beside them.
 
@@ -174,11 +174,13 @@ def embed(
 
     Args:
       texts: strings, which may be empty, or tokens of `read`.
+      rows: which of the texts; all if None.
       chunk: texts at once; 0: as many as are good for the kind.
     """
     config = encoder.config
     given = texts if isinstance(texts, Texts) else read(encoder, texts)
-    count = len(given.lengths)
+    rows = np.arange(len(given.lengths)) if rows is None else np.asarray(rows)
+    count = len(rows)
     found = np.zeros((count, config.features), np.float32)
     on = parallel.local(parallel.devices())
     fits = 1 << max(count - 1, 0).bit_length()  # few sizes, few programs
@@ -186,17 +188,17 @@ def embed(
     chunk = -(-chunk // on.mesh.size) * on.mesh.size
     params, waiting = parallel.replicate(on, encoder.params), []
     compiled = _compiled(config._replace(tokens=0))  # the limit is that of the arrays
-    for rows, batch in _chunks(given, chunk, config.tokens):
-        waiting.append((rows, compiled(params, parallel.shard(on, batch))))
+    for places, batch in _chunks(given, rows, chunk, config.tokens):
+        waiting.append((places, compiled(params, parallel.shard(on, batch))))
         if len(waiting) > 1:  # one is fetched while the next one runs
             _put(found, *waiting.pop(0))
-    for rows, values in waiting:
-        _put(found, rows, values)
+    for places, values in waiting:
+        _put(found, places, values)
     return found
 
 
-def _put(found, rows, values):
-    found[rows] = np.asarray(values)[: len(rows)]
+def _put(found, places, values):
+    found[places] = np.asarray(values)[: len(places)]
 
 
 @functools.lru_cache(maxsize=32)
@@ -204,9 +206,10 @@ def _compiled(config):
     return jax.jit(functools.partial(apply, config))
 
 
-def _chunks(texts: Texts, size: int, limit: int):
-    """Chunks of one size in order of length: `(rows, batch)`; the last is filled up."""
-    lengths = np.minimum(tokens.alone_lengths(texts, slice(None)), limit)
+def _chunks(texts: Texts, rows, size: int, limit: int):
+    """Chunks of one size in order of length, `(places in rows, batch)`; each is filled up
+    by its first text."""
+    lengths = np.minimum(tokens.alone_lengths(texts, rows), limit)
     if not len(lengths):
         return
     widths = token_widths(lengths)
@@ -214,10 +217,10 @@ def _chunks(texts: Texts, size: int, limit: int):
     ends = np.searchsorted(lengths[order], widths, side="right")
     for begin, end, width in zip([0, *ends], ends, widths, strict=False):
         for low in range(begin, end, size):
-            rows = order[low : min(low + size, end)]
-            filled = np.concatenate([rows, np.full(size - len(rows), rows[0])])
-            found = tokens.alone(texts, filled, width, limit)
-            yield rows, {"ids": found.ids, "lengths": found.lengths}
+            places = order[low : min(low + size, end)]
+            filled = np.concatenate([places, np.full(size - len(places), places[0])])
+            found = tokens.alone(texts, rows[filled], width, limit)
+            yield places, {"ids": found.ids, "lengths": found.lengths}
 
 
 def token_widths(lengths) -> tuple[int, ...]:
