@@ -1,5 +1,6 @@
 """Nearest texts by cosine: exact, in blocks, so that memory does not grow with pairs."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,14 @@ def unit(vectors) -> np.ndarray:
     return vectors / np.where(length > 0, length, 1)[:, None]
 
 
-def nearest(vectors, k: int, *, rows: int = ROWS, columns: int = COLUMNS) -> Nearest:
+def nearest(
+    vectors,
+    k: int,
+    *,
+    rows: int = ROWS,
+    columns: int = COLUMNS,
+    adjust: Callable | None = None,
+) -> Nearest:
     """The k other rows of largest cosine, of equal ones the first, for every row.
 
     All cosines are computed, a block at a time; of a block only those count that are above
@@ -32,6 +40,8 @@ def nearest(vectors, k: int, *, rows: int = ROWS, columns: int = COLUMNS) -> Nea
     Args:
       vectors: `[n, h]`.
       rows, columns: of a block.
+      adjust: `(block, rows, columns)`, two slices, changes cosines of a block in place:
+        -inf leaves a pair out, and is what rows end with that have fewer than k left.
 
     Raises:
       errors.InputError: k is below 1 or there are not so many others.
@@ -46,11 +56,12 @@ def nearest(vectors, k: int, *, rows: int = ROWS, columns: int = COLUMNS) -> Nea
     cosines = np.empty((count, k), np.float32)
     for low in range(0, count, rows):
         part = slice(low, min(low + rows, count))
-        places[part], cosines[part] = _of_rows(x, part.start, part.stop, k, columns)
+        found = _of_rows(x, part.start, part.stop, k, columns, adjust)
+        places[part], cosines[part] = found
     return Nearest(places, cosines)
 
 
-def _of_rows(x, low: int, high: int, k: int, columns: int):
+def _of_rows(x, low: int, high: int, k: int, columns: int, adjust):
     """The k best of rows `low` to `high`, over all blocks of columns."""
     n = high - low
     best = np.full((n, k), -np.inf, np.float32)
@@ -60,6 +71,8 @@ def _of_rows(x, low: int, high: int, k: int, columns: int):
         block = x[low:high] @ x[begin:end].T
         own = np.arange(max(low, begin), min(high, end))
         block[own - low, own - begin] = -np.inf
+        if adjust:
+            adjust(block, slice(low, high), slice(begin, end))
         if begin == 0 and end > k:  # most are above nothing: only the k best of each
             floor = np.partition(block, -k, axis=1)[:, -k]
             row, column = np.nonzero(block >= floor[:, None])

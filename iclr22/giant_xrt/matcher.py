@@ -13,7 +13,7 @@ whose last row is that of padding and stays 0. Rows of the head, and token vecto
 move only in steps that refer to them (`row_adam`).
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,16 +21,14 @@ import numpy as np
 import optax
 
 from iclr22 import gradients, parallel
-from iclr22.giant_xrt import encoding, row_adam
-from iclr22.nn import bert
+from iclr22.giant_xrt import encoding, tuning
 from iclr22.nn.dropout import dropout
 
 Loss = Literal[
     "weighted_squared_hinge", "squared_hinge", "weighted_hinge", "hinge", "bce"
 ]
 DEVIATION = 0.02  # of fresh rows of the head
-EPSILON = 1e-8  # of Adam
-DENSE = 16  # clusters per candidate up to which scoring all of them is faster
+DENSE = 64  # clusters per candidate up to which scoring all of them is faster
 
 
 class Config(NamedTuple):
@@ -57,24 +55,16 @@ class Config(NamedTuple):
     dtype: Literal["float32", "bfloat16"] = "float32"  # of computing; GPU, TPU: either
 
 
-State = gradients.State  # opt_state: "encoder" of optax, "head" and "table" by row
+State = gradients.State
 
 
 def init(config: Config, key: jax.Array, batch) -> State:
     """Fresh state of a random encoder and head."""
     del batch
     first, second = jax.random.split(key)
-    params = {
-        "encoder": encoding.init(config.encoder, first),
-        "head": fresh_head(config, second),
-    }
-    opt_state = {
-        "encoder": optimizer(config).init(_split(config, params)[0]),
-        "head": row_adam.start(params["head"]),
-    }
-    if config.encoder.kind == "bag":
-        opt_state["table"] = row_adam.start(params["encoder"]["table"])
-    return State(jnp.zeros((), jnp.int32), params, opt_state, key)
+    encoder = encoding.init(config.encoder, first)
+    params = {"encoder": encoder, "head": fresh_head(config, second)}
+    return tuning.start(config, key, params)
 
 
 def fresh_head(config: Config, key: jax.Array):
@@ -82,45 +72,6 @@ def fresh_head(config: Config, key: jax.Array):
     shape = (config.clusters + 1, config.encoder.features)
     kernel = DEVIATION * jax.random.normal(key, shape).at[-1].set(0)
     return {"kernel": kernel, "bias": jnp.zeros(config.clusters + 1)}
-
-
-def optimizer(config: Config) -> optax.GradientTransformation:
-    """AdamW of the encoder (without the vectors of a bag), whose gradients are cut
-    already."""
-    moved = optax.adamw(
-        rate(config, config.learning_rate),
-        eps=EPSILON,
-        weight_decay=config.weight_decay,
-        mask=bert.decayed,
-    )
-    if config.encoder.kind == "bag" or not _freezes(config):
-        return moved
-    return optax.multi_transform(
-        {"moved": moved, "still": optax.set_to_zero()},
-        lambda encoder: jax.tree.map(
-            lambda x: "moved" if x else "still", _trained(config, encoder)
-        ),
-    )
-
-
-def _freezes(config) -> bool:
-    return bool(config.frozen_layers or config.frozen_embeddings)
-
-
-def _trained(config: Config, encoder):
-    """Which of an encoder's parameters move, a pytree of bool."""
-    if config.encoder.kind == "bag":
-        return jax.tree.map(lambda _: True, encoder)
-    kept = {"layers": config.frozen_layers, "embeddings": config.frozen_embeddings}
-    return bert.trainable(config.encoder.bert, encoder, **kept)
-
-
-def rate(config: Config, peak: float) -> optax.Schedule:
-    """`step -> rate`: up to the peak along a line, then down to 0 after the last step."""
-    rising = round(config.warm_up * config.steps)
-    up = optax.linear_schedule(0.0, peak, rising)
-    down = optax.linear_schedule(peak, 0.0, max(config.steps - rising, 1))
-    return optax.join_schedules([up, down], [rising]) if rising else down
 
 
 def apply(config: Config, params, inputs, *, key=None) -> jax.Array:
@@ -172,84 +123,13 @@ def _terms(kind: Loss, logits, counts):
 
 def train_step(config: Config, state: State, batch, *, axis_name=None):
     """`(State, {"loss"})` after one update."""
-    encoder, tables = _split(config, state.params)
-    rows, small, own = _narrowed(tables, batch, axis_name)
-    still = jax.tree.map(lambda x: not x, _trained(config, encoder))
-
-    def objective(params, batch, key):
-        encoder, small = params
-        encoder = jax.tree.map(
-            lambda x, stop: jax.lax.stop_gradient(x) if stop else x, encoder, still
-        )
-        joined = _join(encoder, small)
-        total, sums = loss(config, joined, batch, key=key)
-        return total, (sums, None)
-
-    key = gradients.step_key(state, axis_name)
-    (of_encoder, of_tables), metrics, _ = gradients.mean_gradient(
-        objective, (encoder, small), own, key, axis_name=axis_name, dtype=config.dtype
-    )
-    return _moved(config, state, rows, of_encoder, of_tables), metrics
-
-
-def _split(config: Config, params):
-    """`(encoder, tables)`: what moves as a whole, and what moves by row."""
-    encoder, tables = params["encoder"], {"head": params["head"]}
-    if config.encoder.kind == "bag":
-        encoder = {name: x for name, x in encoder.items() if name != "table"}
-        tables["table"] = params["encoder"]["table"]
-    return encoder, tables
-
-
-def _join(encoder, tables) -> dict[str, Any]:
-    """What `_split` split."""
-    if "table" in tables:
-        encoder = encoder | {"table": tables["table"]}
-    return {"encoder": encoder, "head": tables["head"]}
-
-
-def _narrowed(tables, batch, axis_name):
-    """`(rows, tables, batch)` in which tables have only the rows that the batches of all
-    devices refer to, and this device's batch refers to them."""
     weight = batch["weight"][:, None] > 0
-    candidates, ids = batch["candidates"], batch["ids"]
-    used = {"head": (candidates, batch["real"] & weight)}
-    if "table" in tables:
-        there = jnp.arange(ids.shape[1]) < batch["lengths"][:, None]
-        used["table"] = (ids, there & weight)
-    rows, small, places = {}, {}, {}
-    for name, (numbers, counted) in used.items():
-        length = len(jax.tree.leaves(tables[name])[0])
-        of_all = (parallel.gather(x, axis_name) for x in (numbers, counted))
-        found = row_adam.touched(*of_all, length)
-        rows[name], small[name] = found.rows, row_adam.take(tables[name], found.rows)
-        places[name] = found.place[numbers]
-    own = {"candidates": places["head"], "ids": places.get("table", ids)}
-    return rows, small, batch | own
-
-
-def _moved(config: Config, state: State, rows, of_encoder, of_tables) -> State:
-    """The state after the steps of all optimisers."""
-    encoder, tables = _split(config, state.params)
-    of_head = _cut(of_tables.pop("head"), config.clip)
-    of_encoder, of_tables = _cut((of_encoder, of_tables), config.clip)
-    change, moments = optimizer(config).update(
-        of_encoder, state.opt_state["encoder"], encoder
-    )
-    opt_state = {"encoder": moments}
-    peaks = {"head": config.head_learning_rate or config.learning_rate}
-    for name, gradient in {"head": of_head, **of_tables}.items():
-        now = rate(config, peaks.get(name, config.learning_rate))(state.step)
-        given = tables[name], state.opt_state[name], rows[name], gradient
-        tables[name], opt_state[name] = row_adam.update(*given, now, state.step)
-    params = _join(optax.apply_updates(encoder, change), tables)
-    return state._replace(step=state.step + 1, params=params, opt_state=opt_state)
-
-
-def _cut(tree, norm: float):
-    """Gradients whose norm is at most `norm`."""
-    found = optax.tree.norm(tree) if jax.tree.leaves(tree) else 0.0
-    return jax.tree.map(lambda x: x * jnp.minimum(1, norm / (found + 1e-6)), tree)
+    there = jnp.arange(batch["ids"].shape[1]) < batch["lengths"][:, None]
+    refers = {
+        "head": ("candidates", batch["real"] & weight),
+        "table": ("ids", there & weight),
+    }
+    return tuning.update(config, loss, state, batch, refers, axis_name=axis_name)
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):
