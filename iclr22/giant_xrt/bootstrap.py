@@ -9,7 +9,7 @@ which is the same for all of them and is factored once (cf. Lin, Weng, Keerthi, 
 """
 
 import functools
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -35,10 +35,10 @@ def head(
     start: Start,
     parents,
     *,
-    above=None,
-    labels=None,
-    vectors=None,
-    before=None,
+    above: Any = None,
+    labels: Any = None,
+    vectors: Any = None,
+    before: Any = None,
     cost: float = 100.0,
     most: int = 2**14,
     seed: int = 0,

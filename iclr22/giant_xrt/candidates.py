@@ -11,7 +11,7 @@ negatives beyond a limit are left out, drawn by a seed, and batches have one of 
 
 import functools
 import itertools
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from absl import logging
@@ -74,7 +74,9 @@ def _as_matrix(predicted, shape):
     return sparse.csr_matrix((ones, (row[kept], column[kept])), shape=shape)
 
 
-def of(above, children, labels, *, most: int = 256, seed: int = 0) -> Candidates:
+def of(
+    above: Any, children, labels: Any, *, most: int = 256, seed: int = 0
+) -> Candidates:
     """Candidates of all nodes at one level.
 
     Args:
@@ -85,7 +87,7 @@ def of(above, children, labels, *, most: int = 256, seed: int = 0) -> Candidates
         random, which is told.
       seed: of what is left out.
     """
-    down = sparse.csr_matrix(children, dtype=np.float64).T.tocsr()
+    down: Any = sparse.csr_matrix(children, dtype=np.float64).T.tocsr()
     random, left = np.random.default_rng(seed), 0
     parts = []
     for low in range(0, labels.shape[0], ROWS):
@@ -94,7 +96,7 @@ def of(above, children, labels, *, most: int = 256, seed: int = 0) -> Candidates
         reached = above[rows].astype(np.float64) @ down
         reached.data[:] = 1
         # Positives are counts + 1 here, so that a candidate with count 0 stays stored.
-        both = sparse.csr_matrix(reached.maximum(wanted.astype(bool)) + wanted)
+        both: Any = sparse.csr_matrix(reached.maximum(wanted.astype(bool)) + wanted)
         both.sort_indices()
         kept = _within(both, most, random)
         left += both.nnz - len(kept)

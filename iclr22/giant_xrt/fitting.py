@@ -5,7 +5,7 @@ fitted.features  # [n, h]
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -109,10 +109,14 @@ def plant(
     """
     if options.cluster not in CLUSTERED:
         raise errors.nearest(options.cluster, CLUSTERED, "way to cluster")
-    shape = {"leaf": options.leaf, "splits": options.splits, "least": options.least}
-    shapes = tree.shape_of(len(texts), **shape)  # refused before anything is read
+    shape: dict[str, Any] = {
+        "leaf": options.leaf,
+        "splits": options.splits,
+        "least": options.least,
+    }
+    tree.shape_of(len(texts), **shape)  # refused before anything is read
     if options.cluster == "random":
-        return tree.random_tree(shapes[-1], **shape, seed=seed)
+        return tree.random_tree(len(texts), **shape, seed=seed)
     if vectors is None and options.texts == "encoder":
         vectors = rows.unit(encoding.embed(encoder, texts).astype(np.float64))
     elif vectors is None:
@@ -121,4 +125,10 @@ def plant(
         vectors = pifa(given.labels, vectors[given.rows])
     else:
         vectors = rows.unit(vectors)
-    return tree.build_tree(vectors, **shape, seed=seed)
+    return tree.build_tree(
+        vectors,
+        leaf=options.leaf,
+        splits=options.splits,
+        least=options.least,
+        seed=seed,
+    )

@@ -9,7 +9,7 @@ The strangers of a text are the second texts of the other rows, on all devices.
 import functools
 import sys
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -195,8 +195,9 @@ def fit(
     source = Batches(
         given, pairs, size, min(width, encoder.config.tokens), seed, parallel.part()
     )
+    stage: Any = sys.modules[__name__]
     state = loop.fit(
-        sys.modules[__name__],
+        stage,
         config,
         source,
         loop.Schedule(config.steps),

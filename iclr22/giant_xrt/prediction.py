@@ -1,13 +1,16 @@
 """Which clusters a node's neighbours are in, by the vectors of nodes and heads of levels.
 
-A cluster scores `-max(0, 1 - z)^3` of its logit z, the logarithm of what the released code
-multiplies along a path ("l3-hinge"), plus the score of its parent.
+A cluster scores `beam.log_score` of its logit plus the score of its parent, which was found
+by the encoder of the round before.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from iclr22.giant_xrt import beam
+
+PROCESSOR = "l3-hinge"
 NUMBERS = 2**22  # scores that are in memory at once
 
 
@@ -19,7 +22,7 @@ class Predicted(NamedTuple):
 
 
 def predict(
-    head, vectors, k: int = 20, *, parents=None, above: Predicted | None = None
+    head, vectors, k: int = 20, *, parents: Any = None, above: Predicted | None = None
 ) -> Predicted:
     """The best k clusters of a level.
 
@@ -37,16 +40,12 @@ def predict(
     chunk = max(1, NUMBERS // len(bias))
     for low in range(0, count, chunk):
         rows = slice(low, min(low + chunk, count))
-        scores = log_scores(np.asarray(vectors[rows]) @ kernel.T + bias)
+        logits = np.asarray(vectors[rows]) @ kernel.T + bias
+        scores = beam.log_score(logits, PROCESSOR)
         if above is not None:
             scores += _of_parents(above, rows, parents.max() + 1)[:, parents]
         found.clusters[rows], found.scores[rows] = best(scores, k)
     return found
-
-
-def log_scores(logits) -> np.ndarray:
-    """`-max(0, 1 - z)^3` of logits z, up to 0."""
-    return -(np.maximum(0, 1 - logits) ** 3)
 
 
 def _of_parents(above: Predicted, rows, count: int) -> np.ndarray:
@@ -76,17 +75,3 @@ def best(scores, k: int) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(-values, axis=1, kind="stable")
     columns, values = (np.take_along_axis(x, order, axis=1) for x in (columns, values))
     return np.where(np.isneginf(values), -1, columns), values
-
-
-def recall(predicted: Predicted, labels) -> float:
-    """Percent of a node's clusters, CSR `[r, K]`, that are among the predicted; the mean
-    over nodes (one without a cluster counts 0)."""
-    row = np.repeat(np.arange(labels.shape[0]), np.diff(labels.indptr))
-    code = labels.indices.astype(np.int64) + row * labels.shape[1]
-    there = predicted.clusters >= 0
-    of = np.arange(len(there))[:, None] * labels.shape[1] + predicted.clusters
-    hit = np.isin(code, of[there])
-    each = np.bincount(row, hit, labels.shape[0]) / np.maximum(
-        np.diff(labels.indptr), 1
-    )
-    return float(100 * each.mean())

@@ -8,26 +8,16 @@ that was interrupted goes on.
 
 import pathlib
 import shutil
-import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import logging
-from scipy import sparse
 
-from iclr22 import bundle, checkpoint, errors, identity, loop, parallel
-from iclr22.giant_xrt import (
-    bootstrap,
-    candidates,
-    encoding,
-    matcher,
-    prediction,
-    targets,
-)
+from iclr22 import bundle, checkpoint, errors, identity, parallel
+from iclr22.giant_xrt import encoding, learning, matcher, targets
 from iclr22.giant_xrt.encoding import Encoder
+from iclr22.giant_xrt.learning import Options, Round, Task
 from iclr22.giant_xrt.prediction import Predicted
 from iclr22.giant_xrt.targets import Targets
 from iclr22.giant_xrt.tree import Tree
@@ -35,26 +25,6 @@ from iclr22.nn.tokens import Texts
 
 KIND, VERSION = "giant_xrt round", 1
 FEATURES = "features.npz"
-SAVES = 4  # checkpoints of a round
-LOOKED = 512  # nodes whose loss is told before and after a round
-
-
-class Options(NamedTuple):
-    """How rounds go; how each learns is `matcher.Config`."""
-
-    steps: tuple[int, ...] = (
-        2500,
-    )  # updates of each round; the last of all further ones
-    most_clusters: int = 2048  # levels with more clusters are not learned
-    negatives: candidates.Negatives = (
-        "tfn+man"  # parents: true ones, predicted, or both
-    )
-    top: int = 20  # clusters that are predicted for each node
-    most_candidates: int = 256  # of a node; negatives beyond it are left out
-    heads: bootstrap.Start = (
-        "linear"  # begin at classifiers, parents' rows, or at random
-    )
-    cost: float = 100.0  # C of these classifiers
 
 
 class Fitted(NamedTuple):
@@ -67,44 +37,40 @@ class Fitted(NamedTuple):
     rounds: list[dict[str, float]]  # a row of each; see `fit`
 
 
-class Task(NamedTuple):
-    """What does not change from round to round."""
-
-    texts: Texts
-    targets: Targets
-    tree: Tree
-    labels: list[Any]  # CSR [r, K_t] of each level
-    config: matcher.Config
-    options: Options
-    seed: int
-    mode: str
-    digest: str  # of all these
-
-
-class Round(NamedTuple):
-    """How the encoder stands after a round; before the first nothing is predicted."""
-
-    encoder: Encoder
-    head: Any = None
-    predicted: Predicted | None = None
-    row: dict[str, float] | None = None
-    features: np.ndarray | None = None  # [n, h], where they were needed
-
-
-def levels(tree: Tree, most: int) -> list[int]:
-    """Levels that are learned: those of clusters, `most` of them at most.
+def levels(sizes: Sequence[int], most: int) -> list[int]:
+    """Levels of a tree of these sizes that are learned: those of clusters, `most` of them
+    at most; the last are the labels.
 
     Raises:
       errors.InputError: there is none.
     """
-    found = [i for i, size in enumerate(tree.sizes[:-1]) if size <= most]
+    found = [i for i, size in enumerate(sizes[:-1]) if size <= most]
     if not found:
         raise errors.InputError(
             f"expected a tree with a level of 1 to {most} clusters; found levels of "
-            f"{', '.join(map(str, tree.sizes))}, the last of which are the labels. Choose "
+            f"{', '.join(map(str, sizes))}, the last of which are the labels. Choose "
             "smaller leaves, or more clusters."
         )
     return found
+
+
+def planned(
+    sizes: Sequence[int],
+    encoder: encoding.Config,
+    config: matcher.Config,
+    options: Options,
+) -> list[matcher.Config]:
+    """Configurations of all rounds over a tree of these sizes; `widest` is not known yet.
+
+    Raises:
+      errors.InputError: no level to learn.
+    """
+    return [
+        config._replace(
+            encoder=encoder, clusters=sizes[level], steps=learning.steps(options, place)
+        )
+        for place, level in enumerate(levels(sizes, options.most_clusters))
+    ]
 
 
 def fit(
@@ -136,7 +102,7 @@ def fit(
       errors.InputError: nothing to learn; a directory of another training.
     """
     given = texts if isinstance(texts, Texts) else encoding.read(encoder, texts)
-    learned = levels(tree, options.most_clusters)
+    learned = levels(tree.sizes, options.most_clusters)
     if len(given.lengths) != tree.sizes[-1]:
         raise errors.InputError(
             f"expected a tree over {len(given.lengths)} texts; found one over "
@@ -162,13 +128,13 @@ def fit(
 
 def _read_or_learn(task: Task, before: Round, place, level, folder) -> Round:
     if folder is None:
-        return _learn(task, before, place, level, None)
+        return learning.learn(task, before, place, level, None)
     path = folder / "round.npz"
     if parallel.any_of_all(path.exists()):
         found = _read(path, task, before.encoder)
         logging.info("round %d of %d clusters: read", place, task.tree.sizes[level])
         return found
-    found = _learn(task, before, place, level, folder)
+    found = learning.learn(task, before, place, level, folder)
     if parallel.is_main():
         _write(path, task, found)
     parallel.barrier("round")
@@ -178,124 +144,9 @@ def _read_or_learn(task: Task, before: Round, place, level, folder) -> Round:
     return found
 
 
-def _learn(task: Task, before: Round, place: int, level: int, folder) -> Round:
-    """One round."""
-    began, options, tree = time.monotonic(), task.options, task.tree
-    labels, seed = task.labels[level], task.seed + place
-    above = _above(task, before, place, level)
-    found = candidates.of(
-        above,
-        tree.matrix(level),
-        labels,
-        most=options.most_candidates,
-        seed=seed,
-    )
-    config = task.config._replace(
-        clusters=tree.sizes[level],
-        widest=int(found.lengths.max()),
-        steps=options.steps[min(place, len(options.steps) - 1)],
-    )
-    head = _first_head(task, before, place, level, above, config)
-    source = candidates.batches(
-        task.texts,
-        task.targets.rows,
-        found,
-        size=config.batch,
-        limit=config.encoder.tokens,
-        seed=seed,
-        devices=jax.device_count(),
-    )
-    begin = {"encoder": before.encoder.params, "head": head}
-    state = loop.fit(
-        matcher,
-        config,
-        source,
-        loop.Schedule(config.steps, save_every=-(-config.steps // SAVES)),
-        seed=seed,
-        mode=task.mode,
-        directory=folder,
-        begin=begin,
-        name=f"{config.clusters} clusters",
-    )
-    params = jax.tree.map(_on_host, state.params)
-    encoder = before.encoder._replace(params=params["encoder"])
-    features = encoding.embed(encoder, task.texts)
-    vectors = features[task.targets.rows]
-    parents = tree.parents[level] if place else None
-    predicted = prediction.predict(
-        params["head"], vectors, options.top, parents=parents, above=before.predicted
-    )
-    row = {
-        "clusters": config.clusters,
-        "candidates": float(found.lengths.mean()),
-        "widest": config.widest,
-        "steps": config.steps,
-        "begin": _looked(task, config, before, head, found),
-        "end": _looked(
-            task, config, Round(encoder, features=features), params["head"], found
-        ),
-        "recall": prediction.recall(predicted, labels),
-        "seconds": time.monotonic() - began,
-    }
-    logging.info("round %d: %s", place, row)
-    return Round(encoder, params["head"], predicted, row, features)
-
-
-def _on_host(x) -> np.ndarray:
-    return np.asarray(x.addressable_data(0))
-
-
-def _above(task: Task, before: Round, place: int, level: int):
-    """Clusters of the level above whose children are candidates, bool CSR."""
-    if not place:
-        return sparse.csr_matrix(np.ones((len(task.targets.rows), 1), bool))
-    predicted = before.predicted.clusters if before.predicted else None
-    return candidates.parents(task.labels[level - 1], predicted, task.options.negatives)
-
-
-def _first_head(task: Task, before: Round, place, level, above, config):
-    """Where the head of a round begins."""
-    found = None
-    if place:
-        found = bootstrap.head(
-            task.options.heads,
-            task.tree.parents[level],
-            above=above,
-            labels=task.labels[level],
-            vectors=_vectors(task, before, slice(None)),
-            before=before.head,
-            cost=task.options.cost,
-            seed=task.seed + place,
-        )
-    if found is None:
-        key = jax.random.key(task.seed + place)
-        found = jax.device_get(matcher.fresh_head(config, key))
-    return found
-
-
-def _vectors(task: Task, of: Round, rows) -> np.ndarray:
-    """Vectors of nodes that are trained on, these rows of them."""
-    nodes = task.targets.rows[rows]
-    if of.features is not None:
-        return of.features[nodes]
-    return encoding.embed(of.encoder, task.texts, nodes)
-
-
-def _looked(task: Task, config, of: Round, head, found) -> float:
-    """Mean loss of some nodes that are trained on, without dropout."""
-    count = len(task.targets.rows)
-    rows = np.random.default_rng(task.seed).permutation(count)[:LOOKED]
-    batch = candidates.padded(found, rows, config.widest)
-    vectors = jnp.asarray(_vectors(task, of, rows))
-    logits = matcher.scores(
-        jax.tree.map(jnp.asarray, head), vectors, batch["candidates"]
-    )
-    each = matcher.example_loss(config, logits, batch["counts"], batch["real"])
-    return float(each.mean())
-
-
 def _write(path, task: Task, done: Round) -> None:
     about = {"digest": task.digest, "row": done.row}
+    assert done.predicted is not None
     trees = {
         "params": done.encoder.params,
         "head": done.head,

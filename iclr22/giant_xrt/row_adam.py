@@ -70,9 +70,9 @@ def update(table, moments: Moments, rows, gradients, rate, step):
     """
 
     def one(x, mean, square, gradient):
-        old, *both = take((x, mean, square), rows)
-        mean_now, square_now, change = _adam(*both, gradient, rate, step)
-        new = old - change, mean_now, square_now
+        old, was, was_square = take((x, mean, square), rows)
+        now, now_square, change = _adam(was, was_square, gradient, rate, step)
+        new = old - change, now, now_square
         whole = zip((x, mean, square), new, strict=True)
         return tuple(a.at[rows].set(b, mode="drop") for a, b in whole)
 

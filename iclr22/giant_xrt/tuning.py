@@ -132,8 +132,9 @@ def _narrowed(tables, batch, refers, axis_name):
     rows, small, own = {}, {}, dict(batch)
     for name, table in tables.items():
         entry, counted = refers[name]
-        of_all = (parallel.gather(x, axis_name) for x in (batch[entry], counted))
-        found = row_adam.touched(*of_all, len(jax.tree.leaves(table)[0]))
+        numbers = parallel.gather(batch[entry], axis_name)
+        counted = parallel.gather(counted, axis_name)
+        found = row_adam.touched(numbers, counted, len(jax.tree.leaves(table)[0]))
         rows[name], small[name] = found.rows, row_adam.take(table, found.rows)
         own[entry] = found.place[batch[entry]]
     return rows, small, own

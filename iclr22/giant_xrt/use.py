@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from iclr22 import errors, neighbours, numeric
-from iclr22.giant_xrt import encoding, prediction
+from iclr22.giant_xrt import beam, encoding, prediction
 from iclr22.giant_xrt.artifact import Model
 from iclr22.giant_xrt.encoding import Encoder
 
@@ -110,7 +110,8 @@ def _add(matcher, share: float, block, rows, columns: slice) -> None:
     if matcher:
         features, head, cluster = matcher
         logits = features[rows] @ head["kernel"][:-1].T + head["bias"][:-1]
-        block += share * prediction.log_scores(logits)[:, cluster[columns]]
+        of_cluster = share * beam.log_score(logits, prediction.PROCESSOR)
+        block += of_cluster.astype(np.float32)[:, cluster[columns]]
 
 
 def _leave_out(known, block, columns: slice) -> None:
