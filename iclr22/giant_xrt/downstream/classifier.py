@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from iclr22 import errors, gradients, graph, parallel
-from iclr22.giant_xrt.downstream import networks
+from iclr22.giant_xrt.downstream import networks, propagation
 from iclr22.gradients import State
 
 EPSILON = float(1 - np.log(2))  # of the objective "log"
@@ -126,17 +126,14 @@ def on_graph(links, x) -> dict:
       links: a graph without self loops and padding; its features are not used.
     """
     n = len(x)
-    edges = graph.links(links)
-    inside = np.bincount(edges.receivers, edges.weights, minlength=n)
-    bare = graph.make(np.zeros((n, 0), np.float32), *edges)
-    looped = graph.add_loops(bare)
+    bare = graph.make(np.zeros((n, 0), np.float32), *graph.links(links))
+    mean, looped = propagation.means(bare), graph.add_loops(bare)
     return {
-        "x": jnp.asarray(x, jnp.float32),
+        "x": np.asarray(x, np.float32),
+        "near": mean @ x,  # mean of the neighbours' features
         "graph": bare,
         "plan": graph.plan(bare),
-        "mean": (edges.weights / np.maximum(inside, 1e-12)[edges.receivers]).astype(
-            np.float32
-        ),
+        "mean": mean.data,  # of links, in their order
         "looped": looped,
         "looped_plan": graph.plan(looped),
         "size": graph.degrees(looped).astype(np.float32),

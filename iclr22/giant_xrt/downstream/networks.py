@@ -69,9 +69,13 @@ class GraphSAGE(nn.Module):
         for i in range(config.layers):
             last = i == config.layers - 1
             width = config.classes if last else config.width
-            near = graph.aggregate(batch["graph"], batch["mean"], x, plan=batch["plan"])
-            own = nn.Dense(width, name=f"own{i}")(x)
-            x = own + nn.Dense(width, use_bias=False, name=f"near{i}")(near)
+            near = nn.Dense(width, use_bias=False, name=f"near{i}")
+            if i == 0 and not config.input_dropout:
+                heard = near(batch["near"])  # which never changes
+            else:
+                links, plan = batch["graph"], batch["plan"]
+                heard = graph.aggregate(links, batch["mean"], near(x), plan=plan)
+            x = nn.Dense(width, name=f"own{i}")(x) + heard
             if not last:
                 between = Between(config, name=f"between{i}")
                 x = between(x, _everyone(x, key), keys[i + 1])
@@ -93,18 +97,20 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(self, x, batch, key=None):
         n, links = len(x), batch["looped"]
+        senders, receivers, _ = graph.links(links)
         size, heads = batch["size"][:, None, None], self.heads
         own = nn.Dense(heads * self.width, name="own")(x)
         h = nn.Dense(heads * self.width, use_bias=False, name="value")(x)
         h = h.reshape(n, heads, self.width) / jnp.sqrt(size)
         start = nn.initializers.glorot_normal()
         look = self.param("look", start, (self.width, heads))
-        score = nn.leaky_relu(jnp.einsum("nhk,kh->nh", h, look), SLOPE)[links.senders]
+        score = nn.leaky_relu(jnp.einsum("nhk,kh->nh", h, look), SLOPE)
+        score = jnp.take(score, senders, axis=0)
         if key is not None and self.edge_dropout:
-            kept, _ = keep_mask(key, (len(links.senders),), self.edge_dropout)
-            kept |= links.senders == links.receivers
+            kept, _ = keep_mask(key, (len(senders),), self.edge_dropout)
+            kept |= senders == receivers
             score = jnp.where(kept[:, None], score, -jnp.inf)
-        share = jraph.segment_softmax(score, links.receivers, n)
+        share = jraph.segment_softmax(score, jnp.asarray(receivers), n)
         heard = [
             graph.aggregate(links, share[:, i], h[:, i], plan=batch["looped_plan"])
             for i in range(heads)

@@ -10,14 +10,22 @@ import scipy.sparse as sp
 from iclr22 import errors, graph
 
 
-def adjacency(links) -> sp.csr_matrix:
+def adjacency(links) -> Any:
     """Weights of links `[n, n]`, senders in columns; `links` is a graph without padding."""
     edges, n = graph.links(links), graph.size(links.nodes)
     entries = edges.weights, (edges.receivers, edges.senders)
     return sp.csr_matrix(entries, (n, n), dtype=np.float32)
 
 
-def symmetric(links, *, loops: bool = True) -> sp.csr_matrix:
+def means(links) -> Any:
+    """Adjacency `[n, n]` whose rows sum to 1, or are 0 where a node has no links."""
+    matrix = adjacency(links)
+    inside = np.asarray(matrix.sum(axis=1)).ravel()
+    inverse = sp.diags(1 / np.where(inside > 0, inside, 1))
+    return (inverse @ matrix).tocsr().astype(np.float32)
+
+
+def symmetric(links, *, loops: bool = True) -> Any:
     """D^-1/2 A D^-1/2 `[n, n]` of a graph; D counts what comes in.
 
     Args:
@@ -26,7 +34,7 @@ def symmetric(links, *, loops: bool = True) -> sp.csr_matrix:
     """
     matrix = adjacency(links)
     if loops:
-        matrix = matrix + sp.identity(matrix.shape[0], np.float32, "csr")
+        matrix = matrix + sp.identity(matrix.shape[0], format="csr")
     inside = np.asarray(matrix.sum(axis=1)).ravel()
     scale = sp.diags(np.where(inside > 0, 1 / np.sqrt(np.maximum(inside, 1e-12)), 0))
     return (scale @ matrix @ scale).tocsr().astype(np.float32)
@@ -55,14 +63,13 @@ def two_hop(links, x, how: Literal["mean", "concatenate"] = "mean") -> np.ndarra
     """
     if how not in ("mean", "concatenate"):
         raise errors.nearest(how, ("mean", "concatenate"), "way to join")
-    matrix, x = adjacency(links), np.asarray(x, np.float32)
-    inside = np.asarray(matrix.sum(axis=1)).ravel()
-    alone = (inside == 0).astype(np.float32)
-    inverse = sp.diags(1 / np.where(inside > 0, inside, 1))
-    mean = (inverse @ matrix + sp.diags(alone)).tocsr().astype(np.float32)
+    mean, x = means(links), np.asarray(x, np.float32)
+    mean += sp.diags((np.diff(mean.indptr) == 0).astype(np.float32))
     first = mean @ x
     parts = [x, first, mean @ first]
-    return np.concatenate(parts, axis=1) if how == "concatenate" else sum(parts) / 3
+    if how == "concatenate":
+        return np.concatenate(parts, axis=1)
+    return (parts[0] + parts[1] + parts[2]) / 3
 
 
 def reduced(matrix: Any, width: int = 128) -> np.ndarray:
@@ -74,9 +81,9 @@ def reduced(matrix: Any, width: int = 128) -> np.ndarray:
     from scipy.sparse import linalg
 
     width = min(width, min(matrix.shape) - 1)
-    left, values, right = linalg.svds(
-        matrix.astype(np.float64), width, v0=np.ones(min(matrix.shape))
-    )
+    start = np.ones(min(matrix.shape))
+    found: Any = linalg.svds(matrix.astype(np.float64), width, v0=start)
+    left, values, right = found
     order = np.argsort(-values)
     sign = np.sign(right[order, np.abs(right[order]).argmax(axis=1)])
     return (left[:, order] * (values[order] * sign)).astype(np.float32)
@@ -98,7 +105,7 @@ def correct_and_smooth(
       correct, smooth: shares that come from neighbours in the two parts.
       steps: of each.
     """
-    share = graph.normalise(links, links.edges)
+    share = graph.normalise(links, graph.links(links).weights)
     known = jax.nn.one_hot(y, guess.shape[1])
     train = train[:, None]
 

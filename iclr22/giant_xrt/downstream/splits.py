@@ -18,7 +18,7 @@ PRESETS = {  # of each kind of downstream model, for graphs of thousands of node
     "logistic": Config(layers=1, learning_rate=0.05, weight_decay=1e-4, epochs=100),
     "sgc": Config(),  # mlp on features after two propagations
     "two_hop": Config(),  # mlp on the mean of a node, its neighbours, and theirs
-    "graphsage": Config(model="graphsage", learning_rate=5e-3, epochs=100),
+    "graphsage": Config(model="graphsage"),
     "revgat": Config(
         model="revgat",
         layers=3,
@@ -94,8 +94,9 @@ def run(
     """Train one kind of classifier on all splits, in one compiled program.
 
     Updates see all training nodes of a split at once. The epoch is chosen on valid nodes,
-    the first of the best. A split has the same start and dropout, and the same result up to
-    rounding, whichever others it is trained with.
+    the first of the best. A split has a start and dropout of its own, whichever others it
+    is trained with; only what is rounded differently, with more of them at a time, may
+    change which epoch is chosen.
 
     Args:
       kind: one of `KINDS`: `mlp`, `logistic` (its case of one layer), `sgc` and `two_hop`
@@ -106,7 +107,8 @@ def run(
       labels: `[n]`, -1 where unknown.
       masks: `train`, `valid`, `test`, bool `[splits, n]`.
       config: the preset of the kind if not given; `classes` is filled in.
-      together: splits that are trained at a time; as many as fit into memory if not given.
+      together: splits that are trained at a time; if not given one on a CPU, elsewhere as
+        many as fit into memory.
 
     Raises:
       errors.InputError: an unknown kind, arrays that do not fit each other, or a split
@@ -126,7 +128,7 @@ def run(
     index = np.arange(len(masks["train"]), dtype=np.int32)
     each = {name: _rows(mask) for name, mask in masks.items() if name != "test"}
     each |= {"index": index, "mask": masks["train"]}
-    size = _together(config, each, len(y), together)
+    size = together or _together(config, each, len(y))
     program = _compiled(config, kind == "c_and_s", size)
     found = program(shared, each, jax.random.key(seed))
     predictions, epoch, valid = map(np.asarray, found)
@@ -209,13 +211,14 @@ def _rows(mask) -> dict[str, np.ndarray]:
     }
 
 
-def _together(config: Config, each, n: int, wanted: int | None) -> int:
-    """A number of splits that divides them, and fits."""
-    count, edges = each["mask"].shape[0], n
-    if config.model == "mlp":
-        edges = max(each["train"]["rows"].shape[1], n // 4)
-    most = wanted or MEMORY // (edges * config.width * max(config.layers, 1))
-    return max(x for x in range(1, count + 1) if count % x == 0 and x <= max(most, 1))
+def _together(config: Config, each, n: int) -> int:
+    """A number of splits that divides them, and fits; on a CPU one is the fastest."""
+    if jax.default_backend() == "cpu":
+        return 1
+    rows = n if config.model != "mlp" else max(n // 4, each["train"]["rows"].shape[1])
+    most = max(1, MEMORY // (rows * config.width * config.heads * config.layers))
+    count = len(each["index"])
+    return max(x for x in range(1, count + 1) if count % x == 0 and x <= most)
 
 
 def _accuracy(right, mask) -> np.ndarray:
