@@ -114,7 +114,7 @@ def plant(
         "splits": options.splits,
         "least": options.least,
     }
-    tree.shape_of(len(texts), **shape)  # refused before anything is read
+    tree.sizes_of(len(texts), **shape)  # refused before anything is read
     if options.cluster == "random":
         return tree.random_tree(len(texts), **shape, seed=seed)
     if vectors is None and options.texts == "encoder":

@@ -96,7 +96,7 @@ def build_tree(
         low = _lower_half(block, random, iterations, spherical)
         return np.flatnonzero(low), np.flatnonzero(~low)
 
-    shape = shape_of(vectors.shape[0], leaf, splits, least)
+    shape = sizes_of(vectors.shape[0], leaf, splits, least)
     return _halved(vectors, shape, splits, halve)
 
 
@@ -119,11 +119,11 @@ def random_tree(
         half = len(drawn) // 2
         return np.sort(drawn[:half]), np.sort(drawn[half:])
 
-    shape = shape_of(count, leaf, splits, least)
+    shape = sizes_of(count, leaf, splits, least)
     return _halved(np.empty((count, 0)), shape, splits, halve)
 
 
-def shape_of(
+def sizes_of(
     count: int, leaf: int = 100, splits: int = 4, least: int | None = None
 ) -> tuple[int, ...]:
     """Clusters in each level of the tree that `build_tree` makes of `count` labels.

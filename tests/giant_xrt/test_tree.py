@@ -32,7 +32,7 @@ def blobs(seed: int, clusters: int = 8, size: int = 8):
     ],
 )
 def test_shapes_are_those_of_the_authors(count, options, shape, leaves):
-    assert tree.shape_of(count, *options) == shape
+    assert tree.sizes_of(count, *options) == shape
     if count < 5000:
         leaf, splits, least = options
         made = tree.random_tree(count, leaf=leaf, splits=splits, least=least)
