@@ -150,13 +150,13 @@ class Trained:
         }
 
     def trusted(self, looks) -> dict:
-        """Rows of how far students that agree are right, of each kind of student."""
-        setting, rows = problem.setting_of(self.run, " and ".join(self.found.names)), []
-        for kind in ("cross", "bi"):
-            found = selection.trust([x for x in looks if x["kind"] == kind])
-            name = f"mutual_{kind}", setting, self.seed
-            rows.append((*name, "agreement/correlation", found.correlation, ""))
-            rows.append((*name, "agreement/cost", 100 * found.cost, ""))
+        """Rows of how far students that agree are right."""
+        setting = problem.setting_of(self.run, " and ".join(self.found.names))
+        found, name = selection.trust(looks), ("mutual", setting, self.seed)
+        rows = [
+            (*name, "agreement/correlation", found.correlation, ""),
+            (*name, "agreement/cost", 100 * found.cost, ""),
+        ]
         return {"rows": [x for x in rows if np.isfinite(x[4])]}
 
     def _rows_of(self, variant: str, model: Model) -> list:

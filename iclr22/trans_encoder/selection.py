@@ -1,8 +1,9 @@
 """Which of the states of several students is kept: with a labelled set, or without.
 
 Every student is looked at a few times while it trains. Without labels, students that learn
-apart are compared: where they agree on how pairs rank, what they agree on is less likely
-to be what one of them made up. A single student is compared with its teacher.
+apart are compared with each other and with their teacher: where all agree on how pairs
+rank, what they agree on is less likely to be what one of them made up. (Students alone may
+agree before they have learned anything: all see first how long a text is.)
 """
 
 import collections
@@ -60,27 +61,23 @@ def choose(rule: Rule, looks: list[list[Look]], labels) -> list[int]:
 def criteria(rule: Rule, looks: list[list[Look]], labels) -> list[np.ndarray]:
     """The quantity of a rule, for every look at each student.
 
-    Of `agreement`, the mean rank correlation with the other students at the same look; of a
-    single student, that with its teacher, of which `choose` takes the begin of the plateau.
+    Of `agreement`, the mean rank correlation with the teacher and the other students at the
+    same look; of a single student `choose` takes the begin of its plateau.
     """
     if rule != "agreement":
         return [np.array([x.dev for x in of]) for of in looks]
-    if len(looks) == 1:
-        teacher = [metrics.spearman(x.scores, labels) for x in looks[0]]
-        return [np.array(teacher)]
     count = min(map(len, looks))
     others = np.empty((len(looks), count))
     for i in range(count):
-        found = metrics.rank_correlations([of[i].scores for of in looks])
-        others[:, i] = (found.sum(axis=1) - found.diagonal()) / (len(looks) - 1)
+        found = metrics.rank_correlations([*(of[i].scores for of in looks), labels])
+        others[:, i] = (found.sum(axis=1) - found.diagonal())[:-1] / len(looks)
     return list(others)
 
 
 def table(looks: list[list[Look]], labels) -> list[dict[str, float]]:
-    """Rows of all looks: student, step, dev, agreement with other students (nan for one),
-    and rank correlation with the teacher."""
-    several = len(looks) > 1
-    agree = criteria("agreement", looks, labels) if several else [[]]
+    """Rows of all looks: student, step, dev, agreement with the teacher and other students
+    (see `criteria`), and rank correlation with the teacher alone."""
+    agree = criteria("agreement", looks, labels)
     return [
         {
             "student": k,

@@ -36,14 +36,25 @@ def test_agreement_is_largest_where_both_know_most():
     assert selection.choose("agreement", given, TRUTH) == [2, 2, 2]
 
 
-def test_agreement_of_each_with_the_others():
+def test_agreement_of_each_with_the_others_and_the_teacher():
     given = [looks([5, 9], seed) for seed in range(3)]
     found = selection.criteria("agreement", given, TRUTH)
     for i in range(2):
-        rho = [
-            stats.spearmanr(given[1][i].scores, given[k][i].scores)[0] for k in (0, 2)
-        ]
+        others = [given[0][i].scores, given[2][i].scores, TRUTH]
+        rho = [stats.spearmanr(given[1][i].scores, x)[0] for x in others]
         assert found[1][i] == pytest.approx(np.mean(rho))
+
+
+def test_students_that_agree_before_they_know_are_not_kept():
+    """At the first look both see the same thing, which is not what they were taught."""
+    same = np.random.default_rng(5).normal(size=40)
+    given = [
+        [Look(0, np.nan, same + 0.01 * noisy(1, s)), Look(1, np.nan, noisy(12, s))]
+        for s in range(2)
+    ]
+    alone = [stats.spearmanr(given[0][i].scores, given[1][i].scores)[0] for i in (0, 1)]
+    assert alone[0] > alone[1]
+    assert selection.choose("agreement", given, TRUTH) == [1, 1]
 
 
 def test_a_single_student_is_kept_where_it_has_its_teachers_ranks():
@@ -79,9 +90,8 @@ def test_the_table_has_a_row_for_every_look():
         (1, 10),
         (1, 20),
     ]
-    assert rows[0]["agreement"] == rows[2]["agreement"] and np.isnan(
-        rows[4]["agreement"]
-    )
+    expected = selection.criteria("agreement", given, TRUTH)
+    assert rows[2]["agreement"] == expected[1][0] and np.isnan(rows[4]["agreement"])
     assert rows[1]["teacher"] == stats.spearmanr(given[0][1].scores, TRUTH)[0]
 
 
