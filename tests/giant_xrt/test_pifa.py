@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from iclr22 import errors
-from iclr22.giant_xrt import pifa
+from iclr22.giant_xrt.pifa import pifa
 
 LABELS = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1.0]])
 FEATURES = np.array([[1, 0], [0, 1], [0.6, 0.8], [0.8, 0.6]])
@@ -15,7 +15,7 @@ KNOWN = [[0.948683, 0.316228], [0.577350, 0.816497], [0.689568, 0.724221]]
 @pytest.mark.parametrize("sparse", [False, True])
 def test_small_case_has_the_known_vectors(sparse):
     features = sp.csr_matrix(FEATURES) if sparse else FEATURES
-    found = pifa.pifa(sp.csr_matrix(LABELS), features)
+    found = pifa(sp.csr_matrix(LABELS), features)
     assert sp.issparse(found) == sparse
     found = found.toarray() if sparse else found
     assert found.dtype == np.float32
@@ -35,13 +35,13 @@ def test_relevance_counts_and_a_label_without_instances_is_zero():
                 expected[label] += value / np.linalg.norm(values) * features[row]
     lengths = np.linalg.norm(expected, axis=1, keepdims=True)
     expected = expected / np.where(lengths > 0, lengths, 1)
-    dense = pifa.pifa(labels, features)
+    dense = pifa(labels, features)
     np.testing.assert_allclose(dense, expected, atol=1e-6)
-    sparse = pifa.pifa(labels, sp.csr_matrix(features)).toarray()
+    sparse = pifa(labels, sp.csr_matrix(features)).toarray()
     np.testing.assert_allclose(sparse, expected, atol=1e-6)
     assert not dense[4].any() and not sparse[4].any()
 
 
 def test_features_of_other_instances_are_refused():
     with pytest.raises(errors.InputError, match="3 rows of features and 4 of labels"):
-        pifa.pifa(LABELS, FEATURES[:3])
+        pifa(LABELS, FEATURES[:3])
