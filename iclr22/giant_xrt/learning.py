@@ -90,9 +90,10 @@ def learn(task: Task, before: Round, place: int, level: int, folder) -> Round:
         most=options.most_candidates,
         seed=seed,
     )
+    widest = int(found.lengths.max())
     config = task.config._replace(
         clusters=tree.sizes[level],
-        widest=int(found.lengths.max()),
+        widest=widest if task.config.pad_like_pecos else 0,
         steps=steps(options, place),
     )
     head = _first_head(task, before, place, level, above, config)
@@ -128,7 +129,7 @@ def learn(task: Task, before: Round, place: int, level: int, folder) -> Round:
     row = {
         "clusters": config.clusters,
         "candidates": float(found.lengths.mean()),
-        "widest": config.widest,
+        "widest": widest,
         "steps": config.steps,
         "begin": _looked(task, config, before, head, found),
         "end": _looked(
@@ -185,7 +186,7 @@ def _looked(task: Task, config, of: Round, head, found) -> float:
     """Mean loss of some nodes that are trained on, without dropout."""
     count = len(task.targets.rows)
     rows = np.random.default_rng(task.seed).permutation(count)[:LOOKED]
-    batch = candidates.padded(found, rows, config.widest)
+    batch = candidates.padded(found, rows, int(found.lengths.max()))
     vectors = jnp.asarray(_vectors(task, of, rows))
     logits = matcher.scores(
         jax.tree.map(jnp.asarray, head), vectors, batch["candidates"]

@@ -39,7 +39,7 @@ class Config(NamedTuple):
 
     encoder: encoding.Config = encoding.Config()  # of texts
     clusters: int = 32  # of this level
-    widest: int = 0  # candidates that any example has; 0: those of the batch
+    widest: int = 0  # candidates that any example has, of pad_like_pecos
     learning_rate: float = 6e-5  # the highest of the encoder
     head_learning_rate: float = 0.0  # the highest of the head; 0: that of the encoder
     warm_up: float = 0.08  # share of updates in which rates rise; then they fall to 0

@@ -60,7 +60,8 @@ def planned(
     config: matcher.Config,
     options: Options,
 ) -> list[matcher.Config]:
-    """Configurations of all rounds over a tree of these sizes; `widest` is not known yet.
+    """Configurations of all rounds over a tree of these sizes; `widest` (of
+    `pad_like_pecos`) is known only once there are candidates.
 
     Raises:
       errors.InputError: no level to learn.
