@@ -110,7 +110,7 @@ class Attention(nn.Module):
             kept, _ = keep_mask(key, (len(senders),), self.edge_dropout)
             kept |= senders == receivers
             score = jnp.where(kept[:, None], score, -jnp.inf)
-        share = jraph.segment_softmax(score, jnp.asarray(receivers), n)
+        share = jnp.asarray(jraph.segment_softmax(score, jnp.asarray(receivers), n))
         heard = [
             graph.aggregate(links, share[:, i], h[:, i], plan=batch["looped_plan"])
             for i in range(heads)

@@ -18,11 +18,14 @@ def adjacency(links) -> Any:
 
 
 def means(links) -> Any:
-    """Adjacency `[n, n]` whose rows sum to 1, or are 0 where a node has no links."""
+    """Adjacency `[n, n]` whose rows sum to 1, or are 0 where a node has no links; entries
+    in the order of the links."""
     matrix = adjacency(links)
     inside = np.asarray(matrix.sum(axis=1)).ravel()
     inverse = sp.diags(1 / np.where(inside > 0, inside, 1))
-    return (inverse @ matrix).tocsr().astype(np.float32)
+    found = (inverse @ matrix).tocsr().astype(np.float32)
+    found.sort_indices()  # a product's rows are in any order
+    return found
 
 
 def symmetric(links, *, loops: bool = True) -> Any:

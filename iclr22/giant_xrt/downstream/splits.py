@@ -26,7 +26,6 @@ PRESETS = {  # of each kind of downstream model, for graphs of thousands of node
         objective="log",
         edge_dropout=0.3,
         learning_rate=5e-3,
-        epochs=100,
     ),
     "c_and_s": Config(),  # mlp, then correct and smooth
 }
