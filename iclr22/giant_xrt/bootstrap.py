@@ -1,11 +1,16 @@
 """First rows of a round's head: linear classifiers on vectors of the encoder before it.
 
-For each cluster a support vector machine with squared hinge loss, C = 100, whose bias is
-regularised as another weight, learns to tell nodes with a neighbour in the cluster from the
-others that have its parent as a candidate (PECOS, "bootstrap: linear"). All clusters of one
-parent see the same nodes and are solved together: Newton's method whose directions come from
-conjugate gradients. Its preconditioner is the Hessian if all nodes were within the margin,
-which is the same for all of them and is factored once (cf. Lin, Weng, Keerthi, JMLR 2008).
+For each cluster a support vector machine with squared hinge loss, whose bias is regularised
+as another weight, learns to tell nodes with a neighbour in the cluster from the others that
+have its parent as a candidate (PECOS, "bootstrap: linear"). All clusters of one parent see
+the same nodes and are solved together: Newton's method whose directions come from conjugate
+gradients. Its preconditioner is the Hessian if all nodes were within the margin, which is the
+same for all of them and is factored once (cf. Lin, Weng, Keerthi, JMLR 2008).
+
+Differs: the released code asks for C = 100 and stops after 100 passes, far from the minimum.
+At the minimum rows are so long that dropout alone makes a loss of 2.4 where it was 0.001
+(citeseer, 64 clusters), and the encoder learns to undo that first; C = 1 is about as long as
+where 100 passes end.
 """
 
 import functools
@@ -39,7 +44,7 @@ def head(
     labels: Any = None,
     vectors: Any = None,
     before: Any = None,
-    cost: float = 100.0,
+    cost: float = 1.0,
     most: int = 2**14,
     seed: int = 0,
 ) -> dict[str, np.ndarray] | None:

@@ -46,7 +46,7 @@ class Options(NamedTuple):
     heads: bootstrap.Start = (
         "linear"  # begin at classifiers, parents' rows, or at random
     )
-    cost: float = 100.0  # C of these classifiers
+    cost: float = 1.0  # C of these classifiers
 
 
 def steps(options: Options, place: int) -> int:
