@@ -49,6 +49,22 @@ def test_parts_of_a_graph():
     assert not text_graphs.isolated(one_way).any()
 
 
+def test_a_graph_with_features_is_one_that_others_read(tmp_path):
+    found = simulated.generate(1, simulated.Params(nodes=60, classes=3))
+    x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    np.savez(tmp_path / "graph.npz", **text_graphs.arrays(found, x))
+    again = data.load_own_graph(tmp_path / "graph.npz")
+    np.testing.assert_array_equal(again.graph.nodes, x)
+    for name in ("senders", "receivers", "edges"):
+        same = getattr(again.graph, name), getattr(found.nodes.graph, name)
+        np.testing.assert_array_equal(*same)
+    np.testing.assert_array_equal(again.labels, found.nodes.labels)
+    assert again.class_names == found.nodes.class_names
+    assert again.node_names.tolist() == found.nodes.node_names.tolist()
+    for split, mask in found.nodes.masks.items():
+        np.testing.assert_array_equal(again.masks[split], mask)
+
+
 def test_chosen_nodes_are_numbered_anew():
     found = text_graphs.select(small(), [3, 1, 4])
     assert found.texts == ("d", "b", "e") and pairs(found) == [[0, 1]]

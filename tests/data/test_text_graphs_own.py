@@ -182,3 +182,25 @@ def test_bad_lines_are_refused_with_their_number(content, message, tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(errors.InputError, match="none.jsonl: expected a .jsonl"):
         data.load_node_texts(tmp_path / "none.jsonl")
+
+
+def test_damaged_files_are_refused_or_read(tmp_path):
+    written(tmp_path)
+    random = np.random.default_rng(0)
+    whole = {x: (tmp_path / x).read_bytes() for x in ("nodes.jsonl", "edges.csv")}
+    refused = 0
+    for _ in range(150):
+        for name, content in whole.items():
+            place = int(random.integers(len(content)))
+            piece = random.bytes(int(random.integers(3)))
+            cut = place + int(random.integers(4))
+            (tmp_path / name).write_bytes(content[:place] + piece + content[cut:])
+        try:
+            found = data.load_own_text_graph(
+                tmp_path / "nodes.jsonl", tmp_path / "edges.csv"
+            )
+            assert len(found.texts) == len(found.nodes.labels) <= 5
+        except errors.InputError as error:
+            refused += 1
+            assert len(str(error)) < 2000
+    assert 75 < refused < 150

@@ -196,7 +196,7 @@ def test_reversible_layers_are_undone():
     def branch(i, y):
         inner = {kind: variables[kind].get(f"between{i}", {}) for kind in variables}
         h = networks.Between(config).apply(inner, y, None, None)
-        attention = networks.Attention(2, 2, 0.0)
+        attention = networks.Attention(2, 2, 0.0, False)
         own = {"params": variables["params"][f"attention{i}"]}
         return attention.apply(own, h, batch)
 

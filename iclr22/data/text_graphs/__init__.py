@@ -79,6 +79,25 @@ def make(
     return TextGraph(tuple(texts), data, directed, splits if len(splits) > 1 else {})
 
 
+def arrays(found: TextGraph, features) -> dict[str, np.ndarray]:
+    """What `np.savez` makes a file of that `graphs.own.load_own` reads, for methods of
+    graphs with features.
+
+    Args:
+      features: `[n, d]`, made from the texts.
+    """
+    links, nodes = graph.links(found.nodes.graph), found.nodes
+    held = {
+        "x": np.asarray(features, np.float32),
+        "y": nodes.labels,
+        "edge_index": np.stack([links.senders, links.receivers]),
+        "edge_weight": np.asarray(links.weights),
+        "ids": nodes.node_names.astype(str),
+        "class_names": np.array(nodes.class_names, str),
+    }
+    return held | {f"{split}_mask": mask for split, mask in nodes.masks.items()}
+
+
 def isolated(found: TextGraph) -> np.ndarray:
     """Bool `[n]`: nodes without any link, in either direction."""
     links = graph.links(found.nodes.graph)

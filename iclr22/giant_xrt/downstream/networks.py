@@ -46,7 +46,8 @@ class Perceptron(nn.Module):
         x = dropout(keys[0], batch["x"], config.input_dropout)
         weight = None if key is None else batch["weight"]
         for i, own in enumerate(keys[1:]):
-            x = nn.Dense(config.width, name=f"layer{i}")(x)
+            bias = not config.batch_norm  # which the norm would take away
+            x = nn.Dense(config.width, use_bias=bias, name=f"layer{i}")(x)
             between = Between(config, self.axis_name, name=f"between{i}")
             x = between(x, weight, own)
         return nn.Dense(config.classes, name="output")(x)
@@ -75,7 +76,8 @@ class GraphSAGE(nn.Module):
             else:
                 links, plan = batch["graph"], batch["plan"]
                 heard = graph.aggregate(links, batch["mean"], near(x), plan=plan)
-            x = nn.Dense(width, name=f"own{i}")(x) + heard
+            bias = last or not config.batch_norm
+            x = nn.Dense(width, use_bias=bias, name=f"own{i}")(x) + heard
             if not last:
                 between = Between(config, name=f"between{i}")
                 x = between(x, _everyone(x, key), keys[i + 1])
@@ -93,13 +95,14 @@ class Attention(nn.Module):
     width: int
     heads: int
     edge_dropout: float
+    bias: bool = True
 
     @nn.compact
     def __call__(self, x, batch, key=None):
         n, links = len(x), batch["looped"]
         senders, receivers, _ = graph.links(links)
         size, heads = batch["size"][:, None, None], self.heads
-        own = nn.Dense(heads * self.width, name="own")(x)
+        own = nn.Dense(heads * self.width, use_bias=self.bias, name="own")(x)
         h = nn.Dense(heads * self.width, use_bias=False, name="value")(x)
         h = h.reshape(n, heads, self.width) / jnp.sqrt(size)
         start = nn.initializers.glorot_normal()
@@ -139,9 +142,8 @@ class Reversible(nn.Module):
             between = Between(config, name=f"between{i}")
             h = between(heard, _everyone(x, key), first)
             width = part.shape[1] // config.heads
-            attention = Attention(
-                width, config.heads, config.edge_dropout, name=f"attention{i}"
-            )
+            hidden = width, config.heads, config.edge_dropout, not config.batch_norm
+            attention = Attention(*hidden, name=f"attention{i}")
             heard = part + attention(h, batch, second)
             found.append(heard)
         return jnp.concatenate(found, axis=1)
@@ -163,7 +165,8 @@ class RevGAT(nn.Module):
         config = self.config
         keys = _keys(key, config.layers + 2)
         x = dropout(keys[0], batch["x"], config.input_dropout)
-        hidden = config.width, config.heads, config.edge_dropout
+        bias = not config.batch_norm  # which all norms after it would take away
+        hidden = config.width, config.heads, config.edge_dropout, bias
         x = Attention(*hidden, name="first")(x, batch, keys[1])
         for i in range(config.layers - 2):
             x = Reversible(config, name=f"layer{i}")(x, batch, keys[i + 2])
