@@ -140,12 +140,16 @@ EXPERIMENT = Experiment(
         "cora_cane": _SMALL,
         "csbm": {"held_links": 0.1},
     },
-    choices={"encoder=bag": _BAG, "dataset=wordnet": _WORDNET},
+    choices={
+        "encoder=bag": _BAG,
+        "dataset=wordnet": _WORDNET,
+        "task=rank": {"tree.leaf": 16, "tree.least": 16},
+    },
     quick={
         "": {
             "rounds.steps": (20,),
-            "tree.leaf": 8,
-            "tree.least": 4,
+            "tree.leaf": 16,
+            "tree.least": 8,
             "downstream": ("mlp",),
             "width": 32,
         }

@@ -39,8 +39,8 @@ def _measure(run: runner.Run, seed: int) -> dict:
     links = graph.links(whole.nodes.graph)
     edges = np.stack([links.senders, links.receivers])
     n = len(whole.texts)
-    labels = targets.neighbours(n, edges, directed=True, most=options.hubs).labels
-    features = tfidf.fit_transform(whole.texts)[1]
+    found = targets.neighbours(n, edges, directed=True, most=options.hubs)
+    labels, features = found.labels, tfidf.fit_transform(whole.texts)[1][found.rows]
     train, test = split(labels)
     began = time.process_time()
     vectors = pifa(labels[train], features[train])
@@ -53,12 +53,12 @@ def _measure(run: runner.Run, seed: int) -> dict:
     )
     model = linear.fit_linear(features[train], labels[train], planted)
     seconds = time.process_time() - began
-    found, _ = linear.predict(model, features[test], beam=BEAM, k=K)
+    best, _ = linear.predict(model, features[test], beam=BEAM, k=K)
     values = {
-        f"xmc/p_at_{k + 1}": x
-        for k, x in enumerate(ranking.precision(labels[test], found))
+        f"xmc/p_at_{k + 1}": 100 * x
+        for k, x in enumerate(ranking.precision(labels[test], best))
     }
-    values["xmc/r_at_5"] = ranking.recall(labels[test], found)[-1]
+    values["xmc/r_at_5"] = 100 * ranking.recall(labels[test], best)[-1]
     values["xmc/seconds"] = seconds
     rows = [
         ("tfidf", "xr-linear", seed, name, float(x), "") for name, x in values.items()
