@@ -109,7 +109,7 @@ def test_generated_texts_tell_their_class_with_few_words():
     known = set(simulated.vocabulary(params))
     assert len(known) == 5 + params.other_words + 3 * params.topic_words
     words = [x.split() for x in found.texts]
-    assert {len(x) for x in words} == {30} and known.issuperset(
+    assert {len(x) for x in words} == {20} and known.issuperset(
         x for some in words for x in some
     )
     topics = {
@@ -123,7 +123,7 @@ def test_generated_texts_tell_their_class_with_few_words():
         if w in topics
     ]
     assert all(topic == y for topic, y in hits)
-    assert len(hits) / (600 * 30) == pytest.approx(0.2, abs=0.01)
+    assert len(hits) / (600 * 20) == pytest.approx(0.2, abs=0.01)
     alone = text_graphs.isolated(found)
     assert alone.mean() == pytest.approx(0.1, abs=0.03)
     # links to nodes that are alone are lost

@@ -25,7 +25,7 @@ class Params(NamedTuple):
     classes: int = 6  # equally large
     degree: float = 12.0  # mean number of neighbours
     inside: float = 0.7  # share of the neighbours that are of the same class
-    words: int = 30  # in a text
+    words: int = 20  # in a text
     topic: float = 0.2  # share of the words that are of the topic
     topic_words: int = 150  # words of each topic
     other_words: int = 1500  # words of no topic
