@@ -11,7 +11,7 @@ from iclr22.giant_xrt import rows, svm
 
 SHARED = 6000  # instances, at most, whose inner products are all kept
 SMALL = 512  # instances of a problem that is solved together with others
-ENTRIES = 2**21  # of arrays of problems solved together, at most
+ENTRIES = 2**18  # of arrays of what is solved together, at most: caches hold them
 PRODUCTS = 60  # that a solution takes, about
 WEIGHTS = 2**24  # that are made before small ones are dropped, about
 
@@ -210,8 +210,10 @@ def _summed(dual, features, threshold) -> Any:
 
 
 def _pruned(weights, threshold) -> Any:
-    weights = weights.tocsr().astype(np.float32)
-    weights.data[np.abs(weights.data) < threshold] = 0
-    weights.eliminate_zeros()
-    weights.sort_indices()
-    return weights
+    weights = weights.tocsr()
+    kept = (np.abs(weights.data) >= threshold) & (weights.data != 0)
+    ends = np.append(0, np.cumsum(kept))[weights.indptr]
+    data = weights.data[kept].astype(np.float32)
+    found = rows.csr_of(data, weights.indices[kept], ends, weights.shape[1])
+    found.sort_indices()
+    return found

@@ -130,7 +130,13 @@ def _checked(features, labels):
         raise errors.InputError(
             "features, labels: expected finite numbers; found others"
         )
-    return features.astype(np.float32), labels.astype(np.float32)
+    if labels.nnz and labels.data.min() < 0:
+        raise errors.InputError(
+            f"labels: expected relevance from 0; found {labels.data.min():g}"
+        )
+    labels = labels.astype(np.float32, copy=True)
+    labels.eliminate_zeros()
+    return features.astype(np.float32), labels
 
 
 def _active(model: Model, features, levels, config: Config) -> Any:

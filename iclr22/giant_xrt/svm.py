@@ -36,7 +36,7 @@ class Kernel(NamedTuple):
 
     def dot(self, one, other, margins):
         """Inner products of weights `[..., 1, k]`; margins are those of `other`."""
-        return (one * margins).sum(-2, keepdims=True)
+        return _dot(one, margins)
 
 
 class Primal(NamedTuple):
@@ -57,7 +57,7 @@ class Primal(NamedTuple):
         return self.flipped @ values
 
     def dot(self, one, other, margins):
-        return (one * other).sum(-2, keepdims=True)
+        return _dot(one, other)
 
 
 def solve(space: Kernel | Primal, signs, costs, tolerance: float = 1e-3) -> np.ndarray:
@@ -77,7 +77,7 @@ def solve(space: Kernel | Primal, signs, costs, tolerance: float = 1e-3) -> np.n
     for _ in range(STEPS):
         slack = np.maximum(1 - signs * margins, 0)
         value = space.dot(weights, weights, margins) / 2
-        value += (costs * slack**2).sum(-2, keepdims=True)
+        value += _dot(costs * slack, slack)
         gradient = weights + space.backward(-2 * costs * signs * slack)
         ahead = space.forward(gradient)
         size = space.dot(gradient, gradient, ahead)
@@ -89,7 +89,7 @@ def solve(space: Kernel | Primal, signs, costs, tolerance: float = 1e-3) -> np.n
         way, along = _direction(space, start, curvature, np.where(open_, size, 0))
         slope = space.dot(gradient, way, along)
         line = _Line(
-            weights=value - (costs * slack**2).sum(-2, keepdims=True),
+            weights=value - _dot(costs * slack, slack),
             mixed=space.dot(weights, way, along),
             way=space.dot(way, way, along),
         )
@@ -103,22 +103,31 @@ def _direction(space, gradient, curvature, size):
     when FORCING of its gradient is left."""
     rest, ahead = -gradient[0], -gradient[1]
     way, along = np.zeros_like(rest), np.zeros_like(ahead)
-    turn, turned = rest, ahead
+    turn, turned = rest.copy(), ahead.copy()
     enough, left = FORCING**2 * size, size
     for _ in range(INNER):
-        bent = curvature * turned
-        curved = space.dot(turn, turn, turned) + (bent * turned).sum(-2, keepdims=True)
         live = left > enough
         if not live.any():
             break
+        bent = curvature * turned
+        curved = space.dot(turn, turn, turned) + _dot(bent, turned)
         share = np.where(live, left / np.where(curved > 0, curved, 1), 0)
-        way, along = way + share * turn, along + share * turned
-        rest = rest - share * (turn + space.backward(bent))
+        way += share * turn
+        along += share * turned
+        rest -= share * (turn + space.backward(bent))
         ahead = space.forward(rest)
         before, left = left, np.where(live, space.dot(rest, rest, ahead), 0)
         ratio = left / np.where(before > 0, before, 1)
-        turn, turned = rest + ratio * turn, ahead + ratio * turned
+        turn *= ratio
+        turn += rest
+        turned *= ratio
+        turned += ahead
     return way, along
+
+
+def _dot(one, other):
+    """Inner products of columns, `[..., 1, k]`."""
+    return np.einsum("...nk,...nk->...k", one, other)[..., None, :]
 
 
 class _Line(NamedTuple):
@@ -135,7 +144,7 @@ def _step(line, signs, costs, margins, along, value, slope):
     for _ in range(30):
         slack = np.maximum(1 - signs * (margins + step * along), 0)
         found = line.weights + step * line.mixed + step**2 * line.way / 2
-        found = found + (costs * slack**2).sum(-2, keepdims=True)
+        found = found + _dot(costs * slack, slack)
         high = found > value + 1e-4 * step * slope + 1e-12 * value
         if not high.any():
             break
