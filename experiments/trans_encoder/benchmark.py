@@ -167,7 +167,7 @@ def main(argv) -> None:
         return print(json.dumps(scale(FLAGS.child)))
     peer = None
     if FLAGS.peer:
-        peer = importlib.import_module("experiments.trans_encoder.peer")
+        peer = importlib.import_module("experiments.torch_bert")
     print(f"{origin.device()}{', one used' * FLAGS.one_core}; processor time")
     numbers.write(of_updates(peer, FLAGS.repeat))
     if FLAGS.scales:
