@@ -10,7 +10,6 @@ import optax
 import pytest
 from helpers import assert_trees_close
 
-from iclr22 import loop
 from iclr22.giant_xrt import encoding, link, matcher, row_adam, tuning
 
 LOGITS = jnp.array([[0.5, -0.5, 2.0, 0.0]])
@@ -174,8 +173,10 @@ def test_frozen_layers_stay_and_the_rest_learns():
         "encoder": encoder.params,
         "head": matcher.fresh_head(config, jax.random.key(1)),
     }
-    plan = loop.Schedule(20, scan=5)
-    state = loop.fit(matcher, config, lambda step: batch, plan, begin=begin)
+    state = matcher.init(config, jax.random.key(0), batch)._replace(params=begin)
+    step = jax.jit(functools.partial(matcher.train_step, config))
+    for _ in range(20):
+        state, metrics = step(state, batch)
     for name, before in encoder.params.items():
         now = jax.device_get(state.params["encoder"][name])
         moved = any(
@@ -183,10 +184,8 @@ def test_frozen_layers_stay_and_the_rest_learns():
             for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(now), strict=True)
         )
         assert moved == (name == "layer_1"), name
-    first, last = (
-        float(matcher.loss(config, x, batch)[0]) for x in (begin, state.params)
-    )
-    assert last < 0.9 * first
+    first = matcher.loss(config, begin, batch)[0] / 8
+    assert metrics["loss"] < 0.9 * first
 
 
 def test_links_are_told_from_strangers():

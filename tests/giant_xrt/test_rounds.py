@@ -23,7 +23,7 @@ from iclr22.giant_xrt.tree import Tree
 TEXTS, EDGES, TOPIC = giant_helpers.topics()
 TREE = fitting.Options(leaf=6, splits=2, least=4)
 CONFIG = matcher.Config(learning_rate=2e-2, batch=32, dropout=0.0)
-PLAN = rounds.Options(steps=(8, 4), top=3)
+PLAN = rounds.Options(steps=(60, 40), top=3, most_clusters=8)
 
 
 def bag():
@@ -43,9 +43,9 @@ def near(features):
 
 
 def test_rounds_learn_what_nodes_are_linked_to(tmp_path):
-    found = fit(plan=PLAN._replace(steps=(60, 40)), directory=tmp_path)
-    assert [row["clusters"] for row in found.rounds] == [4, 8, 16]
-    assert [len(head["bias"]) for head in found.heads] == [5, 9, 17]
+    found = fit(directory=tmp_path)
+    assert [row["clusters"] for row in found.rounds] == [4, 8]
+    assert [len(head["bias"]) for head in found.heads] == [5, 9]
     for row in found.rounds:
         assert row["end"] < row["begin"] and row["recall"] > 60
     assert found.features.shape == (96, 8)
@@ -77,12 +77,12 @@ def interrupted(monkeypatch, at, **changes):
 
 def test_what_ended_is_read_and_the_rest_is_the_same(monkeypatch, tmp_path):
     whole = fit()
-    found, trained = interrupted(monkeypatch, 2, directory=tmp_path)
-    assert trained == ["16 clusters"]
+    found, trained = interrupted(monkeypatch, 1, directory=tmp_path)
+    assert trained == ["8 clusters"]
     np.testing.assert_array_equal(found.features, whole.features)
     for one, other in zip(found.heads, whole.heads, strict=True):
         np.testing.assert_array_equal(one["kernel"], other["kernel"])
-    (tmp_path / "round_2" / "features.npz").unlink()  # they are made anew
+    (tmp_path / "round_1" / "features.npz").unlink()  # they are made anew
     np.testing.assert_allclose(
         fit(directory=tmp_path).features, whole.features, atol=1e-6
     )
@@ -96,8 +96,8 @@ def test_what_ended_is_read_and_the_rest_is_the_same(monkeypatch, tmp_path):
         {"options": TREE._replace(cluster="random")},
         {"options": TREE._replace(cluster="own")},
         {"options": TREE._replace(texts="encoder")},
-        {"plan": PLAN._replace(negatives="tfn", heads="none", most_clusters=8)},
-        {"plan": PLAN._replace(heads="inherit", negatives="man", most_clusters=8)},
+        {"plan": PLAN._replace(negatives="tfn", heads="none")},
+        {"plan": PLAN._replace(heads="inherit", negatives="man", most_clusters=16)},
         {"vectors": np.random.default_rng(0).normal(size=(96, 5))},
     ],
 )
@@ -105,7 +105,7 @@ def test_what_ended_is_read_and_the_rest_is_the_same(monkeypatch, tmp_path):
 def test_switches(changes):
     found = fit(**changes)
     limit = changes.get("plan", PLAN).most_clusters
-    assert found.rounds[-1]["clusters"] == min(16, limit)
+    assert found.rounds[-1]["clusters"] == limit
     assert np.isfinite(found.features).all()
 
 
@@ -131,7 +131,7 @@ def test_levels_are_those_of_clusters():
         with pytest.raises(errors.InputError, match="clusters"):
             rounds.levels(sizes, 16)
     plan = rounds.planned((4, 8, 16, 96), bag().config, CONFIG, PLAN)
-    assert [(x.clusters, x.steps) for x in plan] == [(4, 8), (8, 4), (16, 4)]
+    assert [(x.clusters, x.steps) for x in plan] == [(4, 60), (8, 40)]
 
 
 def test_other_numbers_of_texts_are_refused():
