@@ -79,67 +79,75 @@ class Round(NamedTuple):
 
 
 def learn(task: Task, before: Round, place: int, level: int, folder) -> Round:
-    """One round."""
-    began, options, tree = time.monotonic(), task.options, task.tree
-    labels, seed = task.labels[level], task.seed + place
+    """A round, from how the one before ended.
+
+    Args:
+      place: number of the round.
+      level: of the tree.
+      folder: of checkpoints, or None.
+    """
+    began, labels = time.monotonic(), task.labels[level]
     above = _above(task, before, place, level)
     found = candidates.of(
         above,
-        tree.matrix(level),
+        task.tree.matrix(level),
         labels,
-        most=options.most_candidates,
-        seed=seed,
+        most=task.options.most_candidates,
+        seed=task.seed + place,
     )
-    widest = int(found.lengths.max())
     config = task.config._replace(
-        clusters=tree.sizes[level],
-        widest=widest if task.config.pad_like_pecos else 0,
-        steps=steps(options, place),
+        clusters=task.tree.sizes[level],
+        widest=int(found.lengths.max()),
+        steps=steps(task.options, place),
     )
     head = _first_head(task, before, place, level, above, config)
+    params = _trained(task, before, place, config, found, head, folder)
+    encoder = before.encoder._replace(params=params["encoder"])
+    after = Round(encoder, features=encoding.embed(encoder, task.texts))
+    predicted = prediction.predict(
+        params["head"],
+        _vectors(task, after, slice(None)),
+        task.options.top,
+        parents=task.tree.parents[level] if place else None,
+        above=before.predicted,
+    )
+    row = {
+        "clusters": config.clusters,
+        "candidates": float(found.lengths.mean()),
+        "widest": config.widest,
+        "steps": config.steps,
+        "begin": _looked(task, config, before, head, found),
+        "end": _looked(task, config, after, params["head"], found),
+        "recall": 100 * float(ranking.recall(labels, predicted.clusters)[-1]),
+        "seconds": time.monotonic() - began,
+    }
+    logging.info("round %d: %s", place, row)
+    return after._replace(head=params["head"], predicted=predicted, row=row)
+
+
+def _trained(task: Task, before: Round, place, config, found, head, folder):
+    """Parameters after the updates of a round, on the host."""
     source = candidates.batches(
         task.texts,
         task.targets.rows,
         found,
         size=config.batch,
         limit=config.encoder.tokens,
-        seed=seed,
+        seed=task.seed + place,
         devices=jax.device_count(),
     )
-    begin = {"encoder": before.encoder.params, "head": head}
     state = loop.fit(
         matcher,
         config,
         source,
         loop.Schedule(config.steps, save_every=-(-config.steps // SAVES)),
-        seed=seed,
+        seed=task.seed + place,
         mode=task.mode,
         directory=folder,
-        begin=begin,
+        begin={"encoder": before.encoder.params, "head": head},
         name=f"{config.clusters} clusters",
     )
-    params = jax.tree.map(_on_host, state.params)
-    encoder = before.encoder._replace(params=params["encoder"])
-    features = encoding.embed(encoder, task.texts)
-    vectors = features[task.targets.rows]
-    parents = tree.parents[level] if place else None
-    predicted = prediction.predict(
-        params["head"], vectors, options.top, parents=parents, above=before.predicted
-    )
-    row = {
-        "clusters": config.clusters,
-        "candidates": float(found.lengths.mean()),
-        "widest": widest,
-        "steps": config.steps,
-        "begin": _looked(task, config, before, head, found),
-        "end": _looked(
-            task, config, Round(encoder, features=features), params["head"], found
-        ),
-        "recall": 100 * float(ranking.recall(labels, predicted.clusters)[-1]),
-        "seconds": time.monotonic() - began,
-    }
-    logging.info("round %d: %s", place, row)
-    return Round(encoder, params["head"], predicted, row, features)
+    return jax.tree.map(_on_host, state.params)
 
 
 def _on_host(x) -> np.ndarray:
