@@ -10,7 +10,7 @@ import scipy.stats
 from iclr22 import data, errors, graph
 from iclr22.data import text_graphs
 from iclr22.data.text_graphs import simulated
-from iclr22.giant_xrt.downstream import classifier, splits
+from iclr22.giant_xrt.downstream import classifier, splits, training
 from iclr22.giant_xrt.downstream.classifier import Config
 
 
@@ -28,7 +28,6 @@ QUICK = Config(width=8, learning_rate=0.05, epochs=8)
 
 def test_chosen_epoch_and_predictions_are_those_of_a_plain_loop(drawn):
     links, x, y, masks = drawn
-    masks = {name: mask[:2] for name, mask in masks.items()}
     result = splits.run("mlp", links, x, y, masks, config=QUICK, seed=5)
     config = QUICK._replace(classes=3)
     init, step, evaluate, apply = (
@@ -74,7 +73,12 @@ def test_splits_do_not_depend_on_each_other(drawn):
     assert (again.predictions != whole.predictions).any()
 
 
-@pytest.mark.parametrize("kind", splits.KINDS)
+SLOW = {"revgat": pytest.mark.slow}  # its network has a test of its own
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(x, marks=SLOW.get(x, ())) for x in splits.KINDS]
+)
 def test_every_kind_learns(kind, drawn):
     links, x, y, masks = drawn
     preset = splits.PRESETS[kind]
@@ -102,6 +106,22 @@ def test_neighbours_help_where_features_are_weak():
         for kind in ("mlp", "two_hop", "c_and_s")
     }
     assert min(found["two_hop"], found["c_and_s"]) > found["mlp"] + 5
+
+
+def test_many_rows_are_learned_in_parts(drawn):
+    links, x, y, masks = drawn
+    train = {"rows": np.arange(10, 30), "weight": np.arange(20.0)}
+    for seed in range(2):
+        parts = training.dealt(train, 6, jax.random.key(seed))
+        assert parts["rows"].shape == (3, 6)
+        assert len(set(np.asarray(parts["rows"]).ravel().tolist())) == 18
+        np.testing.assert_array_equal(parts["weight"], parts["rows"] - 10)
+    config = QUICK._replace(batch_size=30)
+    result = splits.run("mlp", links, x, y, masks, config=config)
+    assert result.test.mean() > 50
+    assert splits.preset("mlp", 20_001).batch_size == 2048
+    assert splits.preset("graphsage", 20_001) == splits.PRESETS["graphsage"]
+    assert splits.preset("sgc", 20_000) == splits.PRESETS["sgc"]
 
 
 def test_uneven_splits_and_unknown_labels(drawn):

@@ -37,7 +37,8 @@ class Config(NamedTuple):
     objective: Literal["cross_entropy", "log"] = "cross_entropy"
     learning_rate: float = 0.01  # of Adam, constant
     weight_decay: float = 0.0  # L2 penalty of kernels, within the gradient
-    epochs: int = 60  # updates on all labelled nodes; validation chooses one of them
+    batch_size: int = 0  # training rows that an update of mlp sees; 0: all
+    epochs: int = 60  # times that all training nodes are seen; validation chooses one
 
 
 def optimizer(config: Config) -> optax.GradientTransformation:

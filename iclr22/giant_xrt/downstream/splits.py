@@ -1,16 +1,14 @@
 """Classifiers on all splits of a graph at once, and the difference of two of them."""
 
-import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors, graph, numeric
 from iclr22.data.graphs import SPLITS
-from iclr22.giant_xrt.downstream import classifier, propagation
+from iclr22.giant_xrt.downstream import classifier, propagation, training
 from iclr22.giant_xrt.downstream.classifier import Config
 
 PRESETS = {  # of each kind of downstream model, for graphs of thousands of nodes
@@ -48,6 +46,8 @@ PAPER = {  # on ogbn-arxiv
     ),
 }
 KINDS = tuple(PRESETS)
+MANY = 20_000  # training nodes of a perceptron, above which its updates see a part
+LARGE = {"batch_size": 2048, "epochs": 15}  # then
 MEMORY = 1 << 27  # numbers in the largest array of the splits that are trained together
 
 
@@ -92,10 +92,11 @@ def run(
 ) -> Result:
     """Train one kind of classifier on all splits, in one compiled program.
 
-    Updates see all training nodes of a split at once. The epoch is chosen on valid nodes,
-    the first of the best. A split has a start and dropout of its own, whichever others it
-    is trained with; only what is rounded differently, with more of them at a time, may
-    change which epoch is chosen.
+    Updates see all training nodes of a split at once; those of a perceptron see 2,048 where
+    there are more than 20,000, if nothing else is configured. The epoch is chosen on valid
+    nodes, the first of the best. A split has a start and dropout of its own, whichever
+    others it is trained with; only what is rounded differently, with more of them at a
+    time, may change which epoch is chosen.
 
     Args:
       kind: one of `KINDS`: `mlp`, `logistic` (its case of one layer), `sgc` and `two_hop`
@@ -116,9 +117,9 @@ def run(
     if kind not in PRESETS:
         raise errors.nearest(kind, KINDS, "downstream model")
     x, y, masks = _checked(features, labels, masks)
-    config = (PRESETS[kind] if config is None else config)._replace(
-        classes=max(int(y.max()) + 1, 2)
-    )
+    most = int(masks["train"].sum(axis=1).max())
+    config = config or preset(kind, most)
+    config = config._replace(classes=max(int(y.max()) + 1, 2))
     if kind in ("sgc", "two_hop"):
         x = getattr(propagation, kind)(links, x)
     shared = {"x": x, "y": np.maximum(y, 0)}
@@ -128,7 +129,7 @@ def run(
     each = {name: _rows(mask) for name, mask in masks.items() if name != "test"}
     each |= {"index": index, "mask": masks["train"]}
     size = together or _together(config, each, len(y))
-    program = _compiled(config, kind == "c_and_s", size)
+    program = training.compiled(config, kind == "c_and_s", size)
     found = program(shared, each, jax.random.key(seed))
     predictions, epoch, valid = map(np.asarray, found)
     right = predictions == y
@@ -142,6 +143,13 @@ def run(
         isolated=_accuracy(right, masks["test"] & alone),
         predictions=predictions,
     )
+
+
+def preset(kind: str, count: int) -> Config:
+    """The configuration of a kind for so many training nodes."""
+    chosen = PRESETS[kind]
+    many = chosen.model == "mlp" and count > MANY
+    return chosen._replace(**LARGE) if many else chosen
 
 
 def paired(one, other) -> Paired:
@@ -225,61 +233,3 @@ def _accuracy(right, mask) -> np.ndarray:
     count = mask.sum(axis=1)
     share = (right & mask).sum(axis=1) / np.maximum(count, 1)
     return np.where(count > 0, 100 * share, np.nan)
-
-
-@functools.lru_cache(maxsize=32)
-def _compiled(config: Config, smoothed: bool, together: int):
-    """`(shared, each, key) -> (predictions [splits, n], epochs, accuracies)`."""
-
-    def program(shared, each, key):
-        one = functools.partial(_train, config, smoothed, shared, key)
-        return jax.lax.map(one, each, batch_size=together if together > 1 else None)
-
-    return jax.jit(program)
-
-
-def _train(config: Config, smoothed: bool, shared: dict[str, Any], key, split):
-    """One split: trained, its epoch chosen, all nodes classified."""
-    key = jax.random.fold_in(key, split["index"])
-    if config.model == "mlp":
-        train, valid = (_batch(shared, split[x]) for x in ("train", "valid"))
-    else:
-        train, valid = (_marked(shared, split[x]) for x in ("train", "valid"))
-    state = classifier.init(config, key, train)
-
-    def epoch(carry, number):
-        state, best = carry
-        state, _ = classifier.train_step(config, state, train)
-        sums = classifier.evaluate(config, state.params, valid)
-        accuracy = sums["accuracy"] / sums["weight"]
-        found = state.params, number, accuracy
-        better = accuracy > best[2]
-        best = jax.tree.map(lambda a, b: jnp.where(better, a, b), found, best)
-        return (state, best), None
-
-    best = state.params, jnp.int32(0), jnp.float32(-1)
-    numbers = jnp.arange(config.epochs, dtype=jnp.int32)
-    (_, best), _ = jax.lax.scan(epoch, (state, best), numbers)
-    logits = classifier.apply(config, best[0], shared)
-    if smoothed:
-        logits = propagation.correct_and_smooth(
-            shared["graph"],
-            shared["plan"],
-            jax.nn.softmax(logits),
-            shared["y"],
-            split["mask"],
-        )
-    return jnp.argmax(logits, axis=1).astype(jnp.int32), best[1], best[2]
-
-
-def _batch(shared, part) -> dict:
-    """Rows of nodes for a perceptron."""
-    rows = part["rows"]
-    found = {"x": shared["x"][rows], "y": shared["y"][rows]}
-    return found | {"weight": part["weight"]}
-
-
-def _marked(shared, part) -> dict:
-    """The whole graph with weight on some nodes."""
-    weight = jnp.zeros(len(shared["y"])).at[part["rows"]].add(part["weight"])
-    return shared | {"weight": weight}
