@@ -26,7 +26,7 @@ Negatives = Literal["tfn", "man", "tfn+man"]
 NEGATIVES = ("tfn", "man", "tfn+man")
 ROWS = 2**14  # nodes whose candidates are made at once
 ROUND = 8  # widths are multiples of it
-WORTH = 2**20  # candidates of padding that a further width saves in an epoch, at least
+WORTH = 2**22  # candidates of padding that a further width saves in an epoch, at least
 
 
 class Candidates(NamedTuple):

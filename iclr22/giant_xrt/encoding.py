@@ -197,6 +197,13 @@ def embed(
     return found
 
 
+def token_vectors(encoder: Encoder) -> np.ndarray:
+    """What an encoder says of each token alone, `[v, h]`: a table that a bag can begin at."""
+    ends = wordpiece.Tokenizer(encoder.vocabulary)
+    rows = [[i] for i in range(len(encoder.vocabulary))]
+    return embed(encoder, tokens.of(rows, ends.cls, ends.sep, ends.pad))
+
+
 def _put(found, places, values):
     found[places] = np.asarray(values)[: len(places)]
 

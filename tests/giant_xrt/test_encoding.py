@@ -80,6 +80,18 @@ def test_a_bag_can_begin_at_given_vectors():
     np.testing.assert_allclose(found, [[9, 10], [10, 11], [0, 0]], atol=1e-6)
 
 
+def test_a_bag_can_begin_at_what_a_transformer_says_of_tokens():
+    encoder = giant_helpers.of_bert("mean")
+    table = encoding.token_vectors(encoder)
+    words = list(encoder.vocabulary)
+    alone = encoding.embed(encoder, ["graph", "tree"])
+    rows = [words.index("graph"), words.index("tree")]
+    np.testing.assert_allclose(table[rows], alone, atol=1e-5)
+    bag_ = encoding.of_bag([], vocabulary=words, table=table, weighted=False)
+    found = encoding.embed(bag_, ["graph tree"])
+    np.testing.assert_allclose(found[0], alone.mean(axis=0), atol=1e-5)
+
+
 def test_fresh_bags_differ_by_seed_and_a_fresh_layer_adds_nothing():
     plain, same, other = (encoding.of_bag(TEXTS, width=4, seed=x) for x in (0, 0, 1))
     found = [encoding.embed(x, TEXTS) for x in (plain, same, other)]
