@@ -9,7 +9,7 @@ from experiments import run as runner
 from experiments.giant_xrt import outputs, paper, problem
 from experiments.giant_xrt.problem import BAG, Problem
 from iclr22 import graph, loop, progress
-from iclr22.giant_xrt import artifact, encoding, pipeline, reduced, use
+from iclr22.giant_xrt import artifact, encoding, pipeline, plan, reduced, tree, use
 from iclr22.giant_xrt.downstream import splits
 
 WITHOUT = ("frozen", "tfidf", "two_hop")  # of a graph, but for two_hop
@@ -21,10 +21,10 @@ def fit(run: runner.Run) -> None:
     """All variants of every seed."""
     first = problem.load(run, run.seeds[0])
     problem.describe(run, first)
-    outputs.tell_plan(run, first)
-    run.trains(configurations(run, first))
+    models = planned(run, first)
+    run.trains(configurations(run, first, models))
     for seed in progress.track(run.seeds, "seeds"):
-        of = Measured(run, first if seed == run.seeds[0] else None, seed)
+        of = Measured(run, models, first if seed == run.seeds[0] else None, seed)
         for variant in run.options.variant:
             run.cell(f"{variant}-{seed}", functools.partial(of.measure, variant))
         run.cell(f"gaps-{seed}", functools.partial(gaps, run, seed))
@@ -37,9 +37,29 @@ def fit(run: runner.Run) -> None:
     run.summary = outputs.conclusions(run)
 
 
-def configurations(run: runner.Run, found: Problem) -> dict:
+def planned(run: runner.Run, found: Problem) -> pipeline.Options:
+    """Options of training, whose rounds fit into --minutes; what is planned is told."""
+    models, options = run.options.models, run.options
+    if not {*options.variant} & {*pipeline.TREES}:
+        return models
+    shape = models.tree.leaf, models.tree.splits, models.tree.least
+    sizes = tree.sizes_of(len(found.seen.texts), *shape)
+    config = models.matcher._replace(encoder=found.encoder.config)
+    if options.minutes:
+        rounds = plan.within(options.minutes, sizes, config, models.rounds)
+        models = models._replace(rounds=rounds)
+    degrees = graph.degrees(found.seen.nodes.graph).astype(np.int64)
+    learned = degrees[(degrees > 0) & (degrees < models.tree.hubs)]
+    lines = plan.table(plan.make(sizes, learned, config, models.rounds))
+    for line in lines.splitlines():
+        logging.info("%s", line)
+    run.facts["plan"] = lines.splitlines()[-1]
+    return models
+
+
+def configurations(run: runner.Run, found: Problem, options: pipeline.Options) -> dict:
     """What is trained, by variant and round."""
-    options, told = run.options.models, {}
+    told = {}
     for variant in run.options.variant:
         if variant in pipeline.VARIANTS:
             chosen = options._replace(variant=variant)
@@ -60,8 +80,8 @@ def shown(run: runner.Run, variant: str) -> str:
 class Measured:
     """Variants of one seed, on one graph."""
 
-    def __init__(self, run: runner.Run, found: Problem | None, seed: int):
-        self.run, self.seed, self._found = run, seed, found
+    def __init__(self, run: runner.Run, models, found: Problem | None, seed: int):
+        self.run, self.models, self.seed, self._found = run, models, seed, found
 
     @functools.cached_property
     def found(self) -> Problem:
@@ -92,7 +112,7 @@ class Measured:
         fitted = pipeline.train(
             found.seen,
             found.encoder,
-            run.options.models._replace(variant=variant),
+            self.models._replace(variant=variant),
             directory=run.path("training") / str(self.seed) / variant,
             seed=self.seed,
             mode=run.mode,

@@ -12,10 +12,6 @@ HELD = 2000  # links that are held out and ranked, at most
 WORDS = 8  # of a cluster
 
 
-def tell_plan(run: runner.Run, found: Problem) -> None:
-    """What is about to be trained, and how long it takes, before it begins."""
-
-
 def some(held, seed: int) -> np.ndarray:
     """Links `[2, e]` that are ranked, at most `HELD` of them."""
     if held.shape[1] <= HELD:
