@@ -94,12 +94,10 @@ def fit(
             owners.append(problem.children)
         else:
             small.append(problem)
-    duals = [_together(instances, x, cost, tolerance) for x in _groups(small)]
-    child, instance, value = (
-        (np.concatenate(x) for x in zip(*duals, strict=True))
-        if (duals)
-        else (np.zeros(0, int), np.zeros(0, int), np.zeros(0))
-    )
+    none = np.zeros(0, np.int64)
+    duals = [(none, none, np.zeros(0))]
+    duals += [_together(instances, x, cost, tolerance) for x in _groups(small)]
+    child, instance, value = (np.concatenate(x) for x in zip(*duals, strict=True))
     shape = count, instances.features.shape[0]
     dual: Any = sp.csr_matrix((value, (child, instance)), shape=shape)
     found = _summed(dual, instances.features, threshold)
