@@ -20,7 +20,7 @@ class Config(NamedTuple):
     """How clusters are learned."""
 
     cost: float = 1.0  # C, of an error beside the weights
-    threshold: float = 0.1  # weights smaller than this become 0
+    threshold: float = 0.1  # smaller weights become 0; 0.001: better, larger
     negatives: Literal["tfn", "tfn+man"] = (
         "tfn"  # instances of the parent, and mistaken ones
     )

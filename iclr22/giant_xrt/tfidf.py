@@ -1,7 +1,8 @@
 """Sparse vectors of texts: words, pairs of words and letters, weighted by rarity.
 
 As in the authors' code (PECOS): three blocks, each counts times inverse document frequency
-in rows of length 1, side by side, and the rows brought to length 1 again.
+in rows of length 1, side by side, and the rows brought to length 1 again. One difference:
+every word has a blank at both ends, also the first and the last of a text.
 """
 
 import itertools
