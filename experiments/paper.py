@@ -34,13 +34,15 @@ class Headline(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """`key` above (or below) `bound` times `factor`, or within `factor` of it for `near`."""
+    """`key` above (or below) `bound` times `factor` and `plus`, or within `factor` of it for
+    `near`."""
 
     what: str
     key: Key
     relation: str  # above, below, near
     bound: Key | float  # other rows, or a number
     factor: float = 1.0
+    plus: float = 0.0
     ours: bool = False  # about what this project added: shown, no part of the verdict
 
 

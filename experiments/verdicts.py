@@ -36,7 +36,7 @@ def judge(claim: Claim, rows: Iterable[record.Result]) -> Judgement:
     """Whether rows of a method bear out a claim.
 
     Rows of equal seeds are compared with each other, so that what is common to them does
-    not blur the difference.
+    not blur the difference. What was measured once has no interval and stays open.
     """
     rows = list(rows)
     left = _by_seed(rows, claim.key)
@@ -47,7 +47,7 @@ def judge(claim: Claim, rows: Iterable[record.Result]) -> Judgement:
     if not left or not right:
         return Judgement(claim, ABSENT, "")
     factor = 1.0 if claim.relation == "near" else claim.factor
-    right = {seed: factor * value for seed, value in right.items()}
+    right = {seed: factor * value + claim.plus for seed, value in right.items()}
     shared = sorted(left.keys() & right.keys())
     if len(shared) == min(len(left), len(right)) and len(shared) > 1:
         differences = [left[seed] - right[seed] for seed in shared]
@@ -56,9 +56,12 @@ def judge(claim: Claim, rows: Iterable[record.Result]) -> Judgement:
         (a, x), (b, y) = _interval(left.values()), _interval(right.values())
         mean, half = a - b, math.hypot(x, y)
     numbers = f"{_text(left.values())} against {_text(right.values())}"
-    if factor != 1.0:
-        numbers += f" ({factor:g} times {_text([v / factor for v in right.values()])})"
-    return Judgement(claim, _state(claim, mean, half), numbers)
+    if factor != 1.0 or claim.plus:
+        plain = [(v - claim.plus) / factor for v in right.values()]
+        times, more = f"{factor:g} times " * (factor != 1.0), claim.plus
+        numbers += f" ({times}{_text(plain)}{f' and {more:g}' if more else ''})"
+    once = min(len(left), len(right)) == 1
+    return Judgement(claim, OPEN if once else _state(claim, mean, half), numbers)
 
 
 def _state(claim, mean, half) -> str:

@@ -147,7 +147,11 @@ B = ("d", "s", "b", "m")
         (claim("above", 1.0), [1.2, 1.3, 1.25], [], "holds"),
         (claim("above", 1.0), [0.9, 1.2, 1.1], [], "open"),
         (claim("above", 1.0), [0.5, 0.6, 0.55], [], "fails"),
-        (claim("below", 1.0), [0.5], [], "holds"),
+        (claim("below", 1.0), [0.5], [], "open"),  # measured once
+        (claim("above", B), [5, 6], [1], "open"),
+        (claim("below", 1.0), [0.5, 0.6, 0.55], [], "holds"),
+        (claim("above", B, plus=2.0), [4, 7, 9.1], [1, 3, 5], "holds"),
+        (claim("above", B, plus=4.0), [4, 7, 9.1], [1, 3, 5], "open"),
         (claim("above", B), [2, 5, 9], [1, 4, 8], "holds"),  # seed by seed
         (claim("above", B), [2, 5, 9], [1, 8], "open"),
         (claim("above", B, 2.0), [2.1, 5, 9], [1, 2, 4], "open"),
