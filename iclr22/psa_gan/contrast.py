@@ -259,4 +259,5 @@ def example(size: int = 32, seed: int = 0):
     config = Config(
         blocks=1, width=6, out=5, longest=8, batch=size, learning_rate=2e-2, hidden=0.1
     )
-    return config, batches((sine, noise), config, seed)(0)
+    whole = batches((sine, noise), config, seed)._replace(part=(0, 1))
+    return config, whole(0)

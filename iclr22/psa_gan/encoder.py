@@ -207,4 +207,5 @@ def example(size: int = 32, seed: int = 0):
         batch=size,
         learning_rate=1e-2,
     )
-    return config, batches((sine, noise), config, seed)(0)
+    whole = batches((sine, noise), config, seed)._replace(part=(0, 1))
+    return config, whole(0)
