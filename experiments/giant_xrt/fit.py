@@ -33,7 +33,8 @@ def fit(run: runner.Run) -> None:
     outputs.draw(run, kept)
     if "giant" in run.options.variant:
         model = artifact.load(_path(run, run.seeds[0]))
-        outputs.write(run, first, model, kept["giant"]["features"])
+        features = kept["giant"]["features"]
+        outputs.write(run, first, model, features)
     run.summary = outputs.conclusions(run)
 
 
@@ -93,7 +94,9 @@ class Measured:
         features, rounds = self.features(variant)
         rows, accuracies = self.classified(variant, features)
         if variant != "two_hop":
-            rows += self.ranked(variant, features)
+            rows += self.ranked(shown(self.run, variant), features)
+        if variant == "giant" and self.found.held.shape[1]:
+            rows += self.ranked("both", use.together(features, self.before))
         return {
             "rows": rows,
             "accuracies": accuracies,
@@ -108,7 +111,7 @@ class Measured:
         if variant == "tfidf":
             return reduced.components(texts, seed=self.seed), []
         if variant in WITHOUT:
-            return encoding.embed(found.encoder, texts), []
+            return self.before, []
         fitted = pipeline.train(
             found.seen,
             found.encoder,
@@ -184,9 +187,14 @@ class Measured:
             told += f", {self.encoder}"
         return f"{told}, {100 * hidden:g} % hidden" if hidden else told
 
-    def ranked(self, variant: str, features) -> list[tuple]:
+    @functools.cached_property
+    def before(self) -> np.ndarray:
+        """Features `[n, h]` of the encoder as it begins."""
+        return encoding.embed(self.found.encoder, self.found.whole.texts)
+
+    def ranked(self, name: str, features) -> list[tuple]:
         """A row of the rank of links that were held out."""
-        found, name = self.found, shown(self.run, variant)
+        found = self.found
         if not found.held.shape[1]:
             return []
         links = graph.links(found.seen.nodes.graph)

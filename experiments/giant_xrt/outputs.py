@@ -6,7 +6,8 @@ from experiments import run as runner
 from experiments.giant_xrt import paper
 from experiments.giant_xrt.problem import Problem
 from iclr22 import checkpoint, graph, record
-from iclr22.giant_xrt import artifact, figures, tfidf, tree, use
+from iclr22.data import text_graphs
+from iclr22.giant_xrt import artifact, encoding, figures, tfidf, tree, use
 
 HELD = 2000  # links that are held out and ranked, at most
 WORDS = 8  # of a cluster
@@ -78,10 +79,13 @@ def _write_tree(run: runner.Run, found: Problem, model: artifact.Model) -> None:
 
 
 def _write_links(run: runner.Run, found: Problem, features) -> None:
-    """links.csv: of each node the nearest that are no neighbours yet."""
+    """links.csv: of each node the nearest that are no neighbours yet, by what its text has
+    learned from the graph and by the text as it was read before."""
     edges = graph.links(found.whole.nodes.graph)
     ends, top = np.stack([edges.senders, edges.receivers]), run.options.top
-    near = use.suggest_links(features, ends, top, directed=True)
+    before = encoding.embed(found.encoder, found.whole.texts)
+    both = use.together(features, before)
+    near = use.suggest_links(both, ends, top, directed=True)
     ids = np.append(found.whole.nodes.node_names, "")
     there = near.nodes >= 0
     first = np.repeat(np.arange(len(features)), there.sum(axis=1))
@@ -97,19 +101,8 @@ def _write_links(run: runner.Run, found: Problem, features) -> None:
 
 def _write_graph(run: runner.Run, found: Problem, features) -> None:
     """graph.npz: features and links as the experiment of Cold Brew reads them."""
-    nodes = found.whole.nodes
-    links = graph.links(nodes.graph)
-    arrays = {
-        "x": features,
-        "y": nodes.labels,
-        "edge_index": np.stack([links.senders, links.receivers]),
-        "edge_weight": links.weights,
-        "ids": nodes.node_names,
-        "class_names": np.array(nodes.class_names),
-    }
-    for split, mask in nodes.masks.items():
-        arrays[f"{split}_mask"] = mask
-    checkpoint.write_npz(run.output("graph.npz"), **arrays)
+    path = run.output("graph.npz")
+    checkpoint.write_npz(path, **text_graphs.arrays(found.whole, features))
 
 
 def conclusions(run: runner.Run) -> str:

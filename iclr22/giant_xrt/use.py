@@ -39,6 +39,12 @@ def encode(model: Model | Encoder, texts: Sequence[str]) -> np.ndarray:
     return encoding.embed(encoder, texts)
 
 
+def together(*features) -> np.ndarray:
+    """Features `[n, d]` whose cosine is the mean of the cosines of several: those of GIANT
+    and of the encoder before it, say, which finds texts that share words."""
+    return np.concatenate([neighbours.unit(x) for x in features], axis=1)
+
+
 def suggest_links(
     features,
     edges,

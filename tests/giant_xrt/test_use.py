@@ -132,3 +132,16 @@ def test_the_share_of_seen_nodes():
 def test_what_does_not_fit_is_refused(call, words):
     with pytest.raises(errors.InputError, match=words):
         call()
+
+
+def test_features_together_have_the_mean_of_both_cosines():
+    random = np.random.default_rng(0)
+    one, two = random.normal(size=(6, 3)), 5 * random.normal(size=(6, 4))
+    both = use.together(one, two)
+
+    def cosines(x):
+        unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+        return unit @ unit.T
+
+    expected = (cosines(one) + cosines(two)) / 2
+    np.testing.assert_allclose(cosines(both), expected, atol=1e-6)
