@@ -95,9 +95,10 @@ def learn(task: Task, before: Round, place: int, level: int, folder) -> Round:
         most=task.options.most_candidates,
         seed=task.seed + place,
     )
+    widest = int(found.lengths.max())
     config = task.config._replace(
         clusters=task.tree.sizes[level],
-        widest=int(found.lengths.max()),
+        widest=widest if task.config.pad_like_pecos else 0,
         steps=steps(task.options, place),
     )
     head = _first_head(task, before, place, level, above, config)
@@ -114,7 +115,7 @@ def learn(task: Task, before: Round, place: int, level: int, folder) -> Round:
     row = {
         "clusters": config.clusters,
         "candidates": float(found.lengths.mean()),
-        "widest": config.widest,
+        "widest": widest,
         "steps": config.steps,
         "begin": _looked(task, config, before, head, found),
         "end": _looked(task, config, after, params["head"], found),
