@@ -20,7 +20,19 @@ def components(
     Args:
       width: at most; one less than the texts or terms if there are fewer.
     """
-    weights = tfidf.fit_transform(texts)[1].astype(np.float64)
+    return directions(tfidf.fit_transform(texts)[1], width, seed=seed)
+
+
+def directions(matrix: Any, width: int = WIDTH, *, seed: int = 0) -> np.ndarray:
+    """U S `[n, width]` float32 of a truncated singular value decomposition, the largest
+    value first.
+
+    Args:
+      matrix: sparse features `[n, D]`.
+      width: as of `components`.
+      seed: of where the iteration begins, which may decide signs of columns.
+    """
+    weights = matrix.astype(np.float64)
     width = min(width, min(weights.shape) - 1)
     if width < 1:
         return np.asarray(weights.todense(), np.float32)

@@ -1,4 +1,4 @@
-"""Features made from features and links, without training; and fewer of them."""
+"""Features made from features and links, without training."""
 
 from typing import Any, Literal
 
@@ -73,23 +73,6 @@ def two_hop(links, x, how: Literal["mean", "concatenate"] = "mean") -> np.ndarra
     if how == "concatenate":
         return np.concatenate(parts, axis=1)
     return (parts[0] + parts[1] + parts[2]) / 3
-
-
-def reduced(matrix: Any, width: int = 128) -> np.ndarray:
-    """The first singular directions of sparse features, `[n, D]` to `[n, width]` float32.
-
-    U S of a truncated singular value decomposition, as latent semantic analysis has it;
-    signs are those in which the largest entry of a direction is positive.
-    """
-    from scipy.sparse import linalg
-
-    width = min(width, min(matrix.shape) - 1)
-    start = np.ones(min(matrix.shape))
-    found: Any = linalg.svds(matrix.astype(np.float64), width, v0=start)
-    left, values, right = found
-    order = np.argsort(-values)
-    sign = np.sign(right[order, np.abs(right[order]).argmax(axis=1)])
-    return (left[:, order] * (values[order] * sign)).astype(np.float32)
 
 
 def correct_and_smooth(
