@@ -80,7 +80,9 @@ def rounds(path, found: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
         left.legend(fontsize=7)
 
 
-def theory_of(degrees: Sequence[int] = DEGREES, seed: int = 0) -> dict[str, list[float]]:
+def theory_of(
+    degrees: Sequence[int] = DEGREES, seed: int = 0
+) -> dict[str, list[float]]:
     """2-means on features and on means of neighbours, drawn, and what the formulas say."""
     ratio = theory.gap_ratio(INSIDE, OUTSIDE)
     found: dict[str, list[float]] = {"features": [], "neighbours": [], "formula": []}

@@ -71,7 +71,7 @@ def train(
     options = options or Options()
     if options.variant not in VARIANTS:
         raise errors.nearest(options.variant, VARIANTS, "variant")
-    links = graph.links(data.nodes.graph)  # both directions, where a graph has no others
+    links = graph.links(data.nodes.graph)  # both ways, unless the graph is directed
     edges = np.stack([links.senders, links.receivers])
     told = {"directory": directory, "seed": seed, "mode": mode}
     if options.variant == "link":
