@@ -8,6 +8,7 @@ arXiv:2111.00064).
   python -m experiments.giant_xrt --task=encode --model=RUN/model.npz --texts=new.csv
   python -m experiments.giant_xrt --dataset=citeseer --encoder=bert --seeds=3
   python -m experiments.giant_xrt --dataset=wordnet
+  python -m experiments.giant_xrt --task=isolated              # Cold Brew on its features
 
 `nodes.csv`, or lines of JSON, has the columns `id`, `text` and, if wanted, `label` and
 `split`; `edges.csv` has `source`, `target` and, if wanted, `weight`. An encoder is a folder

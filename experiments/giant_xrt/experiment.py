@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 from experiments import run as runner
-from experiments.giant_xrt import encode, fit, problem, rank
+from experiments.giant_xrt import encode, fit, isolated, problem, rank
 from experiments.options import Experiment, Use
 from iclr22 import errors, gradients
 from iclr22.data import checks
@@ -17,9 +17,10 @@ class Options(NamedTuple):
     MAIN = "models"
 
     models: pipeline.Options = pipeline.Options()
-    # what is done: features are learned; new texts get some by a model; or the engine alone
-    # ranks neighbours of nodes that it has not seen
-    task: Literal["fit", "encode", "rank"] = "fit"
+    # what is done: features are learned; new texts get some by a model; the engine alone
+    # ranks neighbours of nodes that it has not seen; or Cold Brew gets features of nodes
+    # whose links are taken away
+    task: Literal["fit", "encode", "rank", "isolated"] = "fit"
     # features in the table; giant, no_pifa, random_tree and link are trained, frozen is the
     # encoder as it begins (untrained, of a bag), two_hop its average over two hops
     variant: tuple[str, ...] = ("giant", "frozen", "tfidf", "two_hop")
@@ -39,7 +40,12 @@ class Options(NamedTuple):
     top: int = 10  # missing links that are suggested of each node
 
 
-STUDIES = {"fit": fit.fit, "encode": encode.encode, "rank": rank.rank}
+STUDIES = {
+    "fit": fit.fit,
+    "encode": encode.encode,
+    "rank": rank.rank,
+    "isolated": isolated.isolated,
+}
 
 
 def study(run: runner.Run) -> None:
@@ -59,7 +65,7 @@ def check(options: Options) -> None:
     elif options.edges:
         raise errors.InputError("--edges needs --texts, the nodes that they join")
     problem.check_encoder(options)
-    if options.task == "fit":
+    if options.task in _TRAINS["task"]:
         _check_names(options)
         gradients.compute_dtype(options.models.matcher.dtype)
     for name, least, most in (("hide", 0.0, 0.9), ("held_links", 0.0, 0.9)):
@@ -86,20 +92,25 @@ def _check_names(options: Options) -> None:
 
 
 _FIT: dict[str, tuple] = {"task": ("fit",)}
-_LEARNS: dict[str, tuple] = {"task": ("fit", "rank")}
+_COLD: dict[str, tuple] = {"task": ("isolated",)}
+_TRAINS: dict[str, tuple] = {"task": ("fit", "isolated")}
+_LEARNS: dict[str, tuple] = {"task": ("fit", "rank", "isolated")}
 _TREES = _FIT | {"variant": tuple(pipeline.TREES)}
 _MATCHER = tuple(
     x for x in pipeline.Matcher._fields if x not in pipeline.Matcher.RESOLVED
 )
 USES = (
     Use((*_MATCHER, "rounds.*", "minutes"), _TREES),
+    Use((*_MATCHER, "rounds.*", "minutes"), _COLD),
     Use(("tree.*",), _TREES),
+    Use(("tree.*",), _COLD),
     Use(("tree.leaf", "tree.splits", "tree.least", "tree.hubs"), {"task": ("rank",)}),
     Use(("link.*",), _FIT | {"variant": ("link",)}),
-    Use(("variant", "encoder", "tokens", "downstream"), _FIT),
+    Use(("variant", "downstream"), _FIT),
+    Use(("encoder", "tokens"), _TRAINS),
     Use(("hide", "held_links", "top"), _FIT),
-    Use(("width",), _FIT | {"encoder": (problem.BAG,)}),
-    Use(("texts",), {"task": ("fit", "rank", "encode")}),
+    Use(("width",), _TRAINS | {"encoder": (problem.BAG,)}),
+    Use(("texts",), {"task": (*_LEARNS["task"], "encode")}),
     Use(("edges", "directed"), _LEARNS),
     Use(("dataset", "seeds"), _LEARNS),
     Use(("model",), {"task": ("encode",)}),
