@@ -23,12 +23,24 @@ def drawn():
     return found.nodes.graph, x, y, text_graphs.draw_shares(y, splits=4)
 
 
+def test_features_are_seen_without_what_is_common_to_all():
+    x = 7 + 3 * np.random.default_rng(0).normal(size=(50, 4)) * [1, 2, 3, 4]
+    found = splits.centred(x)
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-5)
+    assert found.std() == pytest.approx(1, rel=1e-5)
+    np.testing.assert_allclose(
+        found, (x - x.mean(0)) / (x - x.mean(0)).std(), atol=1e-5
+    )
+    assert not splits.centred(np.ones((5, 2))).any()
+
+
 QUICK = Config(width=8, learning_rate=0.05, epochs=8)
 
 
 def test_chosen_epoch_and_predictions_are_those_of_a_plain_loop(drawn):
     links, x, y, masks = drawn
     result = splits.run("mlp", links, x, y, masks, config=QUICK, seed=5)
+    x = (x - x.mean(axis=0)) / (x - x.mean(axis=0)).std()  # as it is seen
     config = QUICK._replace(classes=3)
     init, step, evaluate, apply = (
         jax.jit(functools.partial(getattr(classifier, name), config))

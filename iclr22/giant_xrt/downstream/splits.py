@@ -103,7 +103,7 @@ def run(
         (a perceptron on propagated features), `graphsage`, `revgat`, or `c_and_s` (a
         perceptron, corrected and smoothed by known labels).
       links: the graph of the nodes, as of `graph.NodeData`; its features are not used.
-      features: `[n, d]`.
+      features: `[n, d]`; they are centred, see `centred`.
       labels: `[n]`, -1 where unknown.
       masks: `train`, `valid`, `test`, bool `[splits, n]`.
       config: the preset of the kind if not given; `classes` is filled in.
@@ -117,6 +117,7 @@ def run(
     if kind not in PRESETS:
         raise errors.nearest(kind, KINDS, "downstream model")
     x, y, masks = _checked(features, labels, masks)
+    x = centred(x)
     most = int(masks["train"].sum(axis=1).max())
     config = config or preset(kind, most)
     config = config._replace(classes=max(int(y.max()) + 1, 2))
@@ -150,6 +151,15 @@ def preset(kind: str, count: int) -> Config:
     chosen = PRESETS[kind]
     many = chosen.model == "mlp" and count > MANY
     return chosen._replace(**LARGE) if many else chosen
+
+
+def centred(x) -> np.ndarray:
+    """Features `[n, d]` less their mean, divided by one deviation of all of them: what is
+    common to all nodes says nothing, and a perceptron's first steps depend on the size."""
+    x = np.asarray(x, np.float32) - np.mean(x, axis=0, dtype=np.float64).astype(
+        np.float32
+    )
+    return x / max(float(x.std()), 1e-9)
 
 
 def paired(one, other) -> Paired:
