@@ -1,6 +1,6 @@
 r"""Run every landed method and write one page that says which numbers hold.
 
-  python -m experiments.reproduce                    # --scale=small: half an hour
+  python -m experiments.reproduce                    # --scale=small: an hour
   python -m experiments.reproduce --scale=quick      # synthetic data, minutes
   python -m experiments.reproduce --scale=paper --data_dir=FOLDER       # hours
   python -m experiments.reproduce --only=diva,grda
