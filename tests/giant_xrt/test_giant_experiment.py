@@ -109,14 +109,14 @@ def test_new_texts_get_features_from_a_kept_model(folder, trained, tmp_path):
 
 def test_what_is_recorded_is_trained(folder, tmp_path, monkeypatch):
     words = (
-        *("--quick", "--seeds=1", "--variant=giant,frozen,link,no_pifa,random_tree"),
+        *("--quick", "--seeds=1", "--variant=giant,frozen,link,random_tree"),
         *("--learning_rate=0.125", "--link.temperature=0.5", "--rounds.steps=3,2"),
         *("--hide=0.2", "--held_links=0.1"),
     )
     about, found = helpers.what_trains(EXPERIMENT, tmp_path, monkeypatch, *words)
     helpers.assert_trains_as_recorded(about, found)
     configs = {name: x["config"] for name, x in about["trained"].items()}
-    assert {"giant-0", "giant-1", "no_pifa-0", "random_tree-1", "link"} <= set(configs)
+    assert {"giant-0", "giant-1", "random_tree-0", "link"} <= set(configs)
     assert configs["giant-0"]["learning_rate"] == 0.125
     assert [configs[f"giant-{i}"]["steps"] for i in (0, 1)] == [3, 2]
     rounds = [x for x in configs if x.startswith("giant-")]
