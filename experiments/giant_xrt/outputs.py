@@ -11,6 +11,7 @@ from iclr22.giant_xrt import artifact, encoding, figures, tfidf, tree, use
 
 HELD = 2000  # links that are held out and ranked, at most
 WORDS = 8  # of a cluster
+OFTEN = 0.2  # words in a larger share of texts tell no cluster
 
 
 def some(held, seed: int) -> np.ndarray:
@@ -61,7 +62,7 @@ def write(run: runner.Run, found: Problem, model: artifact.Model, features) -> N
 
 def _write_tree(run: runner.Run, found: Problem, model: artifact.Model) -> None:
     """tree.csv: clusters of every level with their words, and whose they are."""
-    words_alone = tfidf.Config(pairs=0, letters=0)
+    words_alone = tfidf.Config(pairs=0, letters=0, most=OFTEN)
     vectorizer, weights = tfidf.fit_transform(found.seen.texts, words_alone)
     columns: list[tuple] = []
     for level, size in enumerate(model.tree.sizes[:-1]):
@@ -94,7 +95,7 @@ def _write_links(run: runner.Run, found: Problem, features) -> None:
         "source": ids[first],
         "target": ids[near.nodes[there]],
         "rank": rank[there],
-        "score": np.round(near.scores[there], 6),
+        "score": np.round(near.scores[there].astype(float), 6),
     }
     record.write_columns(run.output("links.csv"), columns)
 

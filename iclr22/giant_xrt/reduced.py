@@ -32,12 +32,17 @@ def directions(matrix: Any, width: int = WIDTH, *, seed: int = 0) -> np.ndarray:
       width: as of `components`.
       seed: of where the iteration begins, which may decide signs of columns.
     """
-    weights = matrix.astype(np.float64)
+    weights: Any = matrix.astype(np.float64)
     width = min(width, min(weights.shape) - 1)
     if width < 1:
         return np.asarray(weights.todense(), np.float32)
-    begin = np.random.default_rng(seed).standard_normal(min(weights.shape))
-    found: Any = linalg.svds(weights, k=width, v0=begin)
-    left, values, _ = found
+    tall = weights.shape[0] > weights.shape[1]
+    one, other = (weights.T, weights) if tall else (weights, weights.T)
+    # of products on the shorter side: all vectors of a million terms would take gigabytes
+    square = linalg.aslinearoperator(one) @ linalg.aslinearoperator(other)
+    begin = np.random.default_rng(seed).standard_normal(one.shape[0])
+    found: Any = linalg.eigsh(square, width, v0=begin)
+    values, vectors = found
     order = np.argsort(-values)
-    return (left[:, order] * values[order]).astype(np.float32)
+    vectors, values = vectors[:, order], np.sqrt(np.maximum(values[order], 0))
+    return np.asarray(weights @ vectors if tall else vectors * values, np.float32)
