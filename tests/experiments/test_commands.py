@@ -7,6 +7,7 @@ import typing
 import helpers
 import jax
 import pytest
+import readme_commands
 
 from experiments import flags as config_flags
 from experiments import options as option_lib
@@ -138,7 +139,9 @@ def test_uses_speak_of_flags_and_their_values(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_commands_of_the_paper_are_read_by_its_experiment(name):
+def test_commands_of_the_paper_are_read_by_its_experiment(name, tmp_path, monkeypatch):
+    readme_commands.write_own_files(name, tmp_path)
+    monkeypatch.chdir(tmp_path)
     here = paper.of(name)
     jobs = [job.arguments for several in here.JOBS.values() for job in several]
     for arguments in dict.fromkeys([*jobs, *(x.arguments for x in here.HEADLINES)]):

@@ -99,11 +99,13 @@ def test_what_is_recorded_is_trained(folder, tmp_path, monkeypatch):
     variants = {name for name, _ in rows(tmp_path)}
     assert variants == {
         *("start", "bi", "cross", "static", "ensemble", "mutual_bi", "mutual_cross"),
-        *("self_bi", "tsdae", "shuffled"),
+        *("self_bi", "tsdae", "shuffled", "mutual"),
     }
     settings = {x.setting for x in record.read_results(tmp_path / "results.csv")}
     noisy = {f"contrast, noise 0.4, 1x16{x}" for x in ("", " (2)")}
-    assert settings == noisy | {f"contrast itself, 1x16{x}" for x in ("", " (2)")}
+    both = {"contrast, noise 0.4, 1x16 and 1x16 (2)"}  # of how far they agree
+    own = {f"contrast itself, 1x16{x}" for x in ("", " (2)")}
+    assert settings == noisy | own | both
 
 
 def test_single_sentences_become_pairs(folder, tmp_path, monkeypatch):
