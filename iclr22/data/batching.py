@@ -42,16 +42,12 @@ class Batches(NamedTuple):
     def __call__(self, step: int) -> dict:
         """Batch number `step`: the arrays plus `weight` `[batch]`, 0 on padding."""
         epoch, position = divmod(step, self.per_epoch)
-        order = _permutation(self.seed, epoch, self.count)
+        order = _permutation(self.seed, epoch, n=self.count)
         return self.rows(order[position * self.size : (position + 1) * self.size])
 
     def rows(self, rows) -> dict:
         """These rows as a padded batch, this process's slice of it."""
-        index, count = self.part
-        share = self.size // count
-        return take(
-            self.arrays, rows, self.size, slice(index * share, (index + 1) * share)
-        )
+        return take(self.arrays, rows, self.size, own(self.size, self.part))
 
 
 class Whole(NamedTuple):
@@ -109,14 +105,45 @@ def in_order(arrays, size: int, *, devices: int = 1) -> Iterator[dict]:
 
 def take(arrays, rows, size: int, part: slice = slice(None)) -> dict:
     """Rows of the arrays padded to `size` by repeating the first, and their weight."""
-    given = arrays.get("weight")
-    weight = np.zeros(size, np.float32)
-    weight[: len(rows)] = 1 if given is None else given[rows]
-    rows = np.concatenate([rows, np.full(size - len(rows), rows[0], rows.dtype)])[part]
-    batch = {name: x[rows] for name, x in arrays.items() if name != "weight"}
+    given, count = arrays.get("weight"), len(rows)
+    rows, weight = padded(rows, size)
+    if given is not None:
+        weight[:count] = given[rows[:count]]
+    batch = {name: x[rows[part]] for name, x in arrays.items() if name != "weight"}
     return batch | {"weight": weight[part]}
 
 
-@functools.lru_cache(maxsize=4)
-def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
-    return np.random.default_rng((seed, epoch)).permutation(n)
+def padded(rows, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows `[size]`, filled up by the first, and their weight, 0 where they are."""
+    weight = (np.arange(size) < len(rows)).astype(np.float32)
+    return np.append(rows, np.full(size - len(rows), rows[0], rows.dtype)), weight
+
+
+def own(size: int, part: tuple[int, int]) -> slice:
+    """What process `index` of `count` has of a batch."""
+    index, count = part
+    share = size // count
+    return slice(index * share, (index + 1) * share)
+
+
+def per_epoch(groups, size: int) -> tuple[int, ...]:
+    """Batches of an epoch of each group of examples; the last of each is not full."""
+    return tuple(-(-len(x) // size) for x in groups)
+
+
+def of_groups(groups, size: int, seed: int, step: int) -> tuple[int, np.ndarray]:
+    """`(group, examples)` of a batch that is of one group: in every epoch examples are
+    shuffled in their group, and batches among each other."""
+    counts = per_epoch(groups, size)
+    epoch, position = divmod(step, sum(counts))
+    place, which = int(_permutation(seed, epoch, 0, n=sum(counts))[position]), 0
+    while place >= counts[which]:
+        place -= counts[which]
+        which += 1
+    order = _permutation(seed, epoch, which + 1, n=len(groups[which]))
+    return which, groups[which][order[place * size : (place + 1) * size]]
+
+
+@functools.lru_cache(maxsize=16)
+def _permutation(*seed: int, n: int) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(n)

@@ -9,7 +9,6 @@ Differs: the released code pads all nodes to the most candidates of any, without
 negatives beyond a limit are left out, drawn by a seed, and batches have one of a few widths.
 """
 
-import functools
 import itertools
 from typing import Any, Literal, NamedTuple
 
@@ -18,8 +17,8 @@ from absl import logging
 from scipy import sparse
 
 from iclr22 import errors, identity, parallel
-from iclr22.giant_xrt import encoding
-from iclr22.nn import tokens
+from iclr22.data import batching
+from iclr22.nn import tokens, wordpiece
 from iclr22.nn.tokens import Texts
 
 Negatives = Literal["tfn", "man", "tfn+man"]
@@ -158,7 +157,7 @@ class Batches(NamedTuple):
     @property
     def counts(self) -> tuple[int, ...]:
         """Batches of an epoch by group; the last of each is filled up with weight 0."""
-        return tuple(-(-len(x) // self.size) for x in self.groups)
+        return batching.per_epoch(self.groups, self.size)
 
     @property
     def per_epoch(self) -> int:
@@ -167,25 +166,13 @@ class Batches(NamedTuple):
 
     def __call__(self, step: int) -> dict[str, np.ndarray]:
         """Batch number `step`."""
-        epoch, position = divmod(step, self.per_epoch)
-        place = int(_permutation(self.seed, epoch, 0, self.per_epoch)[position])
-        which = 0
-        while place >= self.counts[which]:
-            place -= self.counts[which]
-            which += 1
-        group = self.groups[which]
-        order = _permutation(self.seed, epoch, which + 1, len(group))
-        rows = group[order[place * self.size : (place + 1) * self.size]]
+        which, rows = batching.of_groups(self.groups, self.size, self.seed, step)
         return self.rows(rows, *self.widths[which])
 
     def rows(self, rows, width: int, most: int) -> dict[str, np.ndarray]:
         """These nodes as a padded batch, this process's part of it."""
-        index, count = self.part
-        share = self.size // count
-        weight = (np.arange(self.size) < len(rows)).astype(np.float32)
-        rows = np.concatenate([rows, np.full(self.size - len(rows), rows[0])])
-        mine = slice(index * share, (index + 1) * share)
-        rows, weight = rows[mine], weight[mine]
+        mine = batching.own(self.size, self.part)
+        rows, weight = (x[mine] for x in batching.padded(rows, self.size))
         found = tokens.alone(self.texts, self.nodes[rows], width, self.limit)
         batch = {"ids": found.ids, "lengths": found.lengths, "weight": weight}
         return batch | padded(self.candidates, rows, most)
@@ -231,7 +218,7 @@ def batches(
             f"{int((candidates.lengths == 0).sum())} of {len(nodes)} without"
         )
     lengths = np.minimum(tokens.alone_lengths(texts, nodes), limit)
-    of_tokens, of_clusters = encoding.token_widths(lengths), widths(candidates.lengths)
+    of_tokens, of_clusters = wordpiece.worth(lengths), widths(candidates.lengths)
     which = np.searchsorted(of_tokens, lengths) * len(of_clusters)
     which += np.searchsorted(of_clusters, candidates.lengths)
     pairs = list(itertools.product(of_tokens, of_clusters))
@@ -263,9 +250,3 @@ def widths(lengths, most: int = 3, worth: int = WORTH) -> tuple[int, ...]:
             if here < cost:
                 best, cost = tuple(given.tolist()), here
     return best
-
-
-@functools.lru_cache(maxsize=16)
-def _permutation(seed: int, epoch: int, of: int, n: int) -> np.ndarray:
-    """An order; `of`: the batches, or a group."""
-    return np.random.default_rng((seed, epoch, of)).permutation(n)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors, parallel
+from iclr22.data import batching
 from iclr22.giant_xrt import bag
 from iclr22.nn import bert, body, encoders, tokens, vocabularies, wordpiece
 from iclr22.nn.bert import Config as Bert
@@ -25,7 +26,6 @@ from iclr22.nn.tokens import Texts
 Pooling = Literal["pooler", "cls", "mean"]
 POOLINGS = ("pooler", "cls", "mean")
 CHUNK = {"bert": 128, "bag": 1024}  # texts that are encoded at once
-WORTH = 2**15  # tokens of padding that a second width saves, at least
 
 
 class Config(NamedTuple):
@@ -219,20 +219,12 @@ def _chunks(texts: Texts, rows, size: int, limit: int):
     lengths = np.minimum(tokens.alone_lengths(texts, rows), limit)
     if not len(lengths):
         return
-    widths = token_widths(lengths)
+    widths = wordpiece.worth(lengths)
     order = np.argsort(lengths, kind="stable")
     ends = np.searchsorted(lengths[order], widths, side="right")
     for begin, end, width in zip([0, *ends], ends, widths, strict=False):
         for low in range(begin, end, size):
             places = order[low : min(low + size, end)]
-            filled = np.concatenate([places, np.full(size - len(places), places[0])])
+            filled, _ = batching.padded(places, size)
             found = tokens.alone(texts, rows[filled], width, limit)
             yield places, {"ids": found.ids, "lengths": found.lengths}
-
-
-def token_widths(lengths) -> tuple[int, ...]:
-    """Widths of arrays for texts of these lengths `[n]`: a second one, which is a second
-    program, only where it saves much padding."""
-    widths = wordpiece.widths(lengths)
-    saved = np.sum(np.asarray(lengths) <= widths[0]) * (widths[-1] - widths[0])
-    return widths if saved >= WORTH else widths[-1:]

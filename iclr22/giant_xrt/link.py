@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors, gradients, identity, loop, numeric, parallel
+from iclr22.data import batching
 from iclr22.giant_xrt import encoding, tuning
 from iclr22.giant_xrt.encoding import Encoder
 from iclr22.nn import tokens, wordpiece
@@ -137,21 +138,19 @@ class Batches(NamedTuple):
 
     def rows(self, rows, ends) -> dict[str, np.ndarray]:
         """These edges as a padded batch, each from this end; this process's part."""
-        index, count = self.part
-        share = self.size // count
-        weight = (np.arange(self.size) < len(rows)).astype(np.float32)
-        fill = np.zeros(self.size - len(rows), np.int64)
-        rows, ends = np.append(rows, rows[fill]), np.append(ends, ends[fill])
-        mine = slice(index * share, (index + 1) * share)
-        pairs = self.edges[:, rows[mine]]
+        mine = batching.own(self.size, self.part)
+        place, weight = (
+            x[mine] for x in batching.padded(np.arange(len(rows)), self.size)
+        )
+        pairs, ends = self.edges[:, rows[place]], ends[place]
         both = [
-            tokens.alone(self.texts, np.where(ends[mine] == i, *pairs), self.width)
+            tokens.alone(self.texts, np.where(ends == i, *pairs), self.width)
             for i in (0, 1)
         ]
         return {
             "ids": np.stack([x.ids for x in both], axis=1),
             "lengths": np.stack([x.lengths for x in both], axis=1),
-            "weight": weight[mine],
+            "weight": weight,
         }
 
 

@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from iclr22 import errors, identity, parallel
+from iclr22.data import batching
 from iclr22.nn import tokens, wordpiece
 from iclr22.nn.tokens import Texts
 
-WORTH = 2**15  # tokens of padding that a second width saves in an epoch, at least
 Damage = Callable[[np.random.Generator, Texts, np.ndarray, np.ndarray], tuple]
 
 
@@ -51,7 +51,7 @@ class Batches(NamedTuple):
     @property
     def counts(self) -> tuple[int, ...]:
         """Batches of an epoch by width; the last of each is padded."""
-        return tuple(-(-len(x) // self.size) for x in self.groups)
+        return batching.per_epoch(self.groups, self.size)
 
     @property
     def per_epoch(self) -> int:
@@ -60,25 +60,13 @@ class Batches(NamedTuple):
 
     def __call__(self, step: int) -> dict[str, np.ndarray]:
         """Batch number `step`."""
-        epoch, position = divmod(step, self.per_epoch)
-        place = int(_permutation(self.seed, epoch, -1, self.per_epoch)[position])
-        which = 0
-        while place >= self.counts[which]:
-            place -= self.counts[which]
-            which += 1
-        group = self.groups[which]
-        order = _permutation(self.seed, epoch, which, len(group))
-        rows = group[order[place * self.size : (place + 1) * self.size]]
+        which, rows = batching.of_groups(self.groups, self.size, self.seed, step)
         return self.rows(rows, self.widths[which], step)
 
     def rows(self, rows, width: int, step: int = 0) -> dict[str, np.ndarray]:
         """These examples as a padded batch, this process's part of it."""
-        index, count = self.part
-        share = self.size // count
-        weight = (np.arange(self.size) < len(rows)).astype(np.float32)
-        rows = np.concatenate([rows, np.full(self.size - len(rows), rows[0])])
-        mine = slice(index * share, (index + 1) * share)
-        rows, weight = rows[mine], weight[mine]
+        mine = batching.own(self.size, self.part)
+        rows, weight = (x[mine] for x in batching.padded(rows, self.size))
         batch = self._arrays(rows, width, step) | {"weight": weight}
         return batch if self.labels is None else batch | {"label": self.labels[rows]}
 
@@ -166,7 +154,7 @@ def views(
 
 def _batches(texts, given, together, lengths, size, limit, seed, devices):
     lengths = np.minimum(lengths, limit)
-    widths = _widths(lengths)
+    widths = wordpiece.worth(lengths)
     of = np.searchsorted(widths, lengths)
     groups = tuple(np.flatnonzero(of == i) for i in range(len(widths)))
     used = [i for i, x in enumerate(groups) if len(x)]
@@ -182,19 +170,6 @@ def _batches(texts, given, together, lengths, size, limit, seed, devices):
         seed=seed,
         part=parallel.part(),
     )
-
-
-def _widths(lengths) -> tuple[int, ...]:
-    """Widths of arrays; a second program is compiled only where it saves much padding."""
-    widths = wordpiece.widths(lengths)
-    saved = np.sum(lengths <= widths[0]) * (widths[-1] - widths[0])
-    return widths if saved >= WORTH else widths[-1:]
-
-
-@functools.lru_cache(maxsize=8)
-def _permutation(seed: int, epoch: int, of: int, n: int) -> np.ndarray:
-    """An order; `of`: whose, a width or the batches."""
-    return np.random.default_rng((seed, epoch, of + 1)).permutation(n)
 
 
 def chunks(texts: Texts, first, second=None, *, size: int, limit: int):
@@ -213,13 +188,13 @@ def chunks(texts: Texts, first, second=None, *, size: int, limit: int):
     else:
         lengths = tokens.together_lengths(texts, first, second)
     lengths = np.minimum(lengths, limit)
-    widths = _widths(lengths)
+    widths = wordpiece.worth(lengths)
     order = np.argsort(lengths, kind="stable")
     ends = np.searchsorted(lengths[order], widths, side="right")
     for begin, end, width in zip([0, *ends], ends, widths, strict=False):
         for low in range(begin, end, size):
             rows = order[low : min(low + size, end)]
-            filled = np.concatenate([rows, np.full(size - len(rows), rows[0])])
+            filled, _ = batching.padded(rows, size)
             if second is None:
                 found = tokens.alone(texts, first[filled], width, limit)
             else:

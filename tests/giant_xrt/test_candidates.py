@@ -10,6 +10,7 @@ from scipy import sparse
 from iclr22 import errors
 from iclr22.giant_xrt import candidates, encoding
 from iclr22.giant_xrt.tree import Tree
+from iclr22.nn import wordpiece
 
 PARENTS = np.array([0, 0, 1, 1, 2, 2, 2])  # of seven clusters
 TREE = Tree((np.zeros(3, int), PARENTS, np.arange(14) // 2))
@@ -109,7 +110,7 @@ def test_widths_are_the_best_by_brute_force():
 
 
 def source(monkeypatch, worth=0, **changes):
-    monkeypatch.setattr(encoding, "WORTH", worth)
+    monkeypatch.setattr(wordpiece, "WORTH", worth)
     monkeypatch.setattr(candidates, "WORTH", worth)
     encoder = encoding.of_bag(giant_helpers.texts(30), width=4)
     read = encoding.read(encoder, giant_helpers.texts(30))

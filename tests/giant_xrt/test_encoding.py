@@ -6,7 +6,7 @@ import pytest
 
 from iclr22 import errors
 from iclr22.giant_xrt import bag, encoding
-from iclr22.nn import encoders, tokens
+from iclr22.nn import encoders, tokens, wordpiece
 
 TEXTS = giant_helpers.texts(21)
 
@@ -26,7 +26,7 @@ def test_features_do_not_depend_on_what_is_beside(kind, monkeypatch):
     rows = [20, 0, 1, 5]
     some = encoding.embed(encoder, [TEXTS[i] for i in rows], chunk=8)
     np.testing.assert_allclose(some, found[rows], atol=1e-5)
-    monkeypatch.setattr(encoding, "WORTH", 0)  # two widths
+    monkeypatch.setattr(wordpiece, "WORTH", 0)  # two widths
     np.testing.assert_allclose(
         encoding.embed(encoder, TEXTS, chunk=8), found, atol=1e-5
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iclr22 import errors
-from iclr22.nn import tokens
+from iclr22.nn import tokens, wordpiece
 from iclr22.trans_encoder import batches, contrastive, samples, tsdae
 
 ROWS = [[5, 6, 7], [8], [], [4, 5, 6, 7, 8, 9], [9, 9]]
@@ -81,7 +81,7 @@ def source(together=False, **changes):
 
 @pytest.mark.parametrize("together", [False, True])
 def test_an_epoch_has_every_pair_once(together, monkeypatch):
-    monkeypatch.setattr(batches, "WORTH", 1)
+    monkeypatch.setattr(wordpiece, "WORTH", 1)
     made = source(together, limit=64)
     seen, widths = [], set()
     for step in range(made.per_epoch):
