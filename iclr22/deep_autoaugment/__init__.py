@@ -1,0 +1,1 @@
+"""Deep AutoAugment: augmentation policies by gradient matching."""
