@@ -7,11 +7,9 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
-
 from experiments import paper
 from experiments.paper import Claim
-from iclr22 import record, report
+from iclr22 import metrics, record, report
 
 HOLDS, FAILS, OPEN, ABSENT = "holds", "fails", "open", "not measured"
 
@@ -83,14 +81,8 @@ def _by_seed(rows, key) -> dict[int, float]:
 
 def _interval(values) -> tuple[float, float]:
     """Mean and half width of the 95 % t interval; 0 for a single value."""
-    from scipy import special  # scipy.stats takes half a second
-
-    values = np.array(list(values))
-    if len(values) == 1:
-        return float(values[0]), 0.0
-    spread = np.std(values, ddof=1) / np.sqrt(len(values))
-    half = special.stdtrit(len(values) - 1, 0.975) * spread
-    return float(values.mean()), float(half)
+    mean, half = metrics.student(list(values))
+    return mean, half if len(values) > 1 else 0.0
 
 
 def _text(values) -> str:

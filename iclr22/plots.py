@@ -4,7 +4,7 @@ import contextlib
 import math
 import pathlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from iclr22 import checkpoint, errors, record
@@ -20,6 +20,7 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 10,
     "text.parse_math": False,  # names of users are no formulas
 }
+OTHER = "#9fb4c7"  # colour of a bar that has none of its own
 NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
 
 
@@ -66,6 +67,55 @@ def _plain_powers(drawing):
                     linthresh=getattr(found, "_linthresh", None),
                 )
                 getattr(axis, f"set_{which}_formatter")(plain)
+
+
+def bars(
+    path,
+    summaries: Iterable[record.Summary],
+    order: Sequence[str],
+    metric: str,
+    *,
+    colours: Mapping[str, str] | None = None,
+) -> None:
+    """Mean and interval of each variant, a panel for each setting.
+
+    Args:
+      order: variants, from the top.
+      colours: of some of them.
+    """
+    found = [x for x in summaries if x.metric == metric]
+    settings = list(dict.fromkeys(x.setting for x in found))
+    height = 0.7 + 0.24 * len({x.variant for x in found})
+    columns = min(2, len(settings))
+    lines = -(-len(settings) // columns)
+    with figure(path, lines, columns, width=4.4, height=height) as axes:
+        panels = [axes] if len(settings) == 1 else axes.ravel()
+        for axis, setting in zip(panels, settings, strict=False):
+            rows = [x for x in found if x.setting == setting]
+            rows.sort(key=lambda x: -order.index(x.variant))
+            _bars_of(axis, rows, colours or {})
+            axis.set_title(setting, fontsize=8)
+        for axis in panels[len(settings) :]:
+            axis.axis("off")
+
+
+def _bars_of(axis, rows: Sequence[record.Summary], colours) -> None:
+    names = [x.variant for x in rows]
+    means = [x.mean for x in rows]
+    axis.barh(names, means, color=[colours.get(x, OTHER) for x in names], height=0.7)
+    for i, one in enumerate(rows):
+        if math.isfinite(one.interval):
+            axis.errorbar(one.mean, i, xerr=one.interval, color="black", lw=1)
+        axis.annotate(
+            f"{one.mean:.1f} ",
+            (one.mean, i),
+            va="center",
+            ha="right",
+            fontsize=7,
+            color="white",
+        )
+    axis.tick_params(labelsize=7)
+    axis.set_xlim(left=0)
 
 
 def dots(

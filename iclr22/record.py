@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import math
 import pathlib
 import re
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from iclr22 import checkpoint, errors, parallel
+from iclr22 import checkpoint, errors, metrics, parallel
 
 FORMULA = re.compile(r"[=+\-@\t\r]|'+[=+\-@\t\r]")  # and what is escaped already
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
@@ -110,8 +109,6 @@ def _typed(row: dict[str, str]) -> Result:
 
 def summarise(rows: Iterable[Result]) -> list[Summary]:
     """Mean and 95 % interval over seeds for everything else that is equal."""
-    from scipy import special  # scipy.stats takes half a second
-
     groups: dict[tuple, list[Result]] = {}
     for row in rows:
         key = (*row[:4], row.metric, row.published)
@@ -120,8 +117,7 @@ def summarise(rows: Iterable[Result]) -> list[Summary]:
     for members in groups.values():
         first, n = members[0], len(members)
         values = [row.value for row in members]
-        spread = np.std(values, ddof=1) / np.sqrt(n) if n > 1 else math.nan
-        half = float(special.stdtrit(n - 1, 0.975) * spread) if n > 1 else math.nan
+        mean, half = metrics.student(values)
         summaries.append(
             Summary(
                 method=first.method,
@@ -130,7 +126,7 @@ def summarise(rows: Iterable[Result]) -> list[Summary]:
                 setting=first.setting,
                 metric=first.metric,
                 published=first.published,
-                mean=float(np.mean(values)),
+                mean=mean,
                 interval=half,
                 seeds=n,
             )

@@ -8,7 +8,7 @@ import numpy as np
 from experiments import run as runner
 from experiments.giant_xrt import fit, paper, problem
 from experiments.giant_xrt.problem import Problem
-from iclr22 import cold_brew, errors, graph, loop, progress, record
+from iclr22 import cold_brew, errors, graph, loop, plots, progress, record
 from iclr22.cold_brew import artifact, models, pipeline
 from iclr22.cold_brew.rounds import Trainer
 from iclr22.cold_brew.splits import Split
@@ -54,7 +54,8 @@ def isolated(run: runner.Run) -> None:
     path = run.figure(
         "isolated", "Test accuracy [%] on nodes whose links were taken away."
     )
-    figures.accuracies(path, record.summarise(run.rows), paper.VARIANTS, COLD)
+    summaries = record.summarise(run.rows)
+    plots.bars(path, summaries, paper.VARIANTS, COLD, colours=figures.COLOURS)
     run.summary = _conclusions(run)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from experiments import run as runner
 from experiments.giant_xrt import paper
 from experiments.giant_xrt.problem import Problem
-from iclr22 import checkpoint, graph, record
+from iclr22 import checkpoint, graph, plots, record
 from iclr22.data import text_graphs
 from iclr22.giant_xrt import artifact, encoding, figures, tfidf, tree, use
 
@@ -29,7 +29,7 @@ def draw(run: runner.Run, kept: dict[str, dict]) -> None:
         path = run.figure(
             "headline", "Test accuracy [%] by features, mean and 95 % interval."
         )
-        figures.accuracies(path, summaries, paper.VARIANTS, paper.TEST)
+        plots.bars(path, summaries, paper.VARIANTS, paper.TEST, colours=figures.COLOURS)
     rounds = {name: cell["rounds"] for name, cell in kept.items() if cell["rounds"]}
     if rounds:
         path = run.figure("rounds", "Rounds over levels of the tree, first seed.")

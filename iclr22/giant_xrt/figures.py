@@ -1,59 +1,15 @@
-"""Figures of GIANT-XRT: accuracies, rounds, the theory of aggregation."""
+"""Figures of GIANT-XRT: rounds, the theory of aggregation."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from iclr22 import plots, record
+from iclr22 import plots
 from iclr22.giant_xrt import theory
 
 COLOURS = {"giant": "#c8443a", "frozen": "#8a8a8a", "untrained": "#8a8a8a"}
-OTHER = "#9fb4c7"
 NODES, WIDTH, INSIDE, OUTSIDE = 1000, 32, 0.8, 0.2  # of drawn graphs; shares of links
 DEGREES = (1, 2, 4, 8, 16, 32)
-
-
-def accuracies(
-    path, summaries: Sequence[record.Summary], order: Sequence[str], metric: str
-) -> None:
-    """Mean and interval of each variant, a panel for each setting.
-
-    Args:
-      order: variants, from the top.
-    """
-    found = [x for x in summaries if x.metric == metric]
-    settings = list(dict.fromkeys(x.setting for x in found))
-    height = 0.7 + 0.24 * len({x.variant for x in found})
-    columns = min(2, len(settings))
-    lines = -(-len(settings) // columns)
-    with plots.figure(path, lines, columns, width=4.4, height=height) as axes:
-        panels = np.ravel(axes)
-        for axis, setting in zip(panels, settings, strict=False):
-            rows = [x for x in found if x.setting == setting]
-            rows.sort(key=lambda x: -order.index(x.variant))
-            _bars(axis, rows)
-            axis.set_title(setting, fontsize=8)
-        for axis in panels[len(settings) :]:
-            axis.axis("off")
-
-
-def _bars(axis, rows: Sequence[record.Summary]) -> None:
-    names = [x.variant for x in rows]
-    means = [x.mean for x in rows]
-    axis.barh(names, means, color=[COLOURS.get(x, OTHER) for x in names], height=0.7)
-    for i, one in enumerate(rows):
-        if np.isfinite(one.interval):
-            axis.errorbar(one.mean, i, xerr=one.interval, color="black", lw=1)
-        axis.annotate(
-            f"{one.mean:.1f} ",
-            (one.mean, i),
-            va="center",
-            ha="right",
-            fontsize=7,
-            color="white",
-        )
-    axis.tick_params(labelsize=7)
-    axis.set_xlim(left=0)
 
 
 def rounds(path, found: Mapping[str, Sequence[Mapping[str, float]]]) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iclr22 import record
+from iclr22 import plots, record
 from iclr22.giant_xrt import figures, theory
 
 PNG = b"\x89PNG"
@@ -51,8 +51,8 @@ def test_accuracies_and_rounds_are_drawn(tmp_path):
         for seed in (0, 1)
     ]
     found = record.summarise(rows)
-    figures.accuracies(tmp_path / "several.png", found, names, "test/accuracy")
-    figures.accuracies(tmp_path / "one.png", found[:1], names, "test/accuracy")
+    plots.bars(tmp_path / "several.png", found, names, "test/accuracy")
+    plots.bars(tmp_path / "one.png", found[:1], names, "test/accuracy")
     told = [
         {"clusters": size, "begin": 2.0, "end": 1.0, "recall": 80.0} for size in (4, 16)
     ]

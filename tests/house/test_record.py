@@ -202,3 +202,13 @@ def test_best_f1_is_the_best_over_all_thresholds(seed, ties):
 def test_best_f1_of_equal_scores_flags_all():
     positive = np.array([True, False, False])
     assert metrics.best_f1(np.zeros(3), positive) == pytest.approx(0.5)
+
+
+def test_interval_of_student_is_that_of_scipy():
+    from scipy import stats
+
+    values = np.random.default_rng(0).normal(size=7)
+    mean, half = metrics.student(values)
+    low, high = stats.t.interval(0.95, 6, values.mean(), stats.sem(values))
+    np.testing.assert_allclose((mean - half, mean + half), (low, high))
+    assert math.isnan(metrics.student([1.0])[1])

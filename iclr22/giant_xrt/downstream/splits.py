@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from iclr22 import errors, graph, numeric
+from iclr22 import errors, graph, metrics, numeric
 from iclr22.data.graphs import SPLITS
 from iclr22.giant_xrt.downstream import classifier, propagation, training
 from iclr22.giant_xrt.downstream.classifier import Config
@@ -170,8 +170,6 @@ def paired(one, other) -> Paired:
     Raises:
       errors.InputError: of different lengths, or none.
     """
-    from scipy import special  # scipy.stats takes half a second
-
     one, other = (
         numeric.real(x, name, ndim=1, dtype=np.float64)
         for x, name in ((one, "one"), (other, "other"))
@@ -180,11 +178,9 @@ def paired(one, other) -> Paired:
         raise errors.InputError(
             f"expected two results on the same splits; found {len(one)} and {len(other)}"
         )
-    gap, half = one - other, 0.0
-    if len(gap) > 1:
-        spread = np.std(gap, ddof=1) / np.sqrt(len(gap))
-        half = float(special.stdtrit(len(gap) - 1, 0.975) * spread)
-    mean = float(gap.mean())
+    gap = one - other
+    mean, half = metrics.student(gap)
+    half = half if len(gap) > 1 else 0.0
     return Paired(mean, mean - half, mean + half, int((gap > 0).sum()), len(gap))
 
 
