@@ -1,0 +1,335 @@
+"""One layer of a policy, learned by gradient matching: the seven names (section 3.2 and 3.3).
+
+A group is `validation` images of a class as they are and one other image x of that class. An
+operation is good where the mean gradient of its x points where that of the others does: the
+cosine of both, J, is to grow. Its derivative with respect to the probability of operation n
+is the derivative of the loss of T_n(x) along the tangent
+
+    t = v - g <v, g> / |g|^2,   over |g| |v|,
+
+so one forward-mode product per batch of images is all that is needed. Layers before this one
+do not change; those after it are not there yet.
+
+A batch has x [groups, validation, h, w, c] uint8, image [groups, h, w, c] uint8, y [groups]
+int32 (the class), row [groups] int32 (its own number in the step) and weight [groups].
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from iclr22 import gradients, parallel
+from iclr22.deep_autoaugment import applying, classifier, space, tables
+from iclr22.deep_autoaugment.classifier import Config as Classifier
+from iclr22.deep_autoaugment.space import Transformation
+
+BEGIN = 8.0  # logit of identity over all others, at first
+SMALLEST = 1e-12  # that norms are divided by at least
+
+
+class Config(NamedTuple):
+    """Hyper-parameters of the search of a layer, as published for CIFAR."""
+
+    RESOLVED = ("network", "transformations", "first", "layers")
+
+    network: Classifier = Classifier()  # whose gradients are compared
+    transformations: tuple[Transformation, ...] = ()  # that a layer chooses from
+    first: bool = True  # no layer before: all transformations of x, none is drawn
+    layers: int = 6  # of a policy, at most
+    steps: int = 1024  # updates of a layer
+    groups: int = 16  # of an update
+    validation: int = 64  # images of a group that are compared with
+    copies: int = 4  # of x for each transformation, drawn through all layers
+    paths: int = 16  # draws of the layers before, each followed by every transformation
+    learning_rate: float = 0.025  # of Adam
+    # standard deviations over groups that are taken from the mean, after the first layer
+    penalty: float = 1.0
+    chunk: int = 128  # images of one pass through the network
+
+
+State = gradients.State  # params: {"logits" [N], "before" [layers - 1, N], "network"}
+
+
+class Found(NamedTuple):
+    """What groups say: `cosine [groups]`, J, and its derivative with respect to each
+    probability, `slope [groups, N]`; none where it is not asked for."""
+
+    cosine: jax.Array
+    slope: jax.Array | None
+
+
+def fresh(count: int) -> np.ndarray:
+    """Logits `[count]` of a layer that is nearly all identity (the first of them)."""
+    logits = np.zeros(count, np.float32)
+    logits[0] = BEGIN
+    return logits - logits.mean()
+
+
+def nothing(layers: int, count: int) -> np.ndarray:
+    """Log-probabilities `[layers, count]` of layers that do nothing."""
+    return np.where(np.arange(count) == 0, 0.0, -1e9) * np.ones((layers, 1), np.float32)
+
+
+def optimizer(config: Config) -> optax.GradientTransformation:
+    """Adam, with the small constant of the authors' library."""
+    return optax.adam(config.learning_rate, eps=1e-7)
+
+
+def init(config: Config, key: jax.Array, batch) -> State:
+    """A layer that is nearly all identity, on a random network (`begin` of `loop.fit`)."""
+    count = len(config.transformations)
+    one = {"x": batch["image"][:1], "y": batch["y"][:1]}
+    params = {
+        "logits": jnp.asarray(fresh(count)),
+        "before": jnp.asarray(nothing(config.layers - 1, count), jnp.float32),
+        "network": classifier.init(config.network, key, one).params,
+    }
+    return gradients.start(optimizer(config), key, params, trained="logits")
+
+
+def apply(config: Config, params, inputs=None, *, key=None):
+    """Probabilities `[N]` of the layer."""
+    del config, inputs, key
+    return jax.nn.softmax(params["logits"])
+
+
+def matched(
+    config: Config, params, batch, key: jax.Array, *, slopes: bool = True
+) -> Found:
+    """What each group of a batch says; a group draws from `key` and its own row."""
+
+    def one(group):
+        own = jax.random.fold_in(key, group["row"])
+        return _group(config, params, group, own, slopes)
+
+    given = {name: batch[name] for name in ("x", "image", "y", "row")}
+    return jax.lax.map(one, given)
+
+
+def _group(config: Config, params, group, key, slopes: bool) -> Found:
+    """A group alone: `Found` without the first axis."""
+    drawn, passed, chance = jax.random.split(key, 3)
+    wanted = _gradient_as_it_is(config, params["network"], group)
+    if config.first:
+        looked = _alone(config)
+        shares = apply(config, params)
+        own = jax.random.split(drawn, looked.shape[0])
+        augmented = looked, own, shares
+        tried = looked, own
+    else:
+        augmented = _sampled(config, params, chance, drawn)
+        tried = _expanded(config, params, jax.random.fold_in(chance, 1), passed)
+    got = _gradient(config, params["network"], group, *augmented)
+    tangent, cosine = orthogonal(wanted, got)
+    if not slopes:
+        return Found(cosine, None)
+    slope = _directional(config, params["network"], group, *tried, tangent)
+    slope = slope.reshape(-1, len(config.transformations)).mean(axis=0)
+    return Found(cosine, slope)
+
+
+def orthogonal(wanted, got):
+    """`(tangent, cosine)` of two gradients: the part of `wanted` that is orthogonal to `got`,
+    over the product of their norms."""
+    length = jnp.maximum(_dot(got, got), SMALLEST)
+    product = _dot(wanted, got)
+    scale = jnp.sqrt(length * jnp.maximum(_dot(wanted, wanted), SMALLEST))
+    tangent = jax.tree.map(lambda v, g: (v - g * product / length) / scale, wanted, got)
+    return tangent, product / scale
+
+
+def _dot(a, b):
+    parts = jax.tree.map(lambda x, y: jnp.vdot(x, y), a, b)
+    return sum(jax.tree.leaves(parts))
+
+
+def _alone(config: Config):
+    """Rows `[N, 1]`: each transformation once, as a policy of one layer."""
+    return jnp.arange(len(config.transformations), dtype=jnp.int32)[:, None]
+
+
+def _layers(params):
+    """Log-probabilities `[layers, N]` of the layers before and of this one."""
+    return jnp.concatenate([params["before"], params["logits"][None]])
+
+
+def _sampled(config: Config, params, key, own):
+    """Draws through all layers, with equal weights."""
+    count = config.copies * len(config.transformations)
+    layers = jax.nn.softmax(_layers(params))
+    which = applying.draw(layers, jax.random.split(key, count))
+    return which, jax.random.split(own, count), jnp.full(count, 1 / count)
+
+
+def _expanded(config: Config, params, key, own):
+    """Draws of the layers before, each followed by all transformations of this one."""
+    count = len(config.transformations)
+    before = jax.nn.softmax(params["before"])
+    paths = applying.draw(before, jax.random.split(key, config.paths))
+    every = jnp.tile(_alone(config), (config.paths, 1))
+    which = jnp.concatenate([jnp.repeat(paths, count, axis=0), every], axis=1)
+    return which, jax.random.split(own, config.paths * count)
+
+
+def _gradient_as_it_is(config: Config, network, group):
+    """Mean gradient of the images that are compared with."""
+    count = len(group["x"])
+
+    def total(weights, x, shares):
+        return shares @ _losses(config, weights, network, x, group["y"])
+
+    return _summed(config, total, network, group["x"], jnp.full(count, 1 / count))
+
+
+def _gradient(config: Config, network, group, which, keys, shares):
+    """Gradient of x through these transformations `[m, layers]`, weighted by `shares [m]`."""
+
+    def total(weights, which, keys, shares):
+        x = _augmented(config, group["image"], which, keys)
+        return shares @ _losses(config, weights, network, x, group["y"])
+
+    return _summed(config, total, network, which, keys, shares)
+
+
+def _summed(config: Config, total, network, *rows):
+    """Sum of gradients over chunks of rows; the last of `rows` are weights, 0 where the last
+    chunk is filled up."""
+    chunks = _chunks(config, rows)
+    if len(chunks[-1]) == 1:
+        return jax.grad(total)(network["weights"], *(x[0] for x in chunks))
+
+    def add(found, chunk):
+        more = jax.grad(total)(network["weights"], *chunk)
+        return jax.tree.map(jnp.add, found, more), None
+
+    zero = jax.tree.map(jnp.zeros_like, network["weights"])
+    return jax.lax.scan(add, zero, chunks)[0]
+
+
+def _directional(config: Config, network, group, which, keys, tangent):
+    """Derivative `[m]` of the loss of each augmented x along a tangent."""
+
+    def one(chunk):
+        x = _augmented(config, group["image"], *chunk)
+
+        def losses(weights):
+            return _losses(config, weights, network, x, group["y"])
+
+        return jax.jvp(losses, (network["weights"],), (tangent,))[1]
+
+    chunks = _chunks(config, (which, keys))
+    return jax.lax.map(one, chunks).reshape(-1)[: len(which)]
+
+
+def _chunks(config: Config, rows):
+    """Arrays `[m, ...]` as `[chunks, size, ...]`, of about the same size each; filled up with
+    zeros, keys with the first of them."""
+    count = len(rows[-1])
+    parts = -(-count // config.chunk)
+    size = -(-count // parts)
+
+    def cut(x):
+        missing = size * parts - count
+        if missing:
+            key = jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+            more = x[:1] if key else jnp.zeros_like(x[:1])
+            x = jnp.concatenate([x, jnp.broadcast_to(more, (missing, *x.shape[1:]))])
+        return x.reshape(parts, size, *x.shape[1:])
+
+    return tuple(cut(x) for x in rows)
+
+
+def _augmented(config: Config, image, which, keys):
+    """One image through transformations `[m, layers]`: `[m, h, w, c]` uint8."""
+    made = tables.of(config.transformations, *image.shape[:2])
+    images = jnp.broadcast_to(image, (len(which), *image.shape))
+    return applying.apply_all(made, images, which, keys)
+
+
+def _losses(config: Config, weights, network, x, label):
+    """Loss `[m]` of images of one class, batch norm as it was learned."""
+    labels = jnp.broadcast_to(label, len(x))
+    return classifier.per_example_loss(
+        config.network, weights, network["stats"], x, labels
+    )
+
+
+def loss(config: Config, params, batch, *, key=None):
+    """`(total, sums)` of 1 - J; without a key the draws are always the same."""
+    key = jax.random.key(0) if key is None else key
+    found = matched(config, params, batch, key, slopes=False)
+    return _sums(found.cosine, batch["weight"])
+
+
+def _sums(cosine, weight):
+    total = weight @ (1 - cosine)
+    sums = {"loss": total, "cosine": weight @ cosine, "weight": weight.sum()}
+    return total, sums
+
+
+def train_step(config: Config, state: State, batch, *, axis_name=None):
+    """One update of the layer's logits along the mean slope of all groups less `penalty`
+    standard deviations; `(State, {"loss", "cosine", "identity"})`."""
+    key = jax.random.fold_in(state.key, state.step)
+    found = matched(config, state.params, batch, key)
+    weight = batch["weight"]
+    _, metrics = gradients.mean((), _sums(found.cosine, weight)[1], axis_name)
+    slope = combined(config, found.slope, weight, axis_name)
+    share = apply(config, state.params)
+    grads = -share * (slope - share @ slope)
+    logits = state.params["logits"]
+    updates, opt_state = optimizer(config).update(grads, state.opt_state, logits)
+    logits = optax.apply_updates(logits, updates)
+    params = state.params | {"logits": logits}
+    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
+    return state, metrics | {"identity": share[0]}
+
+
+def combined(config: Config, slope, weight, axis_name=None):
+    """One slope `[N]` of all groups `[groups, N]` of all devices: their mean and, after the
+    first layer, less `penalty` standard deviations of them (section 3.3)."""
+    summed, count = parallel.reduce((weight @ slope, weight.sum()), axis_name)
+    count = jnp.maximum(count, gradients.SMALLEST)
+    mean = summed / count
+    if config.first:
+        return mean
+    squares = parallel.reduce(weight @ (slope - mean) ** 2, axis_name) / count
+    return mean - config.penalty * jnp.sqrt(squares)
+
+
+def evaluate(config: Config, params, batch, *, axis_name=None):
+    """Sums of 1 - J and of J."""
+    return parallel.reduce(loss(config, params, batch)[1], axis_name)
+
+
+def example(size: int = 32, seed: int = 0):
+    """Smallest configuration and `size` groups whose x is a negative of the others."""
+    rng = np.random.default_rng(seed)
+    network, _ = classifier.example(1)
+    chosen = [x for x in space.space() if x.op in ("identity", "invert", "flip")]
+    config = Config(
+        network=network,
+        transformations=tuple(chosen),
+        first=False,
+        layers=2,
+        validation=2,
+        copies=2,
+        paths=1,
+        learning_rate=0.3,
+        steps=40,
+    )
+    y = np.arange(size, dtype=np.int32) % network.classes
+    patterns = rng.uniform(0, 255, (network.classes, 4, 4, 1))
+    noise = rng.normal(0, 5, (size, 3, 4, 4, 1))
+    images = np.clip(patterns[y][:, None] + noise, 0, 255).astype(np.uint8)
+    batch = {
+        "x": images[:, 1:],
+        "image": 255 - images[:, 0],
+        "y": y,
+        "row": np.arange(size, dtype=np.int32),
+        "weight": np.ones(size, np.float32),
+    }
+    return config, batch
