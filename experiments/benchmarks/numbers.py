@@ -1,10 +1,13 @@
 """How a benchmark hands its numbers to `experiments.benchmarks`, besides printing."""
 
 import json
+import subprocess
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from absl import flags
 
 from experiments import origin
@@ -36,3 +39,44 @@ def write(found: Iterable[Number]) -> None:
     with open(FLAGS.numbers, "a", encoding="utf-8") as file:
         for number in found:
             file.write(json.dumps(number._asdict() | made) + "\n")
+
+
+def told(what, value, unit, size="", beside=None, whose="PyTorch") -> list[Number]:
+    """A line for people; the number, and that of another with how much more it takes."""
+    line = f"{what:34s} {size:34s} {value:10.3f} {unit}"
+    found = [Number(what, value, unit, size)]
+    if beside is not None:
+        ratio = beside / value
+        line += f"   {whose} {beside:9.3f}, {ratio:.2f} of ours"
+        found.append(Number(f"{what}, {whose}", beside, unit, size))
+        found.append(Number(f"{what}, {whose} over ours", ratio, "", size))
+    print(line, flush=True)
+    return found
+
+
+def in_child(module: str, *arguments: str, python: str = sys.executable, **options):
+    """The dict of numbers that a module prints last, in a process of its own.
+
+    Args:
+      options: of `subprocess.run`.
+    """
+    done = subprocess.run(
+        [python, "-m", module, *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def growth(
+    factors: Sequence[int], values: Sequence[Mapping[str, float]]
+) -> list[Number]:
+    """Exponents of growth of each number with the factor; none of a single one."""
+    found = []
+    for name in values[0] if len(factors) > 1 else ():
+        logs = np.log([max(x[name], 1e-3) for x in values])
+        exponent = float(np.polyfit(np.log(factors), logs, 1)[0])
+        found += told(name, exponent, "", "exponent of growth")
+    return found

@@ -17,7 +17,6 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -43,6 +42,7 @@ from iclr22.giant_xrt import (
 from iclr22.giant_xrt.pifa import pifa
 from iclr22.nn import bert
 
+MODULE = "experiments.giant_xrt.benchmark"
 CALLS = ((),)  # arguments of a full run
 QUICK = ("--quick", "--repeat=1")
 SCALING = {  # stage: examples of one process, and what is wider than in an example
@@ -180,26 +180,6 @@ def scale(nodes: int) -> dict[str, float]:
     return values | {"peak memory": message_passing.peak()}
 
 
-def in_child(nodes: int) -> dict[str, float]:
-    """`scale` in a process of its own."""
-    words = [sys.executable, "-m", "experiments.giant_xrt.benchmark"]
-    done = subprocess.run(
-        [*words, f"--child={nodes}"], check=True, stdout=subprocess.PIPE, text=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def told(what, value, unit, size="", beside=None, whose="") -> list[numbers.Number]:
-    """A line for people; the number, and that of another with the factor between them."""
-    line = f"{what:28s} {size:34s} {value:10.3f} {unit}"
-    found = [numbers.Number(what, value, unit, size)]
-    if beside is not None:
-        line += f"   {whose} {beside:9.3f}, {beside / value:.2f} of ours"
-        found.append(numbers.Number(f"{what}, {whose}", beside, unit, size))
-    print(line, flush=True)
-    return found
-
-
 def of_engine() -> list[numbers.Number]:
     """Tree, training, prediction."""
     sizes = SMALL if FLAGS.quick else SIZES
@@ -208,7 +188,7 @@ def of_engine() -> list[numbers.Number]:
     theirs = pecos_times(FLAGS.pecos, *given) if FLAGS.pecos else {}
     size, found = f"{sizes[0]:,} instances, {sizes[1]:,} labels", []
     for name, value in ours.items():
-        found += told(name, value, "s", size, theirs.get(name), "libpecos")
+        found += numbers.told(name, value, "s", size, theirs.get(name), "libpecos")
     return found
 
 
@@ -224,8 +204,8 @@ def of_updates(torch) -> list[numbers.Number]:
         beside = None
         if torch and kind == "bert":
             beside = torch.round_time(config.encoder.bert, batch, FLAGS.repeat)
-        found += told("compiling", first - usual, "s", size)
-        found += told("update", usual, "s", size, beside, "PyTorch")
+        found += numbers.told("compiling", first - usual, "s", size)
+        found += numbers.told("update", usual, "s", size, beside, "PyTorch")
     return found
 
 
@@ -234,15 +214,13 @@ def of_scales() -> list[numbers.Number]:
     base = 200 if FLAGS.quick else NODES
     times, found, values = (1,) if FLAGS.quick else (1, 4, 16), [], []
     for factor in times:
-        values.append(in_child(base * factor))
+        values.append(numbers.in_child(MODULE, f"--child={base * factor}"))
         for name, value in values[-1].items():
             unit = "GiB" if name == "peak memory" else "s"
-            found += told(name, value, unit, f"{factor}x, {base * factor:,} nodes")
-    for name in values[0] if len(times) > 1 else ():
-        logs = np.log([max(x[name], 1e-3) for x in values])
-        exponent = float(np.polyfit(np.log(times), logs, 1)[0])
-        found += told(name, exponent, "", "exponent of growth")
-    return found
+            found += numbers.told(
+                name, value, unit, f"{factor}x, {base * factor:,} nodes"
+            )
+    return found + numbers.growth(times, values)
 
 
 def main(argv) -> None:

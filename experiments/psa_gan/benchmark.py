@@ -15,8 +15,6 @@ peak memory. Where PyTorch is installed, the same updates in it (`peer`), side b
 import importlib.util
 import json
 import os
-import subprocess
-import sys
 import time
 
 import jax
@@ -131,28 +129,6 @@ def peak() -> float:
     return stats["peak_bytes_in_use"] / 2**30 if stats else message_passing.peak()
 
 
-def in_child(series: int, length: int, repeat: int) -> dict[str, float]:
-    """`training` in a process of its own."""
-    words = [sys.executable, "-m", "experiments.psa_gan.benchmark"]
-    words += [f"--child={series},{length}", f"--repeat={repeat}"]
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def told(what, value, unit, size="", beside=None) -> list[numbers.Number]:
-    """A line for people; the number, and that of PyTorch with the factor between them."""
-    line = f"{what:34s} {size:26s} {value:9.2f} {unit}"
-    found = [numbers.Number(what, value, unit, size)]
-    if beside is not None:
-        line += f"   PyTorch {beside:9.2f}, {beside / value:.1f} times"
-        found.append(numbers.Number(f"{what}, PyTorch", beside, unit, size))
-        found.append(
-            numbers.Number(f"{what}, PyTorch over ours", beside / value, "", size)
-        )
-    print(line, flush=True)
-    return found
-
-
 def of_the_game(peer, repeat: int) -> list[numbers.Number]:
     """Turns by length."""
     found = []
@@ -161,7 +137,7 @@ def of_the_game(peer, repeat: int) -> list[numbers.Number]:
         if peer:
             beside = float(np.median(peer.pair_times(drawn(length), SERIES, repeat)))
         size = f"batch {BATCH}, length {length}"
-        found += told("turn of each player", ours, "ms", size, beside)
+        found += numbers.told("turn of each player", ours, "ms", size, beside)
     return found
 
 
@@ -175,16 +151,16 @@ def of_the_encoder(peer, repeat: int) -> list[numbers.Number]:
     if peer:
         beside = float(np.median(peer.Triplets(usual).step_times(length, repeat)))
     size = f"batch {usual.batch}, length {length}"
-    found = told("update of the encoder", 1e3 * ours, "ms", size, beside)
+    found = numbers.told("update of the encoder", 1e3 * ours, "ms", size, beside)
     series = 4 if FLAGS.quick else EPOCH
     times = epochs(published, series, max(1, repeat // 3))
     if peer:
         beside = peer.Triplets(published).epoch_seconds(series // published.batch)
     size = f"{series} series, to {published.longest}"
     for name, seconds in times.items():
-        found += told(f"epoch, {name}", seconds, "s", size, beside)
+        found += numbers.told(f"epoch, {name}", seconds, "s", size, beside)
     factor = times["uniform"] / times["buckets"]
-    return found + told("epoch, uniform over buckets", factor, "times", size)
+    return found + numbers.told("epoch, uniform over buckets", factor, "times", size)
 
 
 def of_scales(repeat: int) -> list[numbers.Number]:
@@ -192,9 +168,11 @@ def of_scales(repeat: int) -> list[numbers.Number]:
     found = []
     for series, length in SCALES[:1] if FLAGS.quick else SCALES:
         size = f"{series} series, length {length}"
-        for what, value in in_child(series, length, repeat).items():
+        words = f"--child={series},{length}", f"--repeat={repeat}"
+        child = numbers.in_child("experiments.psa_gan.benchmark", *words)
+        for what, value in child.items():
             unit = {"pair": "ms", "peak": "GiB"}.get(what, "s")
-            found += told(f"training, {what}", value, unit, size)
+            found += numbers.told(f"training, {what}", value, unit, size)
     return found
 
 

@@ -16,8 +16,6 @@ import importlib
 import importlib.util
 import json
 import os
-import subprocess
-import sys
 import time
 
 import jax
@@ -30,6 +28,7 @@ from iclr22 import neighbours
 from iclr22.nn import bert, tokens
 from iclr22.trans_encoder import bi_encoder, cross_encoder, labels, samples, static
 
+MODULE = "experiments.trans_encoder.benchmark"
 CALLS = ((),)  # arguments of a full run
 QUICK = ("--quick", "--layers=1", "--repeat=1")
 WIDER = {"bert": samples.CONFIG._replace(width=128, heads=8, inner=512)}
@@ -103,25 +102,6 @@ def scale(count: int) -> dict[str, float]:
     return found | {"peak": message_passing.peak()}
 
 
-def in_child(count: int) -> dict[str, float]:
-    """`scale` in a process of its own."""
-    words = [sys.executable, "-m", "experiments.trans_encoder.benchmark"]
-    words += [f"--child={count}"]
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def told(what, value, unit, size="", beside=None) -> list[numbers.Number]:
-    """A line for people; the number, and that of PyTorch with the factor between them."""
-    line = f"{what:34s} {size:30s} {value:10.2f} {unit}"
-    found = [numbers.Number(what, value, unit, size)]
-    if beside is not None:
-        line += f"   PyTorch {beside:9.2f}, {value / beside:.2f} of it"
-        found.append(numbers.Number(f"{what}, PyTorch", beside, unit, size))
-    print(line, flush=True)
-    return found
-
-
 def of_updates(peer, repeat: int) -> list[numbers.Number]:
     """Both stages, and encoding."""
     config, found = config_of(FLAGS.layers, FLAGS.quick), []
@@ -137,25 +117,36 @@ def of_updates(peer, repeat: int) -> list[numbers.Number]:
         if peer:
             beside = size / peer.update_time(config, batch, repeat)
         what = f"{config.layers} layers, {size} pairs of {width}"
-        found += told(f"{name}, compiling", compiling, "s", what)
-        found += told(f"{name}, pairs a second", size / ours, "1/s", what, beside)
+        found += numbers.told(f"{name}, compiling", compiling, "s", what)
+        found += numbers.told(
+            f"{name}, pairs a second", size / ours, "1/s", what, beside
+        )
     count = 256 if FLAGS.quick else 1024
     beside = peer.encoding(config, count) if peer else None
     what = f"{config.layers} layers, 16 tokens"
     ours = encoding(config, count)
-    return found + told("encoding, sentences a second", ours, "1/s", what, beside)
+    return found + numbers.told(
+        "encoding, sentences a second", ours, "1/s", what, beside
+    )
 
 
 def of_scales() -> list[numbers.Number]:
     """Static vectors and nearest sentences at several sizes."""
-    found = []
-    for times in (1,) if FLAGS.quick else (1, 4, 16):
+    found, scales = [], []
+    factors = (1,) if FLAGS.quick else (1, 4, 16)
+    for times in factors:
         count = (BASE // 25 if FLAGS.quick else BASE) * times
-        values, size = in_child(count), f"{times}x, {count:,} sentences"
-        found += told("static, sentences a second", values["static"], "1/s", size)
-        found += told(f"{NEAREST} nearest of each", values["nearest"], "s", size)
-        found += told("peak memory of both", values["peak"], "GiB", size)
-    return found
+        values = numbers.in_child(MODULE, f"--child={count}")
+        scales.append(values)
+        size = f"{times}x, {count:,} sentences"
+        found += numbers.told(
+            "static, sentences a second", values["static"], "1/s", size
+        )
+        found += numbers.told(
+            f"{NEAREST} nearest of each", values["nearest"], "s", size
+        )
+        found += numbers.told("peak memory of both", values["peak"], "GiB", size)
+    return found + numbers.growth(factors, scales)
 
 
 def main(argv) -> None:
