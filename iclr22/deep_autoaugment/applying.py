@@ -20,6 +20,7 @@ from iclr22.deep_autoaugment import colour, geometry, randomised
 from iclr22.deep_autoaugment.tables import KINDS, Tables, for_labels
 
 FILL = (125, 123, 114)  # of cutouts and of the padding of crops; grey: their mean
+DRAWN = 1 << 20  # folded into the key of an image for its draws; layers are below
 SEGMENT = 256  # images of one operation that an accelerator takes together
 
 How = Literal["auto", "map", "segments"]
@@ -37,7 +38,11 @@ def draw(probabilities, keys):
     layers = probabilities.shape[-2]
     below = jnp.cumsum(probabilities, axis=-1)
     below = below / below[..., -1:]
-    chance = jax.vmap(lambda key: jax.random.uniform(key, (layers,)))(keys)
+
+    def one(key):  # not the numbers that `apply_all` draws from the same key
+        return jax.random.uniform(jax.random.fold_in(key, DRAWN), (layers,))
+
+    chance = jax.vmap(one)(keys)
     return (below <= chance[..., None]).sum(-1).astype(jnp.int32)
 
 
@@ -75,18 +80,23 @@ def apply_all(
         return images
     if how == "auto":
         how = "map" if jax.default_backend() == "cpu" else "segments"
-    layers = which.shape[1]
-    words = jax.vmap(lambda key: jax.random.bits(key, (layers,)))(keys)
+    words = jax.vmap(functools.partial(words_of, layers=which.shape[1]))(keys)
     present, rows = np.unique(tables.kind, return_inverse=True)
     branches = [
-        _branch(KINDS[kind], tables, how == "segments", labels) for kind in present
+        branch(KINDS[kind], tables, how == "segments", labels) for kind in present
     ]
     run = _mapped if how == "map" else _in_segments
     return run(branches, jnp.asarray(rows, jnp.int32), images, which, words, keys)
 
 
-def _branch(kind: str, tables: Tables, by_sort: bool, labels: bool):
-    """`(image, row, word, key) -> image` of a kind; `row` in the tables."""
+def words_of(key, layers: int = 1):
+    """The random words `[layers]` of an image; cheaper for all at once than in a branch."""
+    return jax.random.bits(key, (layers,))
+
+
+def branch(kind: str, tables: Tables, by_sort: bool = False, labels: bool = False):
+    """`(image [h, w, c], row, word, key) -> image` of a kind; `row` in the tables, `word`
+    uint32 of random bits."""
     fill = 0 if labels else None
 
     def act(image, row, word, key):
@@ -156,12 +166,12 @@ def _in_segments(branches, rows, images, which, words, keys):
     return jax.lax.scan(layer, images, (layers, which.T, words.T))[0]
 
 
-def _one_layer(branches, branch, images, which, words, keys):
+def _one_layer(branches, chosen_branch, images, which, words, keys):
     """Segments hold images of one branch each; the last of a branch may have room."""
     count = len(images)
     size = min(SEGMENT, max(1, -(-count // len(branches))))
-    order = jnp.argsort(branch)
-    number = jnp.zeros(len(branches), jnp.int32).at[branch].add(1)
+    order = jnp.argsort(chosen_branch)
+    number = jnp.zeros(len(branches), jnp.int32).at[chosen_branch].add(1)
     start = jnp.cumsum(number) - number
     segments = -(-number // size)
     until = jnp.cumsum(segments)
