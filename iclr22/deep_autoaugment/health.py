@@ -92,8 +92,8 @@ def check(
     }
     names = [x.op for x in found.transformations]
     control, chance = np.nan, 1 / len(names)
-    if space.NOISE.op in names:
-        control = float(found.probabilities[0, names.index(space.NOISE.op)])
+    if space.NOISE in names:
+        control = float(found.probabilities[0, names.index(space.NOISE)])
     held = not prepared.parts.told
     return Health(measured, control, chance, held, *verdict(measured, control, chance))
 

@@ -322,8 +322,8 @@ def example(size: int = 32, seed: int = 0):
         steps=40,
     )
     y = np.arange(size, dtype=np.int32) % network.classes
-    patterns = rng.uniform(0, 255, (network.classes, 4, 4, 1))
-    noise = rng.normal(0, 5, (size, 3, 4, 4, 1))
+    patterns = rng.uniform(0, 255, (network.classes, 8, 8, 3))
+    noise = rng.normal(0, 5, (size, 3, 8, 8, 3))
     images = np.clip(patterns[y][:, None] + noise, 0, 255).astype(np.uint8)
     batch = {
         "x": images[:, 1:],

@@ -7,7 +7,7 @@ identity.
 
 import pathlib
 import time
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -38,7 +38,9 @@ class Options(NamedTuple):
 
     matching: Matching = Matching()  # of a layer
     pretrain: Classifier = Classifier()  # the network whose gradients are compared
-    kind: space.Kind = "cifar"  # operations: those for small images, or for ImageNet
+    kind: Literal["cifar", "imagenet"] = (
+        "cifar"  # operations: those for small images, or for ImageNet
+    )
     levels: int = 13  # of magnitude
     allow: tuple[str, ...] = ()  # operations that may be used; all if empty
     deny: tuple[str, ...] = ()  # operations that may not
@@ -141,9 +143,8 @@ def prepare(x, y, options: Options | None = None, *, seed=0, names=()) -> Prepar
         cutout=options.cutout or side // 2,
         pad=options.pad or max(1, side // 8),
     )
-    if len(chosen) < 2:
-        raise errors.InputError("the operations allowed leave nothing to choose from")
-    control = (space.NOISE,) if options.control else ()
+    noise = Transformation(space.NOISE, space.MIDDLE, 0.0)
+    control = (noise,) if options.control else ()
     network = training.fitted_to(options.pretrain, x[parts.train], y)
     network = network._replace(policy=_fixed(chosen))
     matching_ = options.matching._replace(
@@ -315,7 +316,7 @@ def _curve(folder) -> list[tuple[int, float]]:
 
 def without_control(transformations, shares):
     """`(transformations, probabilities [layers, N])` without the control, which sum to 1."""
-    keep = np.array([x.op != space.NOISE.op for x in transformations])
+    keep = np.array([x.op != space.NOISE for x in transformations])
     left = shares[:, keep]
     chosen = tuple(x for x, kept in zip(transformations, keep, strict=True) if kept)
     return chosen, left / left.sum(axis=1, keepdims=True)
