@@ -4,15 +4,17 @@ A batch has x [batch, h, w, c] uint8, y [batch] int32, row [batch] int32, the nu
 example has among all (its random numbers come from it), and weight [batch].
 """
 
-from typing import Any, Literal, NamedTuple
+import functools
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from iclr22 import gradients, parallel
-from iclr22.deep_autoaugment import networks, optimisation
+from iclr22 import errors, gradients, numeric, parallel
+from iclr22.deep_autoaugment import networks, optimisation, pixels, policy
+from iclr22.deep_autoaugment.policy import Mixture, Policy
 
 
 class Config(NamedTuple):
@@ -26,12 +28,10 @@ class Config(NamedTuple):
     network: Literal["wrn"] = "wrn"  # which architecture
     depth: int = 16  # layers of the network: wrn 10, 16, 28, 40
     widen: int = 1  # factor of the channels of a wrn
-    classes: int = 10  # number of outputs
-    policy: Any = (
-        None  # Policy or Mixture that changes images in training; None: nothing
-    )
-    mean: tuple[float, ...] = (0.4914, 0.4822, 0.4465)  # of each channel, of 0 to 1
-    std: tuple[float, ...] = (0.2023, 0.1994, 0.2010)  # of each channel
+    classes: int = 0  # number of outputs
+    policy: Policy | Mixture | None = None  # that changes images in training
+    mean: tuple[float, ...] = ()  # of each channel on the scale 0 to 1
+    std: tuple[float, ...] = ()  # of each channel, likewise
     batch: int = 128  # images per update over all devices
     steps: int = 1000  # updates
     learning_rate: float = 0.1  # peak; falls to 0 along a cosine
@@ -84,8 +84,14 @@ def apply(config: Config, params, inputs, *, key: jax.Array | None = None):
 
 def augmented(config: Config, x, row, key: jax.Array):
     """Images `[n, h, w, c]` after the policy; the draw of each comes from its row."""
-    del row, key
-    return x
+    if config.policy is None:
+        return x
+    return policy.augment(config.policy, x, of_rows(key, row))
+
+
+def of_rows(key: jax.Array, row):
+    """A key `[n]` for each example, on whichever device it is."""
+    return jax.vmap(functools.partial(jax.random.fold_in, key))(row)
 
 
 def loss(config: Config, params, batch, *, key=None, axis_name=None):
@@ -171,4 +177,32 @@ def example(size: int = 32, seed: int = 0):
         "row": np.arange(size, dtype=np.int32),
         "weight": np.ones(size, np.float32),
     }
-    return Config(classes=3, depth=4, steps=100, copies=2), batch
+    config = Config(
+        classes=3,
+        depth=4,
+        policy=Policy(((policy.Entry("flip", 6, 0.0, 1.0),),)),
+        mean=(0.5,) * 3,
+        std=(0.25,) * 3,
+        steps=100,
+        copies=2,
+    )
+    return config, batch
+
+
+def checked(x, y):
+    """`(uint8 [n, h, w, c], int32 [n])` of images and classes as users have them.
+
+    Args:
+      x: images `[n, h, w]` or `[n, h, w, c]`, uint8, or real numbers from 0 to 1.
+      y: classes, whole numbers from 0.
+
+    Raises:
+      errors.InputError: other images or classes, unequal numbers of them, none, one class.
+    """
+    x, y = np.asarray(pixels.levels(x)[0]), numeric.whole(y, "y", low=0)
+    if len(x) != len(y) or len(np.unique(y)) < 2:
+        raise errors.InputError(
+            "expected a class y [n] of each image x [n, h, w, c], and two classes or more; "
+            f"found {len(x)} images, {len(y)} labels, {len(np.unique(y))} classes"
+        )
+    return x, y.astype(np.int32)
