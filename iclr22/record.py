@@ -62,12 +62,15 @@ def write_csv(path, header: Iterable[str], rows: Iterable) -> None:
     Texts that a spreadsheet would run as formulas begin with an apostrophe there, which
     `plain_cell` and `data.tables.strip` take away.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(_safe_cell, header))
-    writer.writerows(map(_safe_cell, row) for row in rows)
-    with checkpoint.atomic(path) as temporary:
-        temporary.write_text(text.getvalue(), "utf-8", errors="backslashreplace")
+    with (
+        checkpoint.atomic(path) as temporary,
+        open(
+            temporary, "w", encoding="utf-8", errors="backslashreplace", newline=""
+        ) as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(map(_safe_cell, header))
+        writer.writerows(map(_safe_cell, row) for row in rows)
 
 
 def _safe_cell(cell):

@@ -7,7 +7,7 @@ import numpy as np
 
 from iclr22 import errors, plots
 from iclr22.deep_autoaugment import space
-from iclr22.deep_autoaugment.policy import Mixture, Policy, members
+from iclr22.deep_autoaugment.policy import Entry, Mixture, Policy, members
 
 SHOWN = 0.04  # share of a layer from which on a bar has its operation's name
 RARE = 0.005  # share of a layer below which no histogram is drawn
@@ -15,29 +15,32 @@ SMOOTH = 25  # search steps of a moving mean
 COLOURS = {"learned": "#c8443a", "uniform": "#3a6ea8", "identity": "#8a8a8a"}
 OTHER = "#b9a98c"
 PLAIN = "#c9c9c9"  # identity
+NOTHING = (Entry("identity", space.MIDDLE, 0.0, 1.0),)
 GAP = 2  # pixels between images of a contact sheet
 
 
-def masses(policy: Policy | Mixture) -> list[dict[str, float]]:
-    """Probability by operation, for each layer; in the order of `space.NAMES`.
-
-    Of a mixture the mean over its policies by weight; a policy without that layer counts
-    as identity there.
-    """
+def merged(policy: Policy | Mixture) -> list[list[Entry]]:
+    """Entries by layer; of a mixture those of all its policies, each as probable as it is
+    among all images. A policy without that layer counts as identity there."""
     several = members(policy)
-    parts = list(zip(several.weights, several.policies, strict=True))
-    depth = max(len(one.layers) for _, one in parts)
-    found: list[dict[str, float]] = [
-        dict.fromkeys(space.KNOWN, 0.0) for _ in range(depth)
-    ]
-    for weight, one in parts:
-        for layer, mass in enumerate(found):
-            if layer >= len(one.layers):
-                mass["identity"] += weight
-                continue
-            for entry in one.layers[layer]:
-                mass[entry.op] += weight * entry.prob
-    return [{op: x for op, x in mass.items() if x > 0} for mass in found]
+    found: list[list[Entry]] = []
+    for layer in range(max(len(one.layers) for one in several.policies)):
+        found.append([])
+        for weight, one in zip(several.weights, several.policies, strict=True):
+            given = one.layers[layer] if layer < len(one.layers) else NOTHING
+            found[-1] += [x._replace(prob=weight * x.prob) for x in given]
+    return found
+
+
+def masses(policy: Policy | Mixture) -> list[dict[str, float]]:
+    """Probability by operation, for each layer; in the order of `space.KNOWN`."""
+    found = []
+    for entries in merged(policy):
+        mass: dict[str, float] = dict.fromkeys(space.KNOWN, 0.0)
+        for entry in entries:
+            mass[entry.op] += entry.prob
+        found.append({op: x for op, x in mass.items() if x > 0})
+    return found
 
 
 def _colours() -> dict[str, Any]:
@@ -77,7 +80,9 @@ def layers(path, policy: Policy | Mixture, title: str = "") -> None:
         axis.legend(handles[::-1], names[::-1], fontsize=6, **where)
 
 
-def magnitudes(path, policy: Policy, layer: int = 0, *, levels: int = 13) -> None:
+def magnitudes(
+    path, policy: Policy | Mixture, layer: int = 0, *, levels: int = space.LEVELS
+) -> None:
     """Histograms of the levels of each operation of a layer that has magnitudes.
 
     Args:
@@ -87,17 +92,18 @@ def magnitudes(path, policy: Policy, layer: int = 0, *, levels: int = 13) -> Non
     Raises:
       errors.InputError: no such layer.
     """
-    if not 0 <= layer < len(policy.layers):
+    entries = merged(policy)
+    if not 0 <= layer < len(entries):
         raise errors.InputError(
-            f"expected a layer from 0 to {len(policy.layers) - 1}; found {layer}"
+            f"expected a layer from 0 to {len(entries) - 1}; found {layer}"
         )
-    levels = max([levels, *(x.level + 1 for x in policy.layers[layer])])
+    graded = [x for x in entries[layer] if x.op in space.RANGES]
+    levels = max([levels, *(x.level + 1 for x in graded)])
     shares: dict[str, np.ndarray] = {}
     values: dict[str, dict[int, float]] = {}
-    for entry in policy.layers[layer]:
-        if entry.op in space.RANGES:
-            shares.setdefault(entry.op, np.zeros(levels))[entry.level] += entry.prob
-            values.setdefault(entry.op, {})[entry.level] = entry.value
+    for entry in graded:
+        shares.setdefault(entry.op, np.zeros(levels))[entry.level] += entry.prob
+        values.setdefault(entry.op, {})[entry.level] = entry.value
     kept = [op for op in space.RANGES if op in shares and shares[op].sum() >= RARE]
     columns = max(min(4, len(kept)), 1)
     lines = max(-(-len(kept) // columns), 1)
@@ -114,20 +120,23 @@ def magnitudes(path, policy: Policy, layer: int = 0, *, levels: int = 13) -> Non
             axis.axis("off")
 
 
-def cosines(path, history: Mapping[str, Sequence[float]]) -> None:
+def cosines(path, history: Mapping[str, Sequence]) -> None:
     """Cosine of the two gradients while a policy is searched: a line for each layer.
 
     Args:
-      history: by name of a layer, a value for each search step. Pale: every step; solid:
-        moving mean.
+      history: by name of a layer, a value for each search step, or pairs of a step and its
+        value. Pale: all of them; solid: moving mean.
     """
     with plots.figure(path, width=5.6, height=3.2) as axis:
         for name, values in history.items():
             of = np.asarray(values, float)
-            (line,) = axis.plot(np.arange(1, len(of) + 1), of, lw=0.6, alpha=0.3)
+            steps = np.arange(1.0, len(of) + 1)
+            if of.ndim == 2:
+                steps, of = of.T
+            (line,) = axis.plot(steps, of, lw=0.6, alpha=0.3)
             width = max(1, min(SMOOTH, len(of) // 4))
             mean = np.convolve(of, np.full(width, 1 / width), "valid")
-            places = np.arange(len(mean)) + (width + 1) / 2
+            places = np.convolve(steps, np.full(width, 1 / width), "valid")
             axis.plot(places, mean, color=line.get_color(), lw=1.6, label=name)
         axis.set_xlabel("search step")
         axis.set_ylabel("cosine of the gradients")

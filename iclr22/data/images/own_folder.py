@@ -3,6 +3,7 @@
 import os
 import pathlib
 from concurrent import futures
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import logging
@@ -72,20 +73,37 @@ def _list_images(root, known):
     return listed
 
 
+class Read(NamedTuple):
+    """An image of a file."""
+
+    rgb: Any  # of Pillow, upright, RGB of 8 bits
+    opaque: bool  # without transparent parts, which are drawn on white
+    grey: bool  # the file has no colours
+
+
+def read_image(path) -> Read:
+    """An image file at its own size.
+
+    Raises:
+      Exception: whatever a broken file makes a decoder raise; `ValueError` for one that is
+        too large.
+    """
+    image, operations = pillow()
+    with image.open(path) as opened:
+        if opened.width * opened.height > PIXELS:
+            raise ValueError(f"more than {PIXELS:,} pixels")
+        grey = opened.mode in ("1", "L", "LA", "F") or opened.mode.startswith("I")
+        return Read(*_rgb(image, operations.exif_transpose(opened)), grey)
+
+
 def _decode(paths, size):
     """RGB images `[n, size, size, 3]`; stretched if not square."""
-    image, operations = pillow()
+    bilinear = pillow()[0].Resampling.BILINEAR
 
     def decode(path):
         try:
-            with image.open(path) as opened:
-                if opened.width * opened.height > PIXELS:
-                    raise ValueError(f"more than {PIXELS:,} pixels")
-                upright = operations.exif_transpose(opened)
-                rgb, opaque = _rgb(image, upright)
-            return np.asarray(
-                rgb.resize((size, size), image.Resampling.BILINEAR)
-            ), opaque
+            found = read_image(path)
+            return np.asarray(found.rgb.resize((size, size), bilinear)), found.opaque
         except Exception as error:  # whatever a broken file makes a decoder raise
             return f"{path} ({checks.short(error)})"
 
