@@ -4,6 +4,7 @@ Look-ups, integers and one addition in single precision: what Pillow computes, t
 (sheet 2.2).
 """
 
+import jax
 import jax.numpy as jnp
 
 from iclr22.deep_autoaugment import tables
@@ -55,20 +56,32 @@ def color(image, difference):
     """From the image without its colours; a grey image stays as it is."""
     if image.shape[2] == 1:
         return image
-    return blended(image, grey(image), difference)
+    plain = jnp.broadcast_to(grey(image), image.shape)
+    flat = blended(image.reshape(-1), plain.reshape(-1), difference)
+    return flat.reshape(image.shape)
 
 
 def sharpness(image, difference):
     """From the image smoothed over 3 x 3 pixels; the edge is not smoothed."""
-    height, width, _ = image.shape
-    if min(height, width) < 3:
-        return image
-    wide = image.astype(jnp.int32)
-    rows = wide[:-2] + wide[1:-1] + wide[2:]
-    total = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] + 4 * wide[1:-1, 1:-1]
+    height, width, channels = image.shape
+    row = width * channels
+    flat = image.reshape(-1).astype(jnp.int32)
+    far = row + channels
+    padded = jnp.pad(flat, far)
+
+    def moved(by):
+        return jax.lax.slice(padded, (far + by,), (far + by + flat.size,))
+
+    above, level, below = (
+        sum(moved(down + right) for right in (-channels, 0, channels))
+        for down in (-row, 0, row)
+    )
+    total = above + level + below + 4 * flat
     smooth = (total + 6) * 5042 >> 16  # a thirteenth, to the nearest
-    inner = blended(image[1:-1, 1:-1], smooth, difference)
-    return image.at[1:-1, 1:-1].set(inner)
+    y, x = jnp.arange(height)[:, None], jnp.arange(row)
+    inside = (y > 0) & (y < height - 1) & (x >= channels) & (x < row - channels)
+    other = jnp.where(inside.reshape(-1), smooth, flat)
+    return blended(flat, other, difference).reshape(image.shape)
 
 
 def autocontrast(image):
@@ -79,13 +92,10 @@ def autocontrast(image):
     bits, start = (jnp.asarray(x) for x in tables.stretching())
     width = jnp.maximum(high - low, 1)
     above = jnp.clip(levels - low, 0, width)
-    # The half keeps an inexact division away from whole numbers.
-    new = ((above * 255).astype(jnp.float32) + 0.5) / width.astype(jnp.float32)
     place = start[width] + low * (width + 1) + above
     short = bits[place >> 3] >> (place & 7).astype(jnp.uint8) & 1
-    table = new.astype(jnp.int32) - short
-    table = jnp.where(high > low, table, levels)
-    return looked_up_by_channel(image, table.astype(jnp.uint8))
+    new = quotient(255 * above, width) - short
+    return _changed(image, jnp.where(high > low, new, levels), high > low)
 
 
 def equalize(image, by_sort: bool = False):
@@ -94,21 +104,51 @@ def equalize(image, by_sort: bool = False):
     Args:
       by_sort: count levels in sorted pixels, which is fast on accelerators.
     """
-    size, channels = image.shape[0] * image.shape[1], image.shape[2]
+    below = (_below_sorted if by_sort else _below_counted)(image)
+    size = image.shape[0] * image.shape[1]
+    # Pixels below the highest level that there is: all but those of it.
+    most = jnp.where(below < size, below, 0).max(1, keepdims=True)
+    step = most // 255
+    new = jnp.minimum(quotient(step // 2 + below, jnp.maximum(step, 1)), 255)
     levels = jnp.arange(256, dtype=jnp.int32)
-    flat = image.reshape(size, channels).astype(jnp.int32)
-    if by_sort:
-        ordered = jnp.sort(flat, axis=0).T
-        below = jnp.stack([jnp.searchsorted(x, levels) for x in ordered])
-    else:
-        place = flat + 256 * jnp.arange(channels, dtype=jnp.int32)
-        counts = jnp.zeros(256 * channels, jnp.int32)
-        counts = counts.at[place.reshape(-1)].add(1, mode="promise_in_bounds")
-        counts = counts.reshape(channels, 256)
-        below = jnp.cumsum(counts, axis=1) - counts
-    highest = flat.max(0)[:, None]
-    # Pixels below the highest level are all but those of it.
-    step = jnp.take_along_axis(below, highest, axis=1) // 255
-    table = (step // 2 + below) // jnp.maximum(step, 1)
-    table = jnp.where(step > 0, jnp.minimum(table, 255), levels)
-    return looked_up_by_channel(image, table.astype(jnp.uint8))
+    return _changed(image, jnp.where(step > 0, new, levels), step > 0)
+
+
+def _below_counted(image):
+    """Pixels below each level, `[c, 256]`, of a histogram."""
+    channels = image.shape[2]
+    place = image.astype(jnp.int32) + 256 * jnp.arange(channels, dtype=jnp.int32)
+    counts = jnp.zeros(256 * channels, jnp.int32)
+    counts = counts.at[place.reshape(-1)].add(1, mode="promise_in_bounds")
+    parts = counts.reshape(channels, 16, 16)  # sums of parts, then of what is in them
+    within = jnp.cumsum(parts, axis=2)
+    whole = within[..., -1:]
+    below = within - parts + jnp.cumsum(whole, axis=1) - whole
+    return below.reshape(channels, 256)
+
+
+def _below_sorted(image):
+    """The same of sorted pixels."""
+    ordered = jnp.sort(image.reshape(-1, image.shape[2]), axis=0).T
+    levels = jnp.arange(256, dtype=jnp.uint8)
+    return jnp.stack([jnp.searchsorted(x, levels) for x in ordered]).astype(jnp.int32)
+
+
+def quotient(a, b):
+    """a // b of whole numbers from 0 and from 1, without the slow division of integers."""
+    near = (a.astype(jnp.float32) / b.astype(jnp.float32)).astype(jnp.int32)
+    rest = a - near * b
+    return near + (rest >= b).astype(jnp.int32) - (rest < 0).astype(jnp.int32)
+
+
+def _changed(image, table, changes):
+    """Levels of each channel by its table `[c, 256]`, if any `changes`.
+
+    The condition also keeps a table from being made anew for every pixel.
+    """
+    table = table.astype(jnp.uint8)
+
+    def same(image, _):
+        return image
+
+    return jax.lax.cond(changes.any(), looked_up_by_channel, same, image, table)
