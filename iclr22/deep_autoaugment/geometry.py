@@ -14,7 +14,7 @@ def gathered(image, rows, columns, fill=0):
     height, width, channels = image.shape
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     place = jnp.where(inside, rows * width + columns, 0)
-    flat = image.reshape(height * width, channels)
+    flat = jnp.asarray(image).reshape(height * width, channels)
     found = flat.at[place].get(mode="promise_in_bounds")
     return jnp.where(inside[..., None], found, jnp.asarray(fill, image.dtype))
 

@@ -44,9 +44,9 @@ def apply_one(op: str, image, value: float = 0.0, key: Any = None) -> jax.Array:
             f"{op}: expected an image [h, w, c] uint8; found {list(shape)} "
             f"{getattr(image, 'dtype', type(image).__name__)}"
         )
+    numbers = tables.of((Transformation(op, space.MIDDLE, float(value)),), *shape[:2])
     if key is None and op in RANDOM:
         raise errors.InputError(f"{op} needs a key, such as jax.random.key(0)")
-    numbers = tables.of((Transformation(op, space.MIDDLE, float(value)),), *shape[:2])
     kind = tables.KINDS[int(numbers.kind[0])]
     return _run(kind, image, numbers, jax.random.key(0) if key is None else key)
 
