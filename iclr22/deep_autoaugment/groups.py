@@ -65,7 +65,8 @@ def parted(
     if told:
         logging.warning("%s", told)
         found["held"] = [*found["valid"], *found["search"]]
-    return Parts(*(np.sort(np.concatenate(x)) for x in found.values()), told)
+    rows = {name: np.sort(np.concatenate(x)) for name, x in found.items()}
+    return Parts(**rows, told=told)
 
 
 def _check(counts, validation: int, names) -> None:

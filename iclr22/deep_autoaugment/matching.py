@@ -33,7 +33,7 @@ SMALLEST = 1e-12  # that norms are divided by at least
 class Config(NamedTuple):
     """Hyper-parameters of the search of a layer, as published for CIFAR."""
 
-    RESOLVED = ("network", "transformations", "first", "layers")
+    RESOLVED = ("network", "transformations", "first")
 
     network: Classifier = Classifier()  # whose gradients are compared
     transformations: tuple[Transformation, ...] = ()  # that a layer chooses from

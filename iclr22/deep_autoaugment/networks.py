@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from iclr22 import errors, gradients
-from iclr22.nn import wide_resnet
+from iclr22.nn import initial, wide_resnet
 
 NAMES = ("wrn",)
 
@@ -28,7 +28,8 @@ def module(config, axis_name: str | None = None):
 def init(config, key: jax.Array, images):
     """Fresh `{"weights", "stats"}`; `images` `[n, h, w, c]` give the shape."""
     variables = module(config).init(key, normalised(config, jnp.asarray(images[:1])))
-    return {"weights": variables["params"], "stats": variables.get("stats", {})}
+    weights = initial.kernels(variables["params"], key)
+    return {"weights": weights, "stats": variables.get("stats", {})}
 
 
 def normalised(config, images):
