@@ -25,9 +25,14 @@ class Config(NamedTuple):
 
     RESOLVED = ("classes", "policy", "mean", "std")  # by the data, by the search
 
-    network: Literal["wrn"] = "wrn"  # which architecture
-    depth: int = 16  # layers of the network: wrn 10, 16, 28, 40
+    # which architecture: wide residual, shake-shake, bottlenecks of ImageNet, or
+    # EfficientNet-Lite0, whose batch norms are fused
+    network: networks.Name = "wrn"
+    # layers: wrn 10, 16, 28, 40, ..., shake_shake 26, ..., resnet 50, 101, 152, 200
+    depth: int = 16
     widen: int = 1  # factor of the channels of a wrn
+    width: int = 96  # channels of the first stage of a shake_shake
+    size: int = 128  # pixels that an efficientnet scales images to
     classes: int = 0  # number of outputs
     policy: Policy | Mixture | None = None  # that changes images in training
     mean: tuple[float, ...] = ()  # of each channel on the scale 0 to 1
@@ -110,15 +115,13 @@ def loss(config: Config, params, batch, *, key=None, axis_name=None):
 
 def _objective(config, params, batch, key, axis_name):
     x, weight = batch["x"], batch["weight"]
+    given = {}
     if key is not None:
-        x = augmented(config, x, batch["row"], key)
+        for_images, for_network = jax.random.split(key)
+        x = augmented(config, x, batch["row"], for_images)
+        given = {"weight": weight, "keys": of_rows(for_network, batch["row"])}
     found, stats = networks.forward(
-        config,
-        params["weights"],
-        params["stats"],
-        x,
-        None if key is None else weight,
-        axis_name=axis_name,
+        config, params["weights"], params["stats"], x, **given, axis_name=axis_name
     )
     values = optax.softmax_cross_entropy_with_integer_labels(found, batch["y"])
     right = jnp.argmax(found, axis=1) == batch["y"]

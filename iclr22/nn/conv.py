@@ -56,7 +56,8 @@ class Conv(nn.Module):
         kernel = self.param("kernel", nn.initializers.he_normal(), shape)
         y = convolve(x, kernel.astype(x.dtype), self.stride)
         if self.use_bias:
-            y += self.param("bias", nn.initializers.zeros, (self.features,))
+            bias = self.param("bias", nn.initializers.zeros, (self.features,))
+            y += bias.astype(x.dtype)
         return y
 
 

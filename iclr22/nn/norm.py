@@ -11,12 +11,16 @@ class BatchNorm(nn.Module):
 
     Differs from `flax.linen.BatchNorm`: moments are sums over examples divided once, so
     padding has no influence and devices with unequal numbers of real examples agree
-    with one device that sees them all.
+    with one device that sees them all. Sums are in float32 whatever x is.
+
+    Attributes:
+      begin: what the scale begins at.
     """
 
     axis_name: str | None = None
     momentum: float = 0.9
     epsilon: float = 1e-5
+    begin: nn.initializers.Initializer = nn.initializers.ones
 
     @nn.compact
     def __call__(self, x, weight=None):
@@ -26,10 +30,11 @@ class BatchNorm(nn.Module):
           weight: `[batch]`, 0 on padding, to use (and remember) the moments of this
             batch; None to use the remembered ones.
         """
-        width = x.shape[-1]
+        width, kind = x.shape[-1], x.dtype
+        x = x.astype(jnp.promote_types(kind, jnp.float32))
         mean = self.variable("stats", "mean", jnp.zeros, width)
         var = self.variable("stats", "var", jnp.ones, width)
-        scale = self.param("scale", nn.initializers.ones, (width,))
+        scale = self.param("scale", self.begin, (width,))
         bias = self.param("bias", nn.initializers.zeros, (width,))
         if weight is None:
             used_mean, used_var = mean.value, var.value
@@ -39,7 +44,8 @@ class BatchNorm(nn.Module):
                 keep = self.momentum
                 mean.value = keep * mean.value + (1 - keep) * used_mean
                 var.value = keep * var.value + (1 - keep) * used_var
-        return (x - used_mean) * (scale / jnp.sqrt(used_var + self.epsilon)) + bias
+        y = (x - used_mean) * (scale / jnp.sqrt(used_var + self.epsilon)) + bias
+        return y.astype(kind) if kind == jnp.bfloat16 else y
 
     def _moments(self, x, weight):
         w = weight.reshape(-1, *(1,) * (x.ndim - 1))
