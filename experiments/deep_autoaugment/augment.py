@@ -203,8 +203,8 @@ def _written(found, policy, output, copies: int, seed: int) -> Iterator[tuple]:
                 image = standalone.apply(images[i // copies], steps[i])
                 path = output / names[i]
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with checkpoint.atomic(path) as temporary:
-                    image.save(temporary, "PNG")
+                with checkpoint.writing(path):
+                    image.save(path, "PNG")
 
             for _ in pool.map(save, range(len(pairs))):
                 pass
@@ -231,8 +231,7 @@ def _chunks(found: Sequence[Source], copies: int) -> Iterator[list[Source]]:
 
 def _keys(base, marks: np.ndarray):
     """A key for each image and copy `[m, 2]`."""
-    rows = np.arange(1 << (len(marks) - 1).bit_length()) % len(marks)
-    return _fold(base, marks[rows])[: len(marks)]
+    return _fold(base, marks[replay.padded(len(marks))])[: len(marks)]
 
 
 @jax.jit

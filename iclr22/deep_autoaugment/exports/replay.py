@@ -16,6 +16,7 @@ from iclr22.deep_autoaugment.exports import standalone
 from iclr22.deep_autoaugment.policy import Mixture, Policy, compiled, drawn
 from iclr22.deep_autoaugment.tables import ONE
 
+LEAST = 128  # images that are drawn for at a time
 Step = tuple[str, float, object]  # operation, value, place, as in `standalone.draw`
 
 
@@ -39,7 +40,7 @@ def steps(
     made = compiled(policy)
     count = len(keys)
     sizes = list(sizes) * (count if len(sizes) == 1 else 1)
-    rows = np.arange(1 << max(count - 1, 0).bit_length()) % max(count, 1)
+    rows = padded(count)
     which, words = (np.asarray(x)[:count] for x in _draws(policy, keys[rows]))
     found = []
     for i, size in enumerate(sizes):
@@ -54,6 +55,11 @@ def steps(
             of_image.append((op, value, where))
         found.append(of_image)
     return found
+
+
+def padded(count: int) -> np.ndarray:
+    """Rows of so many, and some again up to a power of two: few shapes are compiled."""
+    return np.arange(max(LEAST, 1 << max(count - 1, 0).bit_length())) % max(count, 1)
 
 
 @functools.partial(jax.jit, static_argnums=0)
