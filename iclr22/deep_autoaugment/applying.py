@@ -21,7 +21,8 @@ from iclr22.deep_autoaugment.tables import KINDS, Tables, for_labels
 
 FILL = (125, 123, 114)  # of cutouts and of the padding of crops; grey: their mean
 DRAWN = 1 << 20  # folded into the key of an image for its draws; layers are below
-SEGMENT = 256  # images of one operation that an accelerator takes together
+SEGMENT = 1024  # images of one operation that an accelerator takes together, at most
+PIXELS = 1 << 26  # numbers in such a segment, at most
 
 How = Literal["auto", "map", "segments"]
 
@@ -169,7 +170,8 @@ def _in_segments(branches, rows, images, which, words, keys):
 def _one_layer(branches, chosen_branch, images, which, words, keys):
     """Segments hold images of one branch each; the last of a branch may have room."""
     count = len(images)
-    size = min(SEGMENT, max(1, -(-count // len(branches))))
+    most = min(SEGMENT, PIXELS // max(images[0].size, 1))
+    size = max(1, min(most, -(-count // len(branches))))
     order = jnp.argsort(chosen_branch)
     number = jnp.zeros(len(branches), jnp.int32).at[chosen_branch].add(1)
     start = jnp.cumsum(number) - number

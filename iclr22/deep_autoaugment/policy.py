@@ -19,7 +19,8 @@ from iclr22.deep_autoaugment import applying, pixels, space, tables
 from iclr22.deep_autoaugment.space import Transformation
 
 LEAST = 1e-4  # probability below which an entry is left out
-CHUNK = 1 << 26  # bytes of images that are in work at a time
+CHUNK = 1 << 26  # bytes of images that are in work at a time, at most
+ON_CPU, ON_ACCELERATOR = 1024, 16384  # images that are in work at a time, at most
 
 Either = TypeVar("Either", bound="Policy | Mixture")
 
@@ -257,7 +258,8 @@ def apply_policy(policy: Policy | Mixture, images, key, *, masks=None) -> Any:
     masks = None if masks is None else pixels.labels(masks, images.shape[:3])
     tables.of(made.transformations, *images.shape[1:3])
     count, per_image = len(images), math.prod(images.shape[1:])
-    size = max(1, min(4096, CHUNK // max(per_image, 1)))
+    most = ON_CPU if jax.default_backend() == "cpu" else ON_ACCELERATOR
+    size = max(1, min(most, CHUNK // max(per_image, 1)))
     parts = [
         _chunk(policy, images, masks, key, start, min(size, count - start))
         for start in range(0, count, size)
@@ -270,11 +272,17 @@ def apply_policy(policy: Policy | Mixture, images, key, *, masks=None) -> Any:
 
 def _chunk(policy, images, masks, key, start: int, count: int):
     """Images of a range, filled up to a power of two: few shapes are compiled."""
-    rows = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + start
-    new, moved = _run(
-        policy, images[rows], None if masks is None else masks[rows], key, rows
-    )
-    return new[:count], None if moved is None else moved[:count]
+    more = (1 << (count - 1).bit_length()) - count
+
+    def part(x):
+        x = x[start : start + count]
+        if not more:
+            return x
+        return jnp.pad(x, ((0, more), *((0, 0),) * (np.ndim(x) - 1)), mode="edge")
+
+    given = jax.tree.map(part, (images, masks))
+    found = _run(policy, *given, key, np.arange(start, start + count + more))
+    return jax.tree.map(lambda x: x[:count], found)
 
 
 @functools.partial(jax.jit, static_argnums=0)
