@@ -19,8 +19,9 @@ from iclr22.deep_autoaugment import applying, pixels, space, tables
 from iclr22.deep_autoaugment.space import Transformation
 
 LEAST = 1e-4  # probability below which an entry is left out
-CHUNK = 1 << 26  # bytes of images that are in work at a time, at most
-ON_CPU, ON_ACCELERATOR = 1024, 16384  # images that are in work at a time, at most
+# Images, and bytes of them, that are in work at a time: a CPU is fastest where memory is
+# used again, an accelerator where there are many images of each operation.
+ON_CPU, ON_ACCELERATOR = (1024, 1 << 24), (16384, 1 << 28)
 
 Either = TypeVar("Either", bound="Policy | Mixture")
 
@@ -257,9 +258,9 @@ def apply_policy(policy: Policy | Mixture, images, key, *, masks=None) -> Any:
     images, shape = pixels.levels(images)
     masks = None if masks is None else pixels.labels(masks, images.shape[:3])
     tables.of(made.transformations, *images.shape[1:3])
-    count, per_image = len(images), math.prod(images.shape[1:])
-    most = ON_CPU if jax.default_backend() == "cpu" else ON_ACCELERATOR
-    size = max(1, min(most, CHUNK // max(per_image, 1)))
+    count = len(images)
+    most, most_bytes = ON_CPU if jax.default_backend() == "cpu" else ON_ACCELERATOR
+    size = max(1, min(most, most_bytes // max(math.prod(images.shape[1:]), 1)))
     parts = [
         _chunk(policy, images, masks, key, start, min(size, count - start))
         for start in range(0, count, size)

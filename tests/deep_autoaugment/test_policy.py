@@ -121,7 +121,7 @@ def test_an_image_is_the_same_in_any_batch(monkeypatch):
     assert (whole != images).any()
     part = np.asarray(policy.apply_policy(found, images[:9], KEY))
     assert (part == whole[:9]).all()
-    monkeypatch.setattr(policy, "CHUNK", 8 * 16 * 20 * 3)
+    monkeypatch.setattr(policy, "ON_CPU", (8, 1 << 24))
     assert (np.asarray(policy.apply_policy(found, images, KEY)) == whole).all()
     other = np.asarray(policy.apply_policy(found, images, jax.random.key(4)))
     assert (other != whole).any()
