@@ -20,11 +20,11 @@ class Parts(NamedTuple):
 
 
 def parted(
-    labels, validation: int, *, train: float = 0.4, seed: int = 0, names=()
+    labels, validation: int, *, train: float = 0.7, seed: int = 0, names=()
 ) -> Parts:
     """Divide rows into four parts, class by class.
 
-    Of each class `validation` images or a fifth, whichever is more, are compared with, as
+    Of each class `validation` images or a tenth, whichever is more, are compared with, as
     many (and one) are held back, `train` of the rest train the network, others are
     augmented. A class that is too small for that has none held back: all parts but the
     first then serve in its place.
@@ -46,7 +46,7 @@ def parted(
     for label in range(len(counts)):
         rows = random.permutation(np.flatnonzero(labels == label))
         most = (len(rows) - 2) // 2 if enough else len(rows) - 1
-        count = min(max(validation, len(rows) // 5), most)
+        count = min(max(validation, len(rows) // 10), most)
         held = min(count + 1, len(rows) - count - 2) if enough else 0
         valid, back, rest = np.split(rows, [count, count + held])
         cut = min(max(1, round(train * len(rest))), len(rest) - 1) or 1

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from iclr22 import metrics
-from iclr22.deep_autoaugment import matching, search, space
+from iclr22.deep_autoaugment import matching, searching, space
 from iclr22.deep_autoaugment.matching import Config as Matching
 
 GROUPS = 40  # that are looked at
@@ -38,7 +38,7 @@ def cosines(
     Args:
       config: of `matching`; its transformations, validation, copies and layers count.
       network: its parameters.
-      groups: batches of it (`search.source`), whose first `count` groups are taken.
+      groups: batches of it (`searching.source`), whose first `count` groups are taken.
     """
     layers = np.asarray(layers, np.float32)
     config = config._replace(first=False)
@@ -46,7 +46,7 @@ def cosines(
         raise ValueError(
             f"expected at most {config.layers} layers; found {len(layers)}"
         )
-    before = matching.nothing(config.layers - 1, layers.shape[1]).astype(np.float32)
+    before = matching.nothing(config.layers, layers.shape[1])
     logs = np.log(np.maximum(layers, 1e-30))
     before[: len(logs) - 1] = logs[:-1]
     params = {"logits": logs[-1], "before": before, "network": network}
@@ -65,14 +65,16 @@ def _cosines(config, params, batch, key):
 
 
 def check(
-    prepared: search.Prepared,
-    found: search.Found,
+    prepared: searching.Prepared,
+    found: searching.Found,
     *,
     seed: int = 0,
     count: int = GROUPS,
 ) -> Health:
     """The health of a search; see the module."""
-    chosen, learned = search.without_control(found.transformations, found.probabilities)
+    chosen, learned = searching.without_control(
+        found.transformations, found.probabilities
+    )
     config = prepared.options.matching._replace(
         transformations=chosen, network=found.config
     )
@@ -85,7 +87,7 @@ def check(
     if len(learned) > 1:
         policies["first layer"] = learned[:1]
         policies["uniform, as deep"] = np.full(learned.shape, 1 / size)
-    source = search.source(prepared, seed, held=True)
+    source = searching.source(prepared, seed, held=True)
     measured = {
         name: cosines(config, found.params, layers, source, count=count, seed=seed)
         for name, layers in policies.items()

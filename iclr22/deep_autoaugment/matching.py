@@ -69,8 +69,11 @@ def fresh(count: int) -> np.ndarray:
 
 
 def nothing(layers: int, count: int) -> np.ndarray:
-    """Log-probabilities `[layers, count]` of layers that do nothing."""
-    return np.where(np.arange(count) == 0, 0.0, -1e9) * np.ones((layers, 1), np.float32)
+    """Log-probabilities `[layers - 1, count]` of layers before, which do nothing; there is
+    always one."""
+    before = np.full((max(layers - 1, 1), count), -1e9, np.float32)
+    before[:, 0] = 0
+    return before
 
 
 def optimizer(config: Config) -> optax.GradientTransformation:
@@ -84,7 +87,7 @@ def init(config: Config, key: jax.Array, batch) -> State:
     one = {"x": batch["image"][:1], "y": batch["y"][:1]}
     params = {
         "logits": jnp.asarray(fresh(count)),
-        "before": jnp.asarray(nothing(config.layers - 1, count), jnp.float32),
+        "before": jnp.asarray(nothing(config.layers, count)),
         "network": classifier.init(config.network, key, one).params,
     }
     return gradients.start(optimizer(config), key, params, trained="logits")

@@ -25,7 +25,9 @@ def problem():
 
 def flat(tree):
     """All leaves as one vector, in double precision."""
-    return np.concatenate([np.asarray(x, np.float64).ravel() for x in jax.tree.leaves(tree)])
+    return np.concatenate(
+        [np.asarray(x, np.float64).ravel() for x in jax.tree.leaves(tree)]
+    )
 
 
 def single_gradients(config, params, images, label):
@@ -112,7 +114,9 @@ def test_a_single_transformation_has_no_slope_and_its_own_images_match(problem):
     found = matching.matched(config, params, own, jax.random.key(0))
     np.testing.assert_allclose(found.cosine, 1, rtol=1e-5)
     share = jax.nn.softmax(params["logits"])
-    np.testing.assert_allclose(share * (found.slope - share @ found.slope[0]), 0, atol=1e-6)
+    np.testing.assert_allclose(
+        share * (found.slope - share @ found.slope[0]), 0, atol=1e-6
+    )
 
 
 def test_later_layers_agree_with_the_first_where_nothing_was_drawn_before(problem):

@@ -50,7 +50,7 @@ class Options(NamedTuple):
     balanced: bool = (
         True  # groups are of every class as often; otherwise of every image
     )
-    train_share: float = 0.4  # of images that are not compared with, for the network
+    train_share: float = 0.7  # of images that are not compared with, for the network
     identity: float = 0.9  # a layer with more than that of it is the end
 
 
@@ -63,9 +63,6 @@ PRESETS: dict[str, dict[str, Any]] = {  # by names of flags; `paper` is the defa
         "copies": 1,
         "paths": 2,
         "learning_rate": 0.1,
-        "pretrain.network": "wrn",
-        "pretrain.depth": 10,
-        "pretrain.widen": 1,
     },
     "small": {
         "levels": 7,
@@ -75,11 +72,8 @@ PRESETS: dict[str, dict[str, Any]] = {  # by names of flags; `paper` is the defa
         "copies": 1,
         "paths": 4,
         "learning_rate": 0.1,
-        "pretrain.network": "wrn",
-        "pretrain.depth": 16,
-        "pretrain.widen": 1,
     },
-    "paper": {"control": False},
+    "paper": {"control": False, "pretrain.depth": 40, "pretrain.widen": 2},
 }
 
 
@@ -270,7 +264,7 @@ def _layer(prepared: Prepared, network, before, folder, *, seed: int, mode: str)
     config, k = prepared.options.matching, len(before)
     config = config._replace(first=k == 0)
     count = len(config.transformations)
-    earlier = matching.nothing(config.layers - 1, count).astype(np.float32)
+    earlier = matching.nothing(config.layers, count)
     if k:
         earlier[:k] = np.log(np.maximum(before, 1e-30))
     state = loop.fit(
