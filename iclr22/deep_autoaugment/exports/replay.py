@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iclr22.deep_autoaugment import randomised, space
+from iclr22.deep_autoaugment import applying, randomised, space
 from iclr22.deep_autoaugment.exports import standalone
 from iclr22.deep_autoaugment.policy import Mixture, Policy, compiled, drawn
 from iclr22.deep_autoaugment.tables import ONE
@@ -67,7 +67,7 @@ def _draws(policy, keys):
     """Rows of transformations and random words, both `[m, K]`, as `applying` draws them."""
     which = drawn(compiled(policy), keys)
     layers = which.shape[1]
-    return which, jax.vmap(lambda key: jax.random.bits(key, (layers,)))(keys)
+    return which, jax.vmap(lambda key: applying.words_of(key, layers))(keys)
 
 
 def _part(value: float, size, key) -> tuple[int, ...]:
