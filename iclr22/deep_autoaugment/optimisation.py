@@ -24,16 +24,14 @@ def decayed(weights):
     Those of normalisations and the bias of the head are free.
     """
 
+    last = "classifier" if "classifier" in weights else "head"  # of an efficientnet
+
     def chosen(path, x):
-        names = [part.key for part in path]
-        return x.ndim > 1 or (x.ndim == 1 and _is_convolution(names))
+        *_, owner, name = (part.key for part in path)
+        free = owner == last or owner.startswith("norm")
+        return x.ndim > 1 or (name == "bias" and not free)
 
     return jax.tree_util.tree_map_with_path(chosen, weights)
-
-
-def _is_convolution(names) -> bool:
-    owner = names[-2] if len(names) > 1 else ""
-    return names[-1] == "bias" and not owner.startswith(("norm", "head", "classifier"))
 
 
 def penalty(weights):
