@@ -20,6 +20,7 @@ from iclr22.deep_autoaugment import (
     matching,
     policy,
     space,
+    tables,
     training,
 )
 from iclr22.deep_autoaugment.classifier import Config as Classifier
@@ -137,6 +138,7 @@ def prepare(x, y, options: Options | None = None, *, seed=0, names=()) -> Prepar
         cutout=options.cutout or side // 2,
         pad=options.pad or max(1, side // 8),
     )
+    tables.of(chosen, *x.shape[1:3])  # an image may be too small for them
     noise = Transformation(space.NOISE, space.MIDDLE, 0.0)
     control = (noise,) if options.control else ()
     network = training.fitted_to(options.pretrain, x[parts.train], y)
