@@ -186,11 +186,10 @@ def contact_sheet(path, images, draws, names: Sequence[str] = ()) -> None:
             f"{list(images.shape)} and {list(draws.shape)}"
         )
     rows, count, height, width, _ = draws.shape
+    longest = max([len(x) for x in names], default=0)
     whole = _mosaic(np.concatenate([images[:, None], draws], axis=1))
     size = 0.55 if max(height, width) <= 64 else 0.9  # inches of an image
-    wide = size * width / max(height, width) * (count + 1) + (
-        1.1 if len(names) else 0.3
-    )
+    wide = size * width / max(height, width) * (count + 1) + 0.3 + 0.085 * longest
     tall = size * height / max(height, width) * rows + 0.5
     with plots.figure(path, width=max(wide, 2.5), height=tall) as axis:
         axis.imshow(whole, interpolation="nearest")

@@ -107,6 +107,19 @@ def test_steps_say_what_a_policy_did(everything):
     assert {len(s) for s in steps} == {2} and len({s[0][0] for s in steps}) > 12
 
 
+def test_labels_move_with_their_image():
+    labels = np.random.default_rng(0).integers(0, 256, (15, 22)).astype(np.uint8)
+    values = {"shear_x": 0.2, "translate_y": -0.3, "rotate": 25.0, "flip": 0.0}
+    for op, value in values.items():
+        steps = [(op, value, op == "flip"), ("invert", 0.0, None)]
+        moved = standalone.apply(as_pillow(labels[..., None]), steps[:1])
+        np.testing.assert_array_equal(standalone.move(labels, steps), moved)
+    cropped = standalone.move(labels.astype(float)[..., None], [("crop", 3.0, (5, 1))])
+    expected = np.pad(labels, 3)[1:16, 5:27]
+    np.testing.assert_array_equal(cropped[..., 0], expected)
+
+
+@pytest.mark.slow
 def test_masks_move_as_ours(everything):
     moving = [
         ("shear_x", 0.2),
@@ -221,6 +234,12 @@ def test_refusals(monkeypatch):
     noise = Policy((layer((space.NOISE, 0.0, 1.0)),))
     with pytest.raises(errors.InputError, match="the control 'noise'"):
         exports.export_policy(noise, "python")
+    with pytest.raises(errors.InputError, match="needs image_size"):
+        exports.export_policy(MIXED, "json")
+    with pytest.raises(errors.InputError, match=r"options \[\]; found \['channels'\]"):
+        exports.export_policy(MIXED, "python", channels="first")
+    with pytest.raises(errors.InputError, match="sum of 0.5"):
+        exports.export_policy(Policy((layer(("flip", 0, 0.5)),)), "numpy")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.InputError, match="pip install 'albumentations==2.0.8'"):
         exports.export_policy(MIXED, "albumentations")
@@ -261,6 +280,22 @@ def test_torchvision_tensors_are_within_the_stated_tolerance(size, channels):
     for op, (share, most) in worst.items():
         allowed = library.TOLERANCE.get(op, (0, 0))
         assert share <= allowed[0] and most <= allowed[1], op
+
+
+def test_torchvision_takes_real_numbers():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("torchvision")
+    from iclr22.deep_autoaugment.exports import for_torchvision as library
+
+    augment = library.Augment([])
+    whole = torch.from_numpy(pictures(1, 24, 24)[0]).permute(2, 0, 1)
+    for made in ALL:
+        where = standalone.place(made.op, made.value, (24, 24), 1 << 31)
+        steps = {"steps": [(made.op, made.value, where)]}
+        found = augment.transform(whole / 255, steps)
+        assert found.dtype == torch.float32
+        away = (255 * found - augment.transform(whole, steps).float()).abs()
+        assert away.max() <= 2.5 or made.op in ("equalize", "posterize"), made
 
 
 @pytest.mark.parametrize("op", space.GEOMETRIC)
@@ -321,6 +356,17 @@ def test_albumentations_draws_moves_and_is_kept(everything):
     assert again(image=images[1])["image"].shape == images[1].shape
     several = exports.export_policy(MIXED, "albumentations", seed=1)
     assert several(image=images[1])["image"].dtype == np.uint8
+
+
+def test_albumentations_draws_by_probability():
+    pytest.importorskip("albumentations")
+    one = Policy((layer(("invert", 0, 0.2), ("identity", 0, 0.8)),))
+    mixed = Mixture((one, Policy((layer(("invert", 0, 1)),))), (0.75, 0.25))
+    for made, share in ((one, 0.2), (mixed, 0.4)):
+        augment = exports.export_policy(made, "albumentations", seed=5)
+        black = np.zeros((4, 4, 3), np.uint8)
+        count = sum(augment(image=black)["image"].any() for _ in range(1000))
+        assert abs(count - 1000 * share) < 4 * (1000 * share * (1 - share)) ** 0.5
 
 
 @pytest.mark.parametrize("op", ["translate_x", "rotate", "shear_y", "flip", "crop"])

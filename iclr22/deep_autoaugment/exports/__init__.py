@@ -21,7 +21,7 @@ from iclr22 import checkpoint, errors
 from iclr22.deep_autoaugment import files, space
 from iclr22.deep_autoaugment.exports import standalone
 from iclr22.deep_autoaugment.exports.arrays import as_numpy, as_tf_data, as_torch
-from iclr22.deep_autoaugment.policy import Mixture, Policy
+from iclr22.deep_autoaugment.policy import Mixture, Policy, checked
 
 Plain = list[tuple[float, list[list[tuple[float, str, float]]]]]
 BATCHES: dict[str, Any] = {
@@ -34,6 +34,10 @@ LIBRARIES = {  # what has to be installed
     "tf_data": "tensorflow",
     "torchvision": "torchvision",
     "albumentations": "albumentations==2.0.8",
+}
+OPTIONS = {  # of kinds that have any
+    "torch": {"channels"},
+    "json": {"image_size", "fill", "normalise", "meta"},
 }
 KINDS = ("numpy", "torch", "torchvision", "albumentations", "tf_data", "json", "python")
 
@@ -70,12 +74,18 @@ def export_policy(
       `albumentations`), or the text (`json`, `python`).
 
     Raises:
-      errors.InputError: an unknown kind, a library that is not installed, the control
-        `noise` in what others have to apply.
+      errors.InputError: an unknown kind or option, a policy that cannot be applied, a
+        library that is not installed, the control `noise` in what others have to apply.
     """
     if kind not in KINDS:
         raise errors.nearest(kind, KINDS, "kind of export")
+    checked(policy)
     _check_library(kind)
+    if options.keys() - OPTIONS.get(kind, set()):
+        raise errors.InputError(
+            f"the export {kind!r} has the options {sorted(OPTIONS.get(kind, ()))}; found "
+            f"{sorted(options)}"
+        )
     if kind in BATCHES:
         return BATCHES[kind](policy, seed=seed, **options)
     if kind == "json":
@@ -106,6 +116,11 @@ def _check_library(kind: str) -> None:
 
 
 def _json(policy, path, **options) -> str:
+    if "image_size" not in options:
+        raise errors.InputError(
+            "the export 'json' needs image_size=(height, width), of the images that the "
+            "policy is meant for; found none"
+        )
     if path is not None:
         files.save_policy(path, policy, **options)
         return pathlib.Path(path).read_text("utf-8")
