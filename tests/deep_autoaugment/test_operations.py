@@ -7,8 +7,7 @@ import pytest
 
 from iclr22 import errors
 from iclr22.deep_autoaugment import applying, space, tables
-from iclr22.deep_autoaugment import operations as module
-from iclr22.deep_autoaugment.operations import apply_one, operations
+from iclr22.deep_autoaugment.operations import _run, apply_one, operations
 from iclr22.deep_autoaugment.space import Transformation
 
 KEY = jax.random.key(1)
@@ -44,10 +43,10 @@ def test_one_image_is_as_in_a_batch(op, value):
 def test_a_new_value_is_not_compiled_again():
     image = image_helpers.pictures(1, 9, 9)[0]
     operations["rotate"](image, 10.0)
-    before = module._run._cache_size()
+    before = _run._cache_size()
     found = [operations["rotate"](image, float(x)) for x in range(0, 50, 9)]
     assert len({np.asarray(x).tobytes() for x in found}) > 2
-    assert module._run._cache_size() == before
+    assert _run._cache_size() == before
 
 
 def test_operations_work_inside_a_compiled_function():
