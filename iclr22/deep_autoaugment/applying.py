@@ -5,7 +5,8 @@
 
 On a CPU images come one after the other and each runs its own operation only; on an
 accelerator images are sorted by operation and cut into segments of one operation. Both give
-the same pixels.
+the same pixels. Do not `vmap` over `apply_all`: every image would run every operation; give it
+more images, or use `lax.map`.
 """
 
 import functools
