@@ -113,6 +113,21 @@ def test_unknown_networks_and_types_are_refused():
         problem(dtype="bfloat16")
 
 
+def test_state_is_float32_where_an_accelerator_computes_in_less(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    config, batch = classifier.example(4)
+    config = config._replace(dtype="bfloat16", depth=10, policy=None)
+    init = functools.partial(classifier.init, config)
+    before = jax.eval_shape(init, jax.random.key(0), batch)
+    step = functools.partial(classifier.train_step, config)
+    after, metrics = jax.eval_shape(step, before, batch)
+    pair = (
+        jax.tree.map(lambda x: (x.shape, x.dtype), tree) for tree in (before, after)
+    )
+    assert len({str(types) for types in pair}) == 1
+    assert {x.dtype for x in jax.tree.leaves(metrics)} == {jnp.dtype("float32")}
+
+
 # The update
 
 
