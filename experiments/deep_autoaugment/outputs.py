@@ -38,10 +38,7 @@ def _draw(run: runner.Run, first, cell, found) -> None:
     path = run.figure("magnitudes", "Magnitudes in the first layer, first seed.")
     figures.magnitudes(path, members(policy).policies[0])
     path = run.figure("search", "Cosine of gradients while layers are learned.")
-    curves = {
-        f"layer {k + 1}": [x for _, x in curve]
-        for k, curve in enumerate(cell["curves"])
-    }
+    curves = {f"layer {k + 1}": curve for k, curve in enumerate(cell["curves"])}
     figures.cosines(path, curves)
     path = run.figure("health", "Cosine of gradients, images that no search has seen.")
     cosines = {name: metrics.student(x) for name, x in found["cosines"].items()}
