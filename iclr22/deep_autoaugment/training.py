@@ -12,7 +12,6 @@ from iclr22.deep_autoaugment import classifier
 from iclr22.deep_autoaugment.classifier import Config
 
 FLAT = 1 / 255  # deviation of a channel at least; one that never varies has none
-CHUNK = 500  # images that are evaluated together
 
 
 def fitted_to(config: Config, x, y) -> Config:
@@ -72,7 +71,7 @@ def fit(
     batches = batching.make(arrays, config.batch, seed=seed, devices=on)
     if valid is not None:
         held = dict(zip(("x", "y"), classifier.checked(*valid), strict=True))
-        valid = functools.partial(batching.in_order, held, CHUNK, devices=on)
+        valid = functools.partial(batching.in_order, held, config.batch, devices=on)
     state = loop.fit(
         classifier,
         config,
@@ -96,7 +95,7 @@ def accuracy(config: Config, params, x, y) -> float:
       y: classes `[n]`.
     """
     x, y = classifier.checked(x, y)
-    batches = batching.in_order({"x": x, "y": y}, CHUNK)
+    batches = batching.in_order({"x": x, "y": y}, config.batch)  # fits in memory
     found = [jax.device_get(_evaluate(config, params, batch)) for batch in batches]
     right = math.fsum(float(sums["accuracy"]) for sums in found)
     return right / math.fsum(float(sums["weight"]) for sums in found)
