@@ -16,7 +16,7 @@ from iclr22 import metrics
 from iclr22.deep_autoaugment import matching, searching, space
 from iclr22.deep_autoaugment.matching import Config as Matching
 
-GROUPS = 40  # that are looked at
+GROUPS = 100  # that are looked at
 
 
 class Health(NamedTuple):

@@ -272,7 +272,7 @@ def _layer(prepared: Prepared, network, before, folder, *, seed: int, mode: str)
     state = loop.fit(
         matching,
         config,
-        source(prepared, seed),
+        source(prepared, 1000 * seed + k + 1),  # no layer has another one's groups
         loop.Schedule(
             config.steps, log_every=max(1, config.steps // CURVE), save_every=50
         ),
