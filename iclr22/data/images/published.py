@@ -53,6 +53,16 @@ FASHION_MNIST = _idx_files(
 )
 
 
+# The same as Debian's package dataset-fashion-mnist packs them: sha256.
+DEBIAN = "/usr/share/datasets", "fashion-mnist"
+FASHION_DEBIAN = {
+    "train-images-idx3": "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+    "train-labels-idx1": "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+    "t10k-images-idx3": "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+    "t10k-labels-idx1": "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+}
+
+
 def load_digits(data_dir: str | None = None) -> Splits:
     """1,797 handwritten digits of the package, x uint8 `[n, 8, 8, 1]`, 0 to 16."""
     del data_dir
@@ -92,14 +102,24 @@ def load_mnist(data_dir: str | None = None) -> Splits:
 
 
 def load_fashion_mnist(data_dir: str | None = None) -> Splits:
-    """Fashion-MNIST, x uint8 `[n, 28, 28, 1]`."""
+    """Fashion-MNIST, x uint8 `[n, 28, 28, 1]`; that of Debian serves if here alone."""
+    if not all(download.find(x, "fashion_mnist", data_dir) for x in FASHION_MNIST):
+        for root in (data_dir, DEBIAN[0]):
+            paths = [
+                download.converted(f"{DEBIAN[1]}/{name}-ubyte.gz", sha256, root)
+                for name, sha256 in FASHION_DEBIAN.items()
+            ]
+            if all(paths):
+                return _of_idx(paths)
     return _load_idx(FASHION_MNIST, "fashion_mnist", data_dir)
 
 
 def _load_idx(published, dataset, data_dir):
-    arrays = [
-        files.read_idx(download.fetch(file, dataset, data_dir)) for file in published
-    ]
+    return _of_idx(download.fetch(file, dataset, data_dir) for file in published)
+
+
+def _of_idx(paths):
+    arrays = [files.read_idx(path) for path in paths]
     return {"train": labelled(*arrays[:2]), "test": labelled(*arrays[2:])}
 
 
@@ -168,6 +188,9 @@ DATASETS = {
                 "Bag",
                 "Ankle boot",
             ),
+            notes="The files of Debian's package dataset-fashion-mnist, where it is "
+            f"installed or in {DEBIAN[1]}/ below data_dir, are read instead if the "
+            "originals are not there.",
         ),
     ),
 }
