@@ -103,35 +103,70 @@ def matched(
     config: Config, params, batch, key: jax.Array, *, slopes: bool = True
 ) -> Found:
     """What each group of a batch says; a group draws from `key` and its own row."""
+    keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(batch["row"])
+    images, shares, tried = _images(config, params, batch["image"], keys, slopes)
+    network = params["network"]
 
     def one(group):
-        own = jax.random.fold_in(key, group["row"])
-        return _group(config, params, group, own, slopes)
+        x, y, images, tried = group
+        count = len(x)
+        wanted = _gradient(config, network, x, y, jnp.full(count, 1 / count))
+        got = _gradient(config, network, images, y, shares)
+        tangent, cosine = orthogonal(wanted, got)
+        if not slopes:
+            return Found(cosine, None)
+        slope = _directional(config, network, tried, y, tangent)
+        slope = slope.reshape(-1, len(config.transformations)).mean(axis=0)
+        return Found(cosine, slope)
 
-    given = {name: batch[name] for name in ("x", "image", "y", "row")}
-    return jax.lax.map(one, given)
+    return jax.lax.map(one, (batch["x"], batch["y"], images, tried))
 
 
-def _group(config: Config, params, group, key, slopes: bool) -> Found:
-    """A group alone: `Found` without the first axis."""
-    drawn, passed, chance = jax.random.split(key, 3)
-    wanted = _gradient_as_it_is(config, params["network"], group)
+def _images(config: Config, params, image, keys, slopes: bool):
+    """`(images [groups, m, h, w, c], their shares [m], tried)`: what the gradient of a group
+    is of, and what slopes are of: draws of the layers before, each followed by every
+    transformation `[groups, paths N, h, w, c]`.
+
+    All groups at once: XLA's compiler for accelerators refuses the loops of `apply_all`
+    inside another one.
+    """
+    drawn, passed, chance = jnp.moveaxis(
+        jax.vmap(lambda k: jax.random.split(k, 3))(keys), 1, 0
+    )
+    every = jnp.arange(len(config.transformations), dtype=jnp.int32)[:, None]
     if config.first:
-        looked = _alone(config)
-        shares = apply(config, params)
-        own = jax.random.split(drawn, looked.shape[0])
-        augmented = looked, own, shares
-        tried = looked, own
-    else:
-        augmented = _sampled(config, params, chance, drawn)
-        tried = _expanded(config, params, jax.random.fold_in(chance, 1), passed)
-    got = _gradient(config, params["network"], group, *augmented)
-    tangent, cosine = orthogonal(wanted, got)
-    if not slopes:
-        return Found(cosine, None)
-    slope = _directional(config, params["network"], group, *tried, tangent)
-    slope = slope.reshape(-1, len(config.transformations)).mean(axis=0)
-    return Found(cosine, slope)
+        which = jnp.broadcast_to(every, (len(image), *every.shape))
+        images = _augmented(config, image, which, drawn)
+        return images, apply(config, params), images
+    count = config.copies * len(every)
+    before = jax.nn.softmax(params["before"])
+    layers = jnp.concatenate([before, apply(config, params)[None]])
+
+    def sampled(key):
+        return applying.draw(layers, jax.random.split(key, count))
+
+    def expanded(key):
+        key = jax.random.fold_in(key, 1)
+        paths = applying.draw(before, jax.random.split(key, config.paths))
+        each = jnp.tile(every, (config.paths, 1))
+        return jnp.concatenate([jnp.repeat(paths, len(every), axis=0), each], axis=1)
+
+    images = _augmented(config, image, jax.vmap(sampled)(chance), drawn)
+    shares, tried = jnp.full(count, 1 / count), images[:, :1]
+    if slopes:
+        tried = _augmented(config, image, jax.vmap(expanded)(chance), passed)
+    return images, shares, tried
+
+
+def _augmented(config: Config, image, which, keys):
+    """Images `[groups, h, w, c]` through transformations `[groups, m, layers]` of each:
+    `[groups, m, h, w, c]` uint8."""
+    made = tables.of(config.transformations, *image.shape[1:3])
+    groups, count, layers = which.shape
+    own = jax.vmap(lambda key: jax.random.split(key, count))(keys)
+    images = jnp.repeat(image, count, axis=0)
+    found = applying.apply_all(made, images, which.reshape(-1, layers), own.reshape(-1))
+    return found.reshape(groups, count, *image.shape[1:])
 
 
 def orthogonal(wanted, got):
@@ -149,58 +184,13 @@ def _dot(a, b):
     return sum(jax.tree.leaves(parts))
 
 
-def _alone(config: Config):
-    """Rows `[N, 1]`: each transformation once, as a policy of one layer."""
-    return jnp.arange(len(config.transformations), dtype=jnp.int32)[:, None]
+def _gradient(config: Config, network, images, label, shares):
+    """Gradient of images `[m, h, w, c]` of one class, weighted by `shares [m]`."""
 
+    def total(weights, images, shares):
+        return shares @ _losses(config, weights, network, images, label)
 
-def _layers(params):
-    """Log-probabilities `[layers, N]` of the layers before and of this one."""
-    return jnp.concatenate([params["before"], params["logits"][None]])
-
-
-def _sampled(config: Config, params, key, own):
-    """Draws through all layers, with equal weights."""
-    count = config.copies * len(config.transformations)
-    layers = jax.nn.softmax(_layers(params))
-    which = applying.draw(layers, jax.random.split(key, count))
-    return which, jax.random.split(own, count), jnp.full(count, 1 / count)
-
-
-def _expanded(config: Config, params, key, own):
-    """Draws of the layers before, each followed by all transformations of this one."""
-    count = len(config.transformations)
-    before = jax.nn.softmax(params["before"])
-    paths = applying.draw(before, jax.random.split(key, config.paths))
-    every = jnp.tile(_alone(config), (config.paths, 1))
-    which = jnp.concatenate([jnp.repeat(paths, count, axis=0), every], axis=1)
-    return which, jax.random.split(own, config.paths * count)
-
-
-def _gradient_as_it_is(config: Config, network, group):
-    """Mean gradient of the images that are compared with."""
-    count = len(group["x"])
-
-    def total(weights, x, shares):
-        return shares @ _losses(config, weights, network, x, group["y"])
-
-    return _summed(config, total, network, group["x"], jnp.full(count, 1 / count))
-
-
-def _gradient(config: Config, network, group, which, keys, shares):
-    """Gradient of x through these transformations `[m, layers]`, weighted by `shares [m]`."""
-
-    def total(weights, which, keys, shares):
-        x = _augmented(config, group["image"], which, keys)
-        return shares @ _losses(config, weights, network, x, group["y"])
-
-    return _summed(config, total, network, which, keys, shares)
-
-
-def _summed(config: Config, total, network, *rows):
-    """Sum of gradients over chunks of rows; the last of `rows` are weights, 0 where the last
-    chunk is filled up."""
-    chunks = _chunks(config, rows)
+    chunks = _chunks(config, (images, shares))
     if len(chunks[-1]) == 1:
         return jax.grad(total)(network["weights"], *(x[0] for x in chunks))
 
@@ -212,44 +202,31 @@ def _summed(config: Config, total, network, *rows):
     return jax.lax.scan(add, zero, chunks)[0]
 
 
-def _directional(config: Config, network, group, which, keys, tangent):
-    """Derivative `[m]` of the loss of each augmented x along a tangent."""
+def _directional(config: Config, network, images, label, tangent):
+    """Derivative `[m]` of the loss of each image along a tangent."""
 
     def one(chunk):
-        x = _augmented(config, group["image"], *chunk)
-
         def losses(weights):
-            return _losses(config, weights, network, x, group["y"])
+            return _losses(config, weights, network, chunk, label)
 
         return jax.jvp(losses, (network["weights"],), (tangent,))[1]
 
-    chunks = _chunks(config, (which, keys))
-    return jax.lax.map(one, chunks).reshape(-1)[: len(which)]
+    (chunks,) = _chunks(config, (images,))
+    return jax.lax.map(one, chunks).reshape(-1)[: len(images)]
 
 
 def _chunks(config: Config, rows):
-    """Arrays `[m, ...]` as `[chunks, size, ...]`, of about the same size each; filled up with
-    zeros, keys with the first of them."""
+    """Arrays `[m, ...]` as `[chunks, size, ...]`, of about the same size each; the last is
+    filled up with zeros."""
     count = len(rows[-1])
     parts = -(-count // config.chunk)
     size = -(-count // parts)
 
     def cut(x):
-        missing = size * parts - count
-        if missing:
-            key = jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-            more = x[:1] if key else jnp.zeros_like(x[:1])
-            x = jnp.concatenate([x, jnp.broadcast_to(more, (missing, *x.shape[1:]))])
+        x = jnp.pad(x, [(0, size * parts - count), *[(0, 0)] * (x.ndim - 1)])
         return x.reshape(parts, size, *x.shape[1:])
 
     return tuple(cut(x) for x in rows)
-
-
-def _augmented(config: Config, image, which, keys):
-    """One image through transformations `[m, layers]`: `[m, h, w, c]` uint8."""
-    made = tables.of(config.transformations, *image.shape[:2])
-    images = jnp.broadcast_to(image, (len(which), *image.shape))
-    return applying.apply_all(made, images, which, keys)
 
 
 def _losses(config: Config, weights, network, x, label):
