@@ -31,7 +31,7 @@ MODULE = "experiments.deep_autoaugment.benchmark"
 CALLS = ((),)  # arguments of a full run
 QUICK = ("--quick", "--repeat=1")
 SCALING = {  # stage: examples of one process, and what is wider than in an example
-    "deep_autoaugment.matching": (16, {}),
+    "deep_autoaugment.matching": (256, {}),
     "deep_autoaugment.classifier": (256, {}),
 }
 SIDE, IMAGES = 32, 4096

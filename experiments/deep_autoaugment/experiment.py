@@ -115,7 +115,7 @@ _DIGITS: dict[str, Any] = {  # 1,797 images of 8 x 8 pixels
     "pretrain.steps": 400,
     "pretrain.batch": 64,
     "train.depth": 10,
-    "train.steps": 600,
+    "train.steps": 500,
     "train.batch": 64,
 }
 _TENS: dict[str, Any] = {  # thousands of images of 28 or 32 pixels
@@ -135,8 +135,8 @@ EXPERIMENT = Experiment(
     presets={
         "digits": _DIGITS,
         "cifar10": _TENS,
-        "mnist": _TENS | {"train_size": 4000},
-        "fashion_mnist": _TENS,
+        "mnist": _TENS | {"train_size": 4000, "pretrain.steps": 800},
+        "fashion_mnist": _TENS | {"pretrain.steps": 800},
         "own": _TENS | {"train_size": 0},
     },
     choices={f"preset={name}": preset for name, preset in searching.PRESETS.items()},

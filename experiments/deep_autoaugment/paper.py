@@ -64,7 +64,17 @@ TOLD = {  # variant: in words
     "none": "no augmentation",
 }
 TEST, COSINE = "test/accuracy", "search/cosine"
-REAL = ("--dataset=cifar10", "--preset=small", "--seeds=3")
+DIGITS = "1348 images, 60 x 4 groups", "1348 images, 500 x 64"  # search, classifiers
+PHOTOS = "10000 images, 60 x 4 groups", "5000 images, 3000 x 128"
+SEARCH = ("--dataset=cifar10", "--variant=", "--layers=4", "--paths=4", "--seeds=1")
+BUDGET = ("--train.steps=3000", "--train.batch=128", "--train.warm_up=100", "--seeds=3")
+TRAIN = ("--dataset=cifar10", "--task=train", "--train_size=5000", *BUDGET)
+POLICY = "--policy=experiments/deep_autoaugment/policies/cifar10.json"
+SHARES = {  # metric: in words
+    "search/control_share": "noise in the first layer [%]",
+    "search/flip_share": "flips in a layer [%]",
+    "search/default_share": "crop, flip and cutout in layers 2 to 4 [%]",
+}
 
 
 def published(dataset: str, variant: str) -> float | str:
@@ -73,32 +83,89 @@ def published(dataset: str, variant: str) -> float | str:
 
 
 def _headlines() -> Iterator[Headline]:
-    for data, images, steps, arguments in MEASURED:
-        for variant in ("deep_autoaugment", "flip_crop", "none"):
-            key = (data, f"{images}, {steps}", variant, TEST)
-            yield Headline(f"{TOLD[variant]}, accuracy [%]", key, "", arguments)
-
-
-MEASURED = (  # data set, images, updates of classifiers, arguments
-    ("digits", "1348 images", "600 x 64", ()),
-)
-HEADLINES = tuple(_headlines())
+    for data, (search, train) in (("digits", DIGITS), ("cifar10", PHOTOS)):
+        for variant in ORDER:
+            own = (f"--variant={variant}",)
+            if data == "cifar10":
+                of = (*TRAIN, *own, *((POLICY,) if variant == ORDER[0] else ()))
+            else:
+                usual = variant in ("deep_autoaugment", "flip_crop", "none")
+                of = () if usual else ("--task=train", *own)
+            key = (data, train, variant, TEST)
+            yield Headline(f"{TOLD[variant]}, accuracy [%]", key, arguments=of)
+        of = SEARCH if data == "cifar10" else ()
+        for variant in ("deep_autoaugment", "uniform", "none"):
+            told = {"uniform": "equal chances"}.get(variant, TOLD[variant])
+            key = (data, search, variant, COSINE)
+            yield Headline(f"{told}, cosine of gradients", key, arguments=of)
+        for metric, what in SHARES.items():
+            for variant, told in (("deep_autoaugment", ""), ("uniform", ", by chance")):
+                key = (data, search, variant, metric)
+                yield Headline(f"{what}{told}", key, arguments=of)
+        key = (data, search, "deep_autoaugment", "search/network_accuracy")
+        yield Headline("the network that is asked, accuracy [%]", key, arguments=of)
 
 
 def _claims() -> Iterator[Claim]:
-    for data, images, steps, _ in MEASURED:
-        setting = f"{images}, {steps}"
+    for data, (search, train) in (("digits", DIGITS), ("cifar10", PHOTOS)):
+
+        def key(metric, variant="deep_autoaugment", setting=search, data=data):
+            return data, setting, variant, metric
+
+        for other in ("flip_crop", "none", "rand_augment"):
+            yield Claim(
+                f"{data}: the policy that was learned is better than {TOLD[other]}",
+                key(TEST, setting=train),
+                "above",
+                key(TEST, other, train),
+                ours=other == "none",
+            )
+        for other, told in (("uniform", "equal chances"), ("none", "no augmentation")):
+            yield Claim(
+                f"{data}: its gradients point better than those of {told}, held out",
+                key(COSINE),
+                "above",
+                key(COSINE, other),
+            )
         yield Claim(
-            f"{data}: better than flip and crop",
-            (data, setting, "deep_autoaugment", TEST),
-            "above",
-            (data, setting, "flip_crop", TEST),
+            f"{data}: the noise control keeps less than its share by chance",
+            key("search/control_share"),
+            "below",
+            key("search/control_share", "uniform"),
+            ours=True,
         )
+        if data == "digits":
+            yield Claim(
+                "digits: flips get less than their share by chance",
+                key("search/flip_share"),
+                "below",
+                key("search/flip_share", "uniform"),
+                ours=True,
+            )
+        else:
+            yield Claim(
+                f"{data}: later layers find what others add by hand, crop, flip, cutout",
+                key("search/default_share"),
+                "above",
+                key("search/default_share", "uniform"),
+            )
 
 
+HEADLINES = tuple(_headlines())
 CLAIMS = tuple(_claims())
+FIGURES = ("headline", "policy", "health", "contact_sheet")
 JOBS = {
     "quick": (Job("digits", ("--quick",), 1, ("headline",)),),
-    "small": (Job("digits", (), 3, ("headline", "policy", "health")),),
-    "paper": (Job("digits", (), 3, ("headline", "policy", "health")),),
+    "small": (Job("digits", (), 4, FIGURES),),
+    "paper": (
+        Job("digits", (), 4, FIGURES),
+        Job(
+            "cifar10",
+            (*SEARCH, "--data_dir={data}"),
+            40,
+            FIGURES[1:],
+            needs="cifar10",
+            files=("images/cifar10_jpeg.npz",),
+        ),
+    ),
 }
