@@ -115,7 +115,7 @@ _DIGITS: dict[str, Any] = {  # 1,797 images of 8 x 8 pixels
     "pretrain.steps": 400,
     "pretrain.batch": 64,
     "train.depth": 10,
-    "train.steps": 500,
+    "train.steps": 300,
     "train.batch": 64,
 }
 _TENS: dict[str, Any] = {  # thousands of images of 28 or 32 pixels

@@ -7,7 +7,7 @@ import numpy as np
 from experiments import run as runner
 from experiments.deep_autoaugment import outputs, problem
 from experiments.deep_autoaugment.problem import Problem
-from iclr22 import loop, progress
+from iclr22 import progress
 from iclr22.data import download
 from iclr22.deep_autoaugment import (
     baselines,
@@ -41,7 +41,6 @@ def learn(run: runner.Run) -> None:
             run.cell(f"health-{seed}", of.health)
         for variant in run.options.variant:
             run.cell(f"{variant}-{seed}", functools.partial(of.classifier, variant))
-        loop.forget()
     outputs.write(run, first, searches)
 
 

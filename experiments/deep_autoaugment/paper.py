@@ -64,7 +64,7 @@ TOLD = {  # variant: in words
     "none": "no augmentation",
 }
 TEST, COSINE = "test/accuracy", "search/cosine"
-DIGITS = "1348 images, 60 x 4 groups", "1348 images, 500 x 64"  # search, classifiers
+DIGITS = "1348 images, 60 x 4 groups", "1348 images, 300 x 64"  # search, classifiers
 PHOTOS = "10000 images, 60 x 4 groups", "5000 images, 3000 x 128"
 SEARCH = ("--dataset=cifar10", "--variant=", "--layers=4", "--paths=4", "--seeds=1")
 BUDGET = ("--train.steps=3000", "--train.batch=128", "--train.warm_up=100", "--seeds=3")
