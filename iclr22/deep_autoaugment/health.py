@@ -107,9 +107,9 @@ def verdict(measured, control: float, chance: float) -> tuple[bool, str]:
     for other in ("identity", "uniform"):
         mean, half = metrics.student(measured["learned"] - measured[other])
         if mean - half <= 0:
-            told = "worse than" if mean + half < 0 else "cannot be told apart from"
+            told = "is worse than" if mean + half < 0 else "cannot be told apart from"
             reasons.append(
-                f"gradients say it is {told} {TOLD[other]} ({mean:+.3f} ± {half:.3f})"
+                f"by its gradients it {told} {TOLD[other]} ({mean:+.3f} ± {half:.3f})"
             )
     if control > chance:
         reasons.append(
