@@ -10,7 +10,6 @@ from iclr22.deep_autoaugment.classifier import Config as Classifier
 from iclr22.deep_autoaugment.policy import Mixture, Policy
 from iclr22.deep_autoaugment.searching import Options as Search
 
-
 Data = tuple[np.ndarray, np.ndarray]  # images [n, h, w, c] uint8, classes [n]
 
 

@@ -95,6 +95,7 @@ def accuracy(config: Config, params, x, y) -> float:
       y: classes `[n]`.
     """
     x, y = classifier.checked(x, y)
+    config = config._replace(policy=None)  # of training alone: one program for all
     batches = batching.in_order({"x": x, "y": y}, config.batch)  # fits in memory
     found = [jax.device_get(_evaluate(config, params, batch)) for batch in batches]
     right = math.fsum(float(sums["accuracy"]) for sums in found)
