@@ -70,6 +70,7 @@ SEARCH = ("--dataset=cifar10", "--variant=", "--layers=4", "--paths=4", "--seeds
 BUDGET = ("--train.steps=3000", "--train.batch=128", "--train.warm_up=100", "--seeds=3")
 TRAIN = ("--dataset=cifar10", "--task=train", "--train_size=5000", *BUDGET)
 POLICY = "--policy=experiments/deep_autoaugment/policies/cifar10.json"
+GREY = {"mnist": 4000, "fashion_mnist": 10000}  # images that are learned from
 SHARES = {  # metric: in words
     "search/control_share": "noise in the first layer [%]",
     "search/flip_share": "flips in a layer [%]",
@@ -104,6 +105,17 @@ def _headlines() -> Iterator[Headline]:
                 yield Headline(f"{what}{told}", key, arguments=of)
         key = (data, search, "deep_autoaugment", "search/network_accuracy")
         yield Headline("the network that is asked, accuracy [%]", key, arguments=of)
+
+    for data, images in GREY.items():
+        setting = f"{images} images, 60 x 4 groups"
+        of = (f"--dataset={data}", "--variant=", "--seeds=1")
+        for variant, told in (("deep_autoaugment", ""), ("uniform", ", by chance")):
+            key = (data, setting, variant, "search/flip_share")
+            yield Headline(f"{SHARES[key[3]]}{told}", key, arguments=of)
+        for variant in ("deep_autoaugment", "uniform", "none"):
+            told = {"uniform": "equal chances"}.get(variant, TOLD[variant])
+            key = (data, setting, variant, COSINE)
+            yield Headline(f"{told}, cosine of gradients", key, arguments=of)
 
 
 def _claims() -> Iterator[Claim]:
