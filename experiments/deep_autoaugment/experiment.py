@@ -7,7 +7,7 @@ from experiments.deep_autoaugment import augment, learn
 from experiments.options import Experiment, Use
 from iclr22 import errors, gradients
 from iclr22.data import checks
-from iclr22.deep_autoaugment import pipeline, searching
+from iclr22.deep_autoaugment import pipeline, presets
 from iclr22.deep_autoaugment.matching import Config as Matching
 
 
@@ -139,7 +139,7 @@ EXPERIMENT = Experiment(
         "fashion_mnist": _TENS | {"pretrain.steps": 800},
         "own": _TENS | {"train_size": 0},
     },
-    choices={f"preset={name}": preset for name, preset in searching.PRESETS.items()},
+    choices={f"preset={name}": preset for name, preset in presets.PRESETS.items()},
     quick={
         "": {
             "levels": 2,

@@ -13,6 +13,7 @@ from iclr22.deep_autoaugment.exports import export_policy
 from iclr22.deep_autoaugment.files import load_policy, save_policy
 from iclr22.deep_autoaugment.operations import operations
 from iclr22.deep_autoaugment.policy import apply_policy
-from iclr22.deep_autoaugment.searching import preset, search
+from iclr22.deep_autoaugment.presets import preset
+from iclr22.deep_autoaugment.searching import search
 
 STAGES = ("matching", "classifier")

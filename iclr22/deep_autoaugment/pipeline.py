@@ -8,7 +8,7 @@ from iclr22.deep_autoaugment import policy as policies
 from iclr22.deep_autoaugment import searching, training
 from iclr22.deep_autoaugment.classifier import Config as Classifier
 from iclr22.deep_autoaugment.policy import Mixture, Policy
-from iclr22.deep_autoaugment.searching import Options as Search
+from iclr22.deep_autoaugment.presets import Options as Search
 
 Data = tuple[np.ndarray, np.ndarray]  # images [n, h, w, c] uint8, classes [n]
 

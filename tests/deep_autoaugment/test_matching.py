@@ -7,7 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from iclr22.deep_autoaugment import applying, classifier, matching, space, tables
+from iclr22.deep_autoaugment import (
+    applying,
+    classifier,
+    derivatives,
+    matching,
+    space,
+    tables,
+)
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +105,12 @@ def test_slope_is_that_of_finite_differences_and_of_logits_times_p(problem):
 def test_cosine_does_not_depend_on_the_length_of_what_is_met():
     random = np.random.default_rng(0)
     v, g = ({"a": jnp.asarray(random.normal(size=5), jnp.float32)} for _ in range(2))
-    tangent, found = matching.orthogonal(v, g)
-    _, scaled = matching.orthogonal(jax.tree.map(lambda x: 7 * x, v), g)
+    tangent, found = derivatives.orthogonal(v, g)
+    _, scaled = derivatives.orthogonal(jax.tree.map(lambda x: 7 * x, v), g)
     np.testing.assert_allclose(found, cosine(v["a"], g["a"]), rtol=1e-6)
     np.testing.assert_allclose(found, scaled, rtol=1e-6)
     np.testing.assert_allclose(tangent["a"] @ g["a"], 0, atol=1e-6)
-    assert float(matching.orthogonal(v, v)[1]) == pytest.approx(1)
+    assert float(derivatives.orthogonal(v, v)[1]) == pytest.approx(1)
 
 
 def test_a_single_transformation_has_no_slope_and_its_own_images_match(problem):

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from iclr22 import errors, metrics
-from iclr22.deep_autoaugment import health, matching, pipeline, searching, space
+from iclr22.deep_autoaugment import (
+    health,
+    matching,
+    pipeline,
+    presets,
+    searching,
+    space,
+)
 from iclr22.deep_autoaugment.classifier import Config as Classifier
 
 
@@ -33,7 +40,7 @@ def options(**changes):
         learning_rate=0.3,
     )
     network = Classifier(depth=4, steps=30, batch=24, learning_rate=0.2)
-    found = searching.Options(
+    found = presets.Options(
         matching=config._replace(**changes), pretrain=network, levels=2
     )
     return found._replace(allow=("flip", "invert", "translate_x"))
@@ -100,12 +107,12 @@ def test_images_of_an_update_are_those_that_are_counted():
 
 
 def test_presets_are_options_and_paper_is_as_published():
-    paper = searching.preset("paper")
+    paper = presets.preset("paper")
     assert paper.matching == matching.Config() and paper.levels == 13
     assert (paper.pretrain.depth, paper.pretrain.widen) == (40, 2)
-    assert searching.preset("tiny").matching.steps < paper.matching.steps
+    assert presets.preset("tiny").matching.steps < paper.matching.steps
     with pytest.raises(errors.InputError, match="tiny"):
-        searching.preset("tyni")
+        presets.preset("tyni")
 
 
 def test_bad_input_is_one_error():
