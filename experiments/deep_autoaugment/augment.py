@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from experiments import run as runner
-from experiments.deep_autoaugment import sources
+from experiments.deep_autoaugment import kept, sources
 from experiments.deep_autoaugment.sources import Source
 from iclr22 import checkpoint, errors, progress, record
 from iclr22.data.images.files import pillow
@@ -48,7 +48,7 @@ class Written(NamedTuple):
 def study(run: runner.Run) -> None:
     """`write` as a task of the experiment, and a contact sheet of the first images."""
     options = run.options
-    policy = files.load_policy(options.policy)
+    policy = files.load_policy(kept.path_of(options.policy))
     folder = run.output("augmented")
     written = write(
         options.images,
@@ -91,9 +91,10 @@ def check(options) -> None:
         path = getattr(options, name)
         if not path:
             raise errors.InputError(f"--task=augment needs --{name}={what}; found none")
+        path = kept.path_of(path) if name == "policy" else path
         if not pathlib.Path(path).expanduser().exists():
             raise errors.InputError(f"--{name}: no such file or folder: {path}")
-    files.load_policy(options.policy)
+    files.load_policy(kept.path_of(options.policy))
     if options.draws < 1:
         raise errors.InputError(f"expected --draws of 1 or more; found {options.draws}")
 

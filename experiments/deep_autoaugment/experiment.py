@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 from experiments import run as runner
-from experiments.deep_autoaugment import augment, learn
+from experiments.deep_autoaugment import augment, kept, learn
 from experiments.options import Experiment, Use
 from iclr22 import errors, gradients
 from iclr22.data import checks
@@ -23,7 +23,7 @@ class Options(NamedTuple):
     preset: Literal["tiny", "small", "paper"] = "tiny"  # size of the search
     # policies that classifiers are trained with; none of them: only the search
     variant: tuple[str, ...] = ("deep_autoaugment", "flip_crop", "none")
-    policy: str = ""  # policy.json of an earlier search, or your own
+    policy: str = ""  # policy.json of an earlier search or your own; or cifar10, digits
     images: str = ""  # folder or .npz of images to augment
     draws: int = 4  # augmented copies of each image that are written
     seed: int = 0  # of these
@@ -57,7 +57,7 @@ def check(options: Options) -> None:
             raise errors.InputError(
                 "--task=train expects --policy=policy.json for deep_autoaugment"
             )
-        checks.existing(options.policy, "a policy")
+        checks.existing(kept.path_of(options.policy), "a policy")
     gradients.compute_dtype(options.models.train.dtype)
     _check_numbers(options)
 

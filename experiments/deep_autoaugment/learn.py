@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from experiments import run as runner
-from experiments.deep_autoaugment import outputs, problem
+from experiments.deep_autoaugment import kept, outputs, problem
 from experiments.deep_autoaugment.problem import Problem
 from iclr22 import progress
 from iclr22.data import download
@@ -90,7 +90,7 @@ class Learned:
         if variant != OURS:
             return self._baseline(variant)
         given = run.options.policy if run.options.task == "train" else ""
-        return files.load_policy(given or self.path)
+        return files.load_policy(kept.path_of(given) or self.path)
 
     def _baseline(self, variant: str):
         """A policy of others; what is in pixels as large a part of the image as in theirs."""

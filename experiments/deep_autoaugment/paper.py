@@ -69,7 +69,7 @@ PHOTOS = "10000 images, 60 x 4 groups", "5000 images, 3000 x 128"
 SEARCH = ("--dataset=cifar10", "--variant=", "--layers=4", "--paths=4", "--seeds=1")
 BUDGET = ("--train.steps=3000", "--train.batch=128", "--train.warm_up=100", "--seeds=3")
 TRAIN = ("--dataset=cifar10", "--task=train", "--train_size=5000", *BUDGET)
-POLICY = "--policy=experiments/deep_autoaugment/policies/cifar10.json"
+POLICY = "--policy=cifar10"
 GREY = {"mnist": 4000, "fashion_mnist": 10000}  # images that are learned from
 SHARES = {  # metric: in words
     "search/control_share": "noise in the first layer [%]",

@@ -9,6 +9,7 @@ import pytest
 import readme_commands
 
 from experiments import options
+from experiments.deep_autoaugment import kept
 from experiments.deep_autoaugment.experiment import EXPERIMENT
 from iclr22 import deep_autoaugment, errors, loop, record
 
@@ -122,3 +123,9 @@ def test_bad_input_is_told_before_anything_is_trained(
     with pytest.raises((errors.InputError, SystemExit)) as caught:
         helpers.launch(EXPERIMENT, *given)
     assert CASES[words] in str(caught.value)
+
+
+def test_policies_that_were_found_have_names(tmp_path):
+    for name in ("cifar10", "digits"):
+        assert deep_autoaugment.load_policy(kept.path_of(name)).layers
+    assert kept.path_of("my/cifar10") == "my/cifar10" and kept.path_of("") == ""
