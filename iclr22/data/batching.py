@@ -95,9 +95,16 @@ def make(arrays, size: int, *, seed: int = 0, devices: int = 1) -> Batches:
     return Batches(arrays, size, seed, part)
 
 
-def in_order(arrays, size: int, *, devices: int = 1) -> Iterator[dict]:
-    """Batches for evaluation: file order, the last one padded with weight 0."""
+def in_order(
+    arrays, size: int, *, devices: int = 1, whole: bool = False
+) -> Iterator[dict]:
+    """Batches for evaluation: file order, the last one padded with weight 0.
+
+    Args:
+      whole: each process has all rows of them, not its own alone.
+    """
     batches = make(arrays, size, devices=devices)
+    batches = batches._replace(part=(0, 1)) if whole else batches
     for step in range(batches.per_epoch):
         rows = np.arange(step * batches.size, batches.count)[: batches.size]
         yield batches.rows(rows)

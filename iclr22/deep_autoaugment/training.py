@@ -96,7 +96,9 @@ def accuracy(config: Config, params, x, y) -> float:
     """
     x, y = classifier.checked(x, y)
     config = config._replace(policy=None)  # of training alone: one program for all
-    batches = batching.in_order({"x": x, "y": y}, config.batch)  # fits in memory
+    batches = batching.in_order(
+        {"x": x, "y": y}, config.batch, whole=True
+    )  # fits in memory
     found = [jax.device_get(_evaluate(config, params, batch)) for batch in batches]
     right = math.fsum(float(sums["accuracy"]) for sums in found)
     return right / math.fsum(float(sums["weight"]) for sums in found)
