@@ -162,10 +162,24 @@ def update(
     return apply(optimizer, state, grads), metrics
 
 
-def apply(optimizer: optax.GradientTransformation, state: State, grads) -> State:
-    """The state after an optimiser's step along a gradient of all parameters."""
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
+def apply(
+    optimizer: optax.GradientTransformation,
+    state: State,
+    grads,
+    *,
+    trained="",
+    **others,
+) -> State:
+    """The state after an optimiser's step along a gradient of all parameters.
+
+    Args:
+      trained: entry of `params` that the gradient is of; all of them if empty.
+      others: new values of other entries, such as moments of batch norm.
+    """
+    given = state.params[trained] if trained else state.params
+    updates, opt_state = optimizer.update(grads, state.opt_state, given)
+    params = optax.apply_updates(given, updates)
+    params = state.params | {trained: params} | others if trained else params
     return state._replace(step=state.step + 1, params=params, opt_state=opt_state)
 
 

@@ -1,6 +1,7 @@
 """How a benchmark hands its numbers to `experiments.benchmarks`, besides printing."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -39,6 +40,12 @@ def write(found: Iterable[Number]) -> None:
     with open(FLAGS.numbers, "a", encoding="utf-8") as file:
         for number in found:
             file.write(json.dumps(number._asdict() | made) + "\n")
+
+
+def on_one_core() -> None:
+    """Leave this process one core, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def told(what, value, unit, size="", beside=None, whose="PyTorch") -> list[Number]:

@@ -14,7 +14,6 @@ exponents of growth.
 
 import contextlib
 import json
-import os
 import time
 
 import jax
@@ -169,8 +168,8 @@ def of_scales(quick: bool) -> list[numbers.Number]:
 def main(argv) -> None:
     """Print a table."""
     del argv
-    if FLAGS.one_core and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if FLAGS.one_core:
+        numbers.on_one_core()
     if FLAGS.child:
         return print(json.dumps(scale(FLAGS.child)))
     print(f"{origin.device()}{', one used' * FLAGS.one_core}; processor time")

@@ -14,7 +14,6 @@ peak memory. Where PyTorch is installed, the same updates in it (`peer`), side b
 
 import importlib.util
 import json
-import os
 import time
 
 import jax
@@ -179,8 +178,8 @@ def of_scales(repeat: int) -> list[numbers.Number]:
 def main(argv) -> None:
     """Print a table."""
     del argv
-    if FLAGS.one_core and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if FLAGS.one_core:
+        numbers.on_one_core()
     if FLAGS.child:
         series, length = map(int, FLAGS.child)
         return print(json.dumps(training(series, length, FLAGS.repeat)))

@@ -15,7 +15,6 @@ import functools
 import importlib
 import importlib.util
 import json
-import os
 import time
 
 import jax
@@ -152,8 +151,8 @@ def of_scales() -> list[numbers.Number]:
 def main(argv) -> None:
     """Print a table."""
     del argv
-    if FLAGS.one_core and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if FLAGS.one_core:
+        numbers.on_one_core()
     if FLAGS.child:
         return print(json.dumps(scale(FLAGS.child)))
     peer = None

@@ -50,7 +50,5 @@ def update(
     grads, metrics, stats = gradients.mean_gradient(
         objective, weights, batch, key, axis_name=axis_name
     )
-    updates, opt_state = optimizer(config).update(grads, state.opt_state, weights)
-    params = {"weights": optax.apply_updates(weights, updates), "stats": stats}
-    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
-    return state, metrics
+    rule = optimizer(config)
+    return gradients.apply(rule, state, grads, trained="weights", stats=stats), metrics

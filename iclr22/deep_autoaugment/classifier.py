@@ -158,10 +158,8 @@ def train_step(config: Config, state: State, batch, *, axis_name=None):
         parts=config.copies,
         dtype=config.dtype,
     )
-    updates, opt_state = optimizer(config).update(grads, state.opt_state, weights)
-    params = {"weights": optax.apply_updates(weights, updates), "stats": stats}
-    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
-    return state, metrics
+    rule = optimizer(config)
+    return gradients.apply(rule, state, grads, trained="weights", stats=stats), metrics
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):

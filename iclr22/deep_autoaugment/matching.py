@@ -191,11 +191,7 @@ def train_step(config: Config, state: State, batch, *, axis_name=None):
     slope = combined(config, found.slope, weight, axis_name)
     share = apply(config, state.params)
     grads = -share * (slope - share @ slope)
-    logits = state.params["logits"]
-    updates, opt_state = optimizer(config).update(grads, state.opt_state, logits)
-    logits = optax.apply_updates(logits, updates)
-    params = state.params | {"logits": logits}
-    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
+    state = gradients.apply(optimizer(config), state, grads, trained="logits")
     return state, metrics | {"identity": share[0]}
 
 

@@ -150,10 +150,8 @@ def train_step(config: Config, state: State, batch, *, axis_name=None):
     grads, metrics, stats = gradients.mean_gradient(
         objective, weights, batch, None, axis_name=axis_name
     )
-    updates, opt_state = optimizer(config).update(grads, state.opt_state, weights)
-    params = {"weights": optax.apply_updates(weights, updates), "stats": stats}
-    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
-    return state, metrics
+    rule = optimizer(config)
+    return gradients.apply(rule, state, grads, trained="weights", stats=stats), metrics
 
 
 def evaluate(config: Config, params, batch, *, axis_name=None):
