@@ -1,0 +1,1 @@
+"""Visual representation learning does not generalize strongly within the same domain."""
