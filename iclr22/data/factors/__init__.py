@@ -57,7 +57,9 @@ class Grid(NamedTuple):
 
     def flat(self, numbers) -> np.ndarray:
         """Flat indices `[n]`, int64, of numbers of values `[n, f]`."""
-        return np.ravel_multi_index(tuple(np.asarray(numbers).T), self.sizes)
+        return np.asarray(
+            np.ravel_multi_index(tuple(np.asarray(numbers).T), self.sizes)
+        )
 
     def targets(self, numbers) -> np.ndarray:
         """Numbers of values `[n, f]`, whole or between, on the scale 0 to 1, float32."""
