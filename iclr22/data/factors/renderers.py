@@ -4,6 +4,7 @@ x = renderers.rendered("dsprites", 32, numbers)  # traced, in a training step
 x = renderers.draw("dsprites", 64, numbers)  # NumPy in and out, any number of rows
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors, numeric
-from iclr22.data.factors import Factor, Grid, dsprites
+from iclr22.data.factors import Factor, Grid, dsprites, shapes3d
 
 CHUNK = 256  # images that are drawn at a time
 
@@ -53,17 +54,7 @@ def draw(name: str, side: int, numbers) -> np.ndarray:
       errors.InputError: an unknown name, a side that does not divide 64, numbers that are
         outside the grid, or between the values of a factor without an order.
     """
-    numbers = checked_numbers(RENDERERS[checked(name, side)].grid, numbers)
-    found = np.empty((len(numbers), side, side, RENDERERS[name].channels), np.float32)
-    for start in range(0, len(numbers), CHUNK):
-        part = numbers[start : start + CHUNK]
-        rows = np.minimum(np.arange(CHUNK), len(part) - 1)  # the last one again
-        images = _compiled(name, side, part[rows])
-        found[start : start + len(part)] = np.asarray(images)[: len(part)]
-    return found
-
-
-_compiled = jax.jit(rendered, static_argnums=(0, 1))
+    return _drawn(name, side, numbers)
 
 
 def render_dsprites(factors) -> np.ndarray:
@@ -76,7 +67,7 @@ def render_dsprites(factors) -> np.ndarray:
     Raises:
       errors.InputError: other numbers.
     """
-    return draw("dsprites", dsprites.SIDE, factors)[..., 0].astype(np.uint8)
+    return _drawn("dsprites", dsprites.SIDE, factors, top=1)[..., 0]
 
 
 def render_shapes3d(factors) -> np.ndarray:
@@ -90,8 +81,26 @@ def render_shapes3d(factors) -> np.ndarray:
     Raises:
       errors.InputError: other numbers.
     """
-    images = draw("shapes3d_like", dsprites.SIDE, factors)
-    return np.rint(255 * images).astype(np.uint8)
+    return _drawn("shapes3d_like", shapes3d.SIDE, factors, top=255)
+
+
+def _drawn(name, side, numbers, top=None):
+    """Images of checked numbers: float32, or uint8 from 0 to `top`."""
+    numbers = checked_numbers(RENDERERS[checked(name, side)].grid, numbers)
+    shape = (len(numbers), side, side, RENDERERS[name].channels)
+    found = np.empty(shape, np.uint8 if top else np.float32)
+    for start in range(0, len(numbers), CHUNK):
+        part = numbers[start : start + CHUNK]
+        rows = np.minimum(np.arange(CHUNK), len(part) - 1)  # the last one again
+        images = _compiled(name, side, part[rows], top)
+        found[start : start + len(part)] = np.asarray(images)[: len(part)]
+    return found
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 3))
+def _compiled(name, side, numbers, top):
+    images = rendered(name, side, numbers)
+    return jnp.rint(top * images).astype(jnp.uint8) if top else images
 
 
 def checked(name: str, side: int) -> str:
@@ -153,8 +162,6 @@ def _upright_sprites(numbers, side):
 
 
 def _scenes(numbers, side):
-    from iclr22.data.factors import shapes3d
-
     if jnp.issubdtype(jnp.result_type(numbers), jnp.floating):
         return blocks(shapes3d.cast(numbers), side)
     return shapes3d.blend(shapes3d.bank(side), numbers)
