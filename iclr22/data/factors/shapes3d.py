@@ -54,7 +54,7 @@ def blend(layers, numbers) -> jax.Array:
       numbers: int32 `[n, 6]`.
     """
     place = jnp.ravel_multi_index(tuple(numbers[:, 3:].T), LAYERS, mode="clip")
-    return _mixed(layers[place].astype(jnp.float32), numbers)
+    return _mixed(jnp.asarray(layers)[place].astype(jnp.float32), numbers)
 
 
 def _mixed(shade, numbers):
