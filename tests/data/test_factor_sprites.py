@@ -1,10 +1,10 @@
 """dSprites, drawn: beside genuine images, and between the values of the grid."""
 
-import factor_helpers
 import jax
 import numpy as np
 import pytest
 
+from experiments.in_domain import numpy_renderers
 from iclr22 import errors
 from iclr22.data.factors import dsprites, renderers
 
@@ -36,11 +36,11 @@ def test_pixel_counts_of_upright_sprites():
 
 def test_sprites_are_those_of_the_formulas_in_double_precision():
     factors = some(200)
-    wanted = np.stack([factor_helpers.sprite(*row) for row in factors])
+    wanted = numpy_renderers.sprites(factors)
     assert (renderers.render_dsprites(factors) != wanted).sum() <= 2
     between = factors[:40] + np.array([0, 0.25, 0.3, 0.6, 0.1])
     between = np.minimum(between, np.array([2, 5, 39, 31, 31]))
-    wanted = np.stack([factor_helpers.sprite(*row) for row in between])
+    wanted = numpy_renderers.sprites(between)
     assert (renderers.render_dsprites(between) != wanted).sum() <= 2
 
 

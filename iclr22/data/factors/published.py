@@ -33,6 +33,10 @@ DSPRITES = (
     "L. Matthey, I. Higgins, D. Hassabis and A. Lerchner (2017). dSprites: "
     "Disentanglement testing Sprites dataset. github.com/deepmind/dsprites-dataset"
 )
+SHAPES3D = (
+    "C. Burgess and H. Kim (2018). 3D Shapes Dataset. "
+    "github.com/deepmind/3dshapes-dataset"
+)
 DATASETS = {
     "mini_dsprites": Dataset(
         functools.partial(_load_rendered, name="mini_dsprites"),
@@ -52,6 +56,16 @@ DATASETS = {
             files=(),
             licence="Apache-2.0",
             citation=DSPRITES,
+        ),
+    ),
+    "shapes3d_like": Dataset(
+        functools.partial(_load_rendered, name="shapes3d_like"),
+        functools.partial(synthetic, name="shapes3d_like"),
+        Info(
+            "480,000 scenes like those of 3D Shapes, 64 x 64 pixels; drawn here",
+            files=(),
+            licence="Apache-2.0",
+            citation=SHAPES3D,
         ),
     ),
 }
