@@ -3,7 +3,7 @@
     report = evaluate(predict, "shapes3d_like", "extrapolation", limit=20_000)
     report.scores["rsquared"]
 
-`predict` gets float32 images `[n, h, w, c]` from 0 to 1 and gives the factors of each, `[n, f]`,
+`predict` gets float32 images `[n, h, w, c]` from 0 to 1 and gives the factors `[n, f]` of them,
 on the scale 0 to 1 (`number / (size - 1)`), also of such as have names for values.
 """
 

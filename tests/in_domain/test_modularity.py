@@ -5,7 +5,7 @@ import pytest
 
 from iclr22 import errors
 from iclr22.data.factors import Factor, Grid, renderers
-from iclr22.in_domain import analyses, evaluating, metrics, oracles, splits
+from iclr22.in_domain import analyses, metrics, oracles, splits
 
 SMALL = Grid(
     (
