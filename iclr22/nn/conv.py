@@ -61,19 +61,24 @@ class Conv(nn.Module):
         return y
 
 
-def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
-    """Convolution as networks have it: without flipping, `k // 2` zeros on each side.
+def convolve(
+    x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int | None = None
+) -> jax.Array:
+    """Convolution as networks have it: without flipping, zeros around the image.
 
     Args:
       x: `[n, h, w, c]`.
-      kernel: `[k, k, c, f]`, k odd.
+      kernel: `[k, k, c, f]`.
+      padding: zeros on each side, fewer than k; `k // 2` if None.
 
     Returns:
-      `[n, ceil(h / stride), ceil(w / stride), f]`.
+      `[n, (h + 2 padding - k) // stride + 1, likewise of w, f]`; for an odd k and its own
+      padding that is `ceil(h / stride)`.
     """
+    padding = kernel.shape[0] // 2 if padding is None else padding
     if jax.default_backend() == "cpu":
-        return _convolve.bind(x, kernel, stride=stride)
-    return _forward(x, kernel, stride=stride)
+        return _convolve.bind(x, kernel, stride=stride, padding=padding)
+    return _forward(x, kernel, stride=stride, padding=padding)
 
 
 def _lax(x, kernel, strides, padding, **dilations):
@@ -83,52 +88,54 @@ def _lax(x, kernel, strides, padding, **dilations):
     )
 
 
-def _forward(x, kernel, *, stride):
-    return _lax(x, kernel, (stride, stride), [(kernel.shape[0] // 2,) * 2] * 2)
+def _forward(x, kernel, *, stride, padding):
+    return _lax(x, kernel, (stride, stride), [(padding, padding)] * 2)
 
 
-def _by_images(cotangent, x, kernel, *, stride):
+def _by_images(cotangent, x, kernel, *, stride, padding):
     """Gradient by the images: a convolution with the kernel turned round."""
     size = kernel.shape[0]
-    before, padding = size - 1 - size // 2, []
+    before, around = size - 1 - padding, []
     for length, out in zip(x.aval.shape[1:3], cotangent.shape[1:3], strict=True):
         after = length - (out - 1) * stride - 1 - before + size - 1
-        padding.append((before, after))
+        around.append((before, after))
     turned = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-    return _lax(cotangent, turned, (1, 1), padding, lhs_dilation=(stride, stride))
+    return _lax(cotangent, turned, (1, 1), around, lhs_dilation=(stride, stride))
 
 
-def _by_kernel(cotangent, x, kernel, *, stride):
+def _by_kernel(cotangent, x, kernel, *, stride, padding):
     """Gradient by the kernel: channels convolved with gradients, summed over images."""
     size = kernel.aval.shape[0]
     found = _lax(
         x.transpose(3, 1, 2, 0),
         cotangent.transpose(1, 2, 0, 3),
         (1, 1),
-        [(size // 2, size // 2)] * 2,
+        [(padding, padding)] * 2,
         rhs_dilation=(stride, stride),
     )
     return found[:, :size, :size].transpose(1, 2, 0, 3)
 
 
-def _shape(x, kernel, *, stride):
-    n, h, w, _ = x.shape
-    return x.update(shape=(n, -(-h // stride), -(-w // stride), kernel.shape[-1]))
+def _shape(x, kernel, *, stride, padding):
+    n, size = x.shape[0], kernel.shape[0]
+    h, w = ((length + 2 * padding - size) // stride + 1 for length in x.shape[1:3])
+    return x.update(shape=(n, h, w, kernel.shape[-1]))
 
 
-def _batched(operands, places, *, stride):
+def _batched(operands, places, *, stride, padding):
     """Of many arrays of images, all are images; many kernels are XLA's business."""
     x, kernel = operands
+    options = {"stride": stride, "padding": padding}
     if places[1] is None:
         x = jnp.moveaxis(x, places[0], 0)
-        y = _convolve.bind(x.reshape(-1, *x.shape[2:]), kernel, stride=stride)
+        y = _convolve.bind(x.reshape(-1, *x.shape[2:]), kernel, **options)
         return y.reshape(*x.shape[:2], *y.shape[1:]), 0
-    forward = functools.partial(_forward, stride=stride)
+    forward = functools.partial(_forward, **options)
     return jax.vmap(forward, places)(x, kernel), 0
 
 
 _convolve = core.Primitive("convolve")
-_convolve.def_impl(jax.jit(_forward, static_argnames="stride"))
+_convolve.def_impl(jax.jit(_forward, static_argnames=("stride", "padding")))
 _convolve.def_abstract_eval(_shape)
 ad.defbilinear(_convolve, _by_images, _by_kernel)
 batching.primitive_batchers[_convolve] = _batched

@@ -28,3 +28,25 @@ def kernels(weights, key: jax.Array):
         scale = np.sqrt(gain / max(1, np.prod(x.shape[:-1])))
         found.append(scale * part.reshape(x.shape) if drawn else x)
     return jax.tree.unflatten(structure, found)
+
+
+def uniform(weights, key: jax.Array):
+    """A pytree of weights whose kernels `[.., c, f]`, and the biases beside them, are drawn
+    anew: uniform between -1 and 1 over the root of the number of inputs, as PyTorch begins
+    its layers. Other arrays stay as they are."""
+    leaves, structure = jax.tree_util.tree_flatten_with_path(weights)
+    names = [tuple(x.key for x in path) for path, _ in leaves]
+    shapes = dict(zip(names, (x.shape for _, x in leaves), strict=True))
+    beside = [shapes.get((*name[:-1], "kernel")) for name in names]
+    drawn = [
+        shape is not None and name[-1] in ("kernel", "bias")
+        for name, shape in zip(names, beside, strict=True)
+    ]
+    sizes = [x.size if yes else 0 for yes, (_, x) in zip(drawn, leaves, strict=True)]
+    numbers = jax.random.uniform(key, (sum(sizes),), minval=-1, maxval=1)
+    parts = jnp.split(numbers, np.cumsum(sizes)[:-1])
+    found = [
+        part.reshape(x.shape) / np.sqrt(max(1, np.prod(shape[:-1]))) if yes else x
+        for yes, shape, part, (_, x) in zip(drawn, beside, parts, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, found)
