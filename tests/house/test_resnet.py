@@ -16,7 +16,7 @@ def shapes_of(depth, classes=1000):
 
 @pytest.mark.parametrize(
     ("depth", "expected"),
-    [(50, 25_557_032), (200, 64_673_832)],
+    [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (200, 64_673_832)],
 )
 def test_number_of_parameters(depth, expected):
     """Of torchvision's networks; of 200 layers as timm has it."""
@@ -84,5 +84,5 @@ def test_a_fresh_block_is_its_shortcut():
 
 
 def test_another_depth_is_refused():
-    with pytest.raises(errors.InputError, match="50, 101, 152, 200; found 34"):
-        shapes_of(34)
+    with pytest.raises(errors.InputError, match="18, 34, 50, 101, 152, 200; found 35"):
+        shapes_of(35)

@@ -15,7 +15,21 @@ import jax.numpy as jnp
 from iclr22 import errors
 from iclr22.nn import initial
 
-Name = Literal["mlp", "cnn", "soft_argmax", "readout"]
+Name = Literal[
+    "mlp",
+    "cnn",
+    "coord_conv",
+    "p4_cnn",
+    "stn",
+    "resnet50",
+    "resnet101",
+    "densenet121",
+    "resnet50_in1k",
+    "resnet101_in1k",
+    "efficientnet_in1k",
+    "soft_argmax",
+    "readout",
+]
 NAMES = get_args(Name)
 
 
@@ -31,7 +45,7 @@ def module(config, axis_name: str | None = None):
     """
     if config.network not in NAMES:
         raise errors.nearest(config.network, NAMES, "network")
-    return BUILDERS[config.network](config, axis_name)
+    return BUILDERS.get(config.network, _backbone)(config, axis_name)
 
 
 def _mlp(config, axis_name):
@@ -49,7 +63,25 @@ def _readout(config, axis_name):
 def _cnn(config, axis_name):
     from iclr22.in_domain.networks.cnn import CNN
 
-    return CNN(config.outputs)
+    return CNN(config.outputs, coordinates=config.network == "coord_conv")
+
+
+def _p4_cnn(config, axis_name):
+    from iclr22.in_domain.networks.p4 import P4CNN
+
+    return P4CNN(config.outputs)
+
+
+def _stn(config, axis_name):
+    from iclr22.in_domain.networks.stn import STN
+
+    return STN(config.outputs)
+
+
+def _backbone(config, axis_name):
+    from iclr22.in_domain.networks.backbones import Backbone
+
+    return Backbone(config.outputs, config.network, config.scale, axis_name)
 
 
 def _soft_argmax(config, axis_name):
@@ -61,10 +93,13 @@ def _soft_argmax(config, axis_name):
 BUILDERS: dict[str, Callable] = {
     "mlp": _mlp,
     "cnn": _cnn,
+    "coord_conv": _cnn,
+    "p4_cnn": _p4_cnn,
+    "stn": _stn,
     "soft_argmax": _soft_argmax,
     "readout": _readout,
 }
-HE_NORMAL = ("soft_argmax",)  # the others begin as in PyTorch
+UNIFORM = ("mlp", "cnn", "coord_conv", "p4_cnn", "stn", "readout")  # as in PyTorch
 
 
 def init(config, key: jax.Array, x):
@@ -74,7 +109,7 @@ def init(config, key: jax.Array, x):
       errors.InputError: a network that is not known.
     """
     variables = module(config).init(key, jnp.asarray(x)[:1])
-    draw = initial.kernels if config.network in HE_NORMAL else initial.uniform
+    draw = initial.uniform if config.network in UNIFORM else initial.kernels
     weights = draw(variables["params"], key)
     return {"weights": weights, "stats": variables.get("stats", {})}
 
