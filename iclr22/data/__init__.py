@@ -13,6 +13,8 @@
     found = data.load_own_series("series.csv")       # data.Panel
     found = data.load_own_pairs("pairs.csv")         # data.Pairs
     found = data.load_own_text_graph("nodes.jsonl", "edges.csv")  # data.TextGraph
+    found = data.get("mini_dsprites").load(data_dir)  # data.FactorImages
+    found = data.load_own_factors("images/", "factors.csv")
 
 Each kind of data is a package: its `__init__.py` says what such data are, `published.py`
 holds the published sets, `files.py` reads their files, `own.py` the user's own data
@@ -27,6 +29,8 @@ from iclr22.data.events import Events, second_half, select_events, sort_events
 from iclr22.data.events.files import read_ratings, read_yoochoose
 from iclr22.data.events.own import load_own as load_own_events
 from iclr22.data.events.simulated import simulate_events
+from iclr22.data.factors import FactorImages
+from iclr22.data.factors.own import load_own as load_own_factors
 from iclr22.data.graphs.own import load_own as load_own_graph
 from iclr22.data.graphs.simulated import degree_corrected_sbm
 from iclr22.data.images import Splits

@@ -38,14 +38,15 @@ class Info(NamedTuple):
 
 class Dataset(NamedTuple):
     """A data set of some kind: `images.Splits`, `graph.NodeData`, `domains.DomainData`,
-    `events.Events`, `tracks.Fold`, `series.Panel`, `texts.Pairs` or
-    `text_graphs.TextGraph`.
+    `events.Events`, `tracks.Fold`, `series.Panel`, `texts.Pairs`,
+    `text_graphs.TextGraph` or `factors.FactorImages`.
 
     `load(data_dir)` gives the real one; `synthetic(rng, size)` gives a learnable one for
     tests and `--quick`: `Splits` of the same keys, dtypes and trailing shapes, a graph
     of `size` nodes with features and classes of its own, `size` samples of fewer domains,
     a log of about `size` events, tracks with about `size` windows, a panel of `size`
-    days, `size` pairs of sentences, or a graph of `size` nodes with texts.
+    days, `size` pairs of sentences, a graph of `size` nodes with texts, or a small grid
+    of at least `size` images.
     """
 
     load: Callable[[str | None], Any]

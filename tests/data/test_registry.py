@@ -38,6 +38,8 @@ def test_synthetic_of_every_data_set_repeats_and_matches_its_split_names():
         elif isinstance(first, data.TextGraph):
             assert len(first.texts) == len(first.nodes.labels) == 40, name
             assert "train" in first.nodes.masks, name
+        elif isinstance(first, data.FactorImages):
+            assert len(first.index) == first.grid.count >= 40, name
         elif not isinstance(first, data.Events):
             assert "train" in getattr(first, "masks", first), name  # a graph, or splits
         assert jax.tree.structure(first) == jax.tree.structure(second), name
