@@ -45,7 +45,7 @@ def test_blended_layers_are_what_rays_see():
     assert np.abs(levels - np.rint(255 * rays)).max() <= 1
     blocks = rays.reshape(100, 32, 2, 32, 2, 3).mean(axis=(2, 4))
     half = renderers.draw("shapes3d_like", 32, factors)
-    np.testing.assert_allclose(half, blocks, atol=0.1 / 255)
+    np.testing.assert_allclose(half, blocks, atol=0.2 / 255)
 
 
 def test_every_pixel_is_of_floor_wall_object_and_sky():
@@ -123,7 +123,8 @@ def test_colours_of_hues(hue, colour):
 
 @pytest.mark.parametrize("name", ["shapes3d_like", "mini_dsprites"])
 def test_images_of_a_step_do_not_depend_on_how_it_is_compiled(name):
-    shapes3d.bank.cache_clear()  # made while the step is traced
+    if name == "shapes3d_like":
+        shapes3d.bank.cache_clear()  # made while the step is traced
     sizes = renderers.RENDERERS[name].grid.sizes
     numbers = np.random.default_rng(0).integers(0, sizes, (16, len(sizes)), np.int32)
 

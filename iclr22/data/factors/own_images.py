@@ -146,3 +146,38 @@ def of_array(path, found: dict, side: int, count: int, table) -> np.ndarray:
     step = x.shape[1] // side
     parts = x.reshape(len(x), side, step, side, step, -1)
     return np.rint(parts.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
+
+
+def unlabelled(images, side: int, channels: int) -> tuple[list[str], np.ndarray]:
+    """Names and images uint8 `[n, side, side, channels]` without factors.
+
+    Args:
+      images: a folder of images of one size, or an `.npz` with `x`, as of `own.load_own`.
+      side, channels: what they become: blocks of pixels are averaged, grey is a mean.
+
+    Raises:
+      errors.InputError: no such file or folder, no images, or such as cannot be read.
+    """
+    place = checks.existing(images)
+    if place.is_dir():
+        paths = [
+            x
+            for x in sorted(place.rglob("*"))
+            if x.suffix.lower() in SUFFIXES and x.name[0] != "."
+        ]
+        if not paths:
+            raise errors.InputError(
+                f"{images}: expected images ({' '.join(SUFFIXES)}); found none"
+            )
+        names = [x.relative_to(place).as_posix() for x in paths]
+        x = decode(paths, side)
+    else:
+        found = checks.read_npz(place)
+        count = len(found.get("x", ()))
+        x = of_array(images, found, side, count, images)
+        names = [str(i) for i in range(count)]
+    if x.shape[-1] == channels:
+        return names, x
+    if channels == 1:
+        return names, np.rint(x.mean(axis=-1, keepdims=True)).astype(np.uint8)
+    return names, np.repeat(x, channels, axis=-1)
