@@ -243,11 +243,16 @@ def _verdict(name, own, where, problem) -> str:
         return f"do not trust {name}: {problem}"
     if own.complete:
         text = f"trust {name} everywhere"
+    elif own.kind == "categorical":
+        text = f"trust {name} only where it is {_either(own)}"
     else:
-        inside = "inside " if own.kind != "categorical" else "of "
-        text = f"trust {name} {inside}{own.text} only"
+        text = f"trust {name} inside {own.text} only"
     conditions = " and ".join(
-        f"{x.factor} is {'in ' if x.kind != 'categorical' else ''}{x.text}"
+        f"{x.factor} is {_either(x) if x.kind == 'categorical' else 'in ' + x.text}"
         for x in where
     )
     return f"{text}, where {conditions}" if conditions else text
+
+
+def _either(own) -> str:
+    return " or ".join(map(shown, own.ends))

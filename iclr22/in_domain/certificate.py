@@ -21,7 +21,17 @@ from iclr22.data.factors import Grid
 from iclr22.in_domain import analyses, bands, evaluating, splits, trust
 from iclr22.in_domain.certificate_files import Certificate, gate, read
 
-__all__ = ["CALIBRATE", "SEARCH", "VERIFY", "audit", "certify", "gate", "parts", "read"]
+__all__ = [
+    "CALIBRATE",
+    "SEARCH",
+    "VERIFY",
+    "audit",
+    "certify",
+    "gate",
+    "parts",
+    "read",
+    "without",
+]
 
 CALIBRATE, SEARCH, VERIFY = 0, 1, 2
 FEWEST = 50  # images that calibrate, and that verify
@@ -54,8 +64,8 @@ def audit(
     Args:
       train: flat grid indices of the training points.
       between: anywhere up to half a step from a grid point, so that no image was trained
-        on; factors without an order stay whole. Otherwise points of the grid, each at
-        most once, without the training points (so that none is inside).
+        on; factors without an order stay whole. Otherwise points of the grid, each at most
+        once: take those that are inside out of the training (`without`).
       seed: of the draw.
 
     Raises:
@@ -64,14 +74,12 @@ def audit(
     random = np.random.default_rng([seed, 7])
     train = np.asarray(train)
     if not between:
-        rest = np.setdiff1d(np.arange(grid.count), train)
-        if count > len(rest):
+        if count > grid.count:
             raise errors.InputError(
-                f"expected at most {len(rest)} points, which training leaves; found "
-                f"{count}"
+                f"expected at most {grid.count} audit images, the whole grid; found {count}"
             )
-        chosen = random.choice(rest, count, replace=False)
-        return grid.numbers(chosen), np.zeros(count, bool)
+        chosen = random.choice(grid.count, count, replace=False)
+        return grid.numbers(chosen), np.isin(chosen, train)
     numbers = random.integers(0, grid.sizes, (count, len(grid.sizes))).astype(float)
     moved = numbers + random.uniform(-0.5, 0.5, numbers.shape)
     ordered = np.array([x.kind != "categorical" for x in grid.factors])
@@ -80,6 +88,11 @@ def audit(
     near = np.isin(grid.flat(np.rint(moved).astype(np.int64)), train)
     out = analyses.outside(moved, grid, splits.held_out(grid, train))
     return moved, near & ~out.any(axis=1)
+
+
+def without(grid: Grid, train, numbers) -> np.ndarray:
+    """Training points that are left when audit images of the grid are held out."""
+    return np.setdiff1d(train, grid.flat(numbers))
 
 
 def certify(

@@ -19,7 +19,7 @@ from iclr22.in_domain.certificate_files import Certificate
 from iclr22.in_domain.evaluating import Report
 
 READ = 0.9  # R2 from which a factor counts as read
-DROP = 0.1  # of R2, from the best split, that counts
+DROP = 0.1  # of R2, from the random split, that counts
 
 
 class Block(NamedTuple):
@@ -100,14 +100,18 @@ def _names(reports):
 def _verdict(j: int, reports) -> str:
     """Of factor `j`: whether it is read, and on which splits no longer."""
     found = {split: float(x.r_squared[j]) for split, x in reports.items()}
-    start = "random" if "random" in found else max(found, key=lambda k: found[k])
-    if found[start] < READ:
-        return f"is not read: R2 {found[start]:.2f} on {_told(start)}"
-    worse = {k: v for k, v in found.items() if v < found[start] - DROP}
+    if "random" not in found:
+        parts = ", ".join(f"{v:.2f} on {_told(k)}" for k, v in found.items())
+        return f"R2 {parts}; there is no random split to compare with"
+    start = found["random"]
+    if start < READ:
+        return f"is not read, even on images like those of training: R2 {start:.2f}"
+    worse = {k: v for k, v in found.items() if v < start - DROP}
     if not worse:
         return f"is read on every split, R2 {min(found.values()):.2f} or more"
     parts = [f"{_told(k)} ({v:.2f})" for k, v in worse.items()]
-    text = f"is read like training (R2 {found[start]:.2f}), less on {', '.join(parts)}"
+    text = f"is read where images are like those of training (R2 {start:.2f}), "
+    text += f"less on {', '.join(parts)}"
     beaten = [k for k, v in worse.items() if v < reports[k].clamp[j]]
     if beaten:
         text += (

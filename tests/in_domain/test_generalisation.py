@@ -50,11 +50,15 @@ def test_verdicts_say_on_which_splits_a_factor_is_read():
         {"random": reported("random"), "extrapolation": reported("extrapolation", 0.05)}
     )
     assert found["shape"] == "is read on every split, R2 1.00 or more"
-    assert found["size"].startswith("is read like training (R2 1.00), less on extrapol")
+    assert "like those of training (R2 1.00), less on extrapol" in found["size"]
     assert "clamp oracle" not in found["size"]  # it is the clamp oracle
     assert found["x"].endswith("on extrapolation it does not reach the clamp oracle")
     bad = generalisation.verdicts({"random": reported("random", 0.4)})
-    assert bad["x"].startswith("is not read: R2 -")
+    assert bad["x"].startswith(
+        "is not read, even on images like those of training: R2 -"
+    )
+    alone = generalisation.verdicts({"any_low": reported("any_low")})
+    assert alone["x"] == "R2 1.00 on any low; there is no random split to compare with"
 
 
 def test_the_page_holds_everything(tmp_path):

@@ -200,7 +200,7 @@ def test_a_build_is_stopped_for_what_is_not_trusted():
 
 
 def test_audit_points_are_new_and_every_value_comes_as_often():
-    train, test = splits.make_split("mini_dsprites", "extrapolation")
+    train, _ = splits.make_split("mini_dsprites", "extrapolation")
     numbers, inside = certificate.audit(GRID, train, 20_000)
     assert (numbers[:, 0] == np.rint(numbers[:, 0])).all()
     assert (numbers >= 0).all() and (numbers <= TOP).all()
@@ -208,10 +208,14 @@ def test_audit_points_are_new_and_every_value_comes_as_often():
     np.testing.assert_allclose(count / 20_000, 1 / 6, atol=0.012)
     assert (numbers[inside] <= [2, 3, 21, 21]).all()
     assert 0.2 < inside.mean() < 0.32
-    grid, none = certificate.audit(GRID, train, 500, between=False)
-    assert not none.any() and np.isin(GRID.flat(grid), test).all()
-    with pytest.raises(errors.InputError, match="at most 12624"):
-        certificate.audit(GRID, train, 12_625, between=False)
+    points, inside = certificate.audit(GRID, train, 5000, between=False)
+    index = GRID.flat(points)
+    assert len(np.unique(index)) == 5000
+    np.testing.assert_array_equal(inside, np.isin(index, train))
+    left = certificate.without(GRID, train, points)
+    assert len(left) == len(train) - inside.sum() and not np.isin(index, left).any()
+    with pytest.raises(errors.InputError, match="at most 18432"):
+        certificate.audit(GRID, train, 18_433, between=False)
 
 
 def test_parts_keep_a_share_of_both_kinds():
