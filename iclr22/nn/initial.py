@@ -35,18 +35,18 @@ def uniform(weights, key: jax.Array):
     anew: uniform between -1 and 1 over the root of the number of inputs, as PyTorch begins
     its layers. Other arrays stay as they are."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(weights)
-    names = [tuple(x.key for x in path) for path, _ in leaves]
-    shapes = dict(zip(names, (x.shape for _, x in leaves), strict=True))
-    beside = [shapes.get((*name[:-1], "kernel")) for name in names]
-    drawn = [
-        shape is not None and name[-1] in ("kernel", "bias")
-        for name, shape in zip(names, beside, strict=True)
-    ]
-    sizes = [x.size if yes else 0 for yes, (_, x) in zip(drawn, leaves, strict=True)]
+    places = [tuple(x.key for x in path) for path, _ in leaves]
+    shapes = dict(zip(places, (x.shape for _, x in leaves), strict=True))
+    inputs = []  # of the layer of each array; 0: it is not drawn
+    for *layer, name in places:
+        shape = shapes.get((*layer, "kernel"), ())
+        drawn = bool(shape) and name in ("kernel", "bias")
+        inputs.append(max(1, np.prod(shape[:-1])) if drawn else 0)
+    sizes = [x.size if count else 0 for count, (_, x) in zip(inputs, leaves, strict=True)]
     numbers = jax.random.uniform(key, (sum(sizes),), minval=-1, maxval=1)
     parts = jnp.split(numbers, np.cumsum(sizes)[:-1])
     found = [
-        part.reshape(x.shape) / np.sqrt(max(1, np.prod(shape[:-1]))) if yes else x
-        for yes, shape, part, (_, x) in zip(drawn, beside, parts, leaves, strict=True)
+        part.reshape(x.shape) / np.sqrt(count) if count else x
+        for count, part, (_, x) in zip(inputs, parts, leaves, strict=True)
     ]
     return jax.tree.unflatten(structure, found)

@@ -58,9 +58,10 @@ class Backbone(nn.Module):
         return resnet.ResNet(self.outputs, depth, self.axis_name, width, name="body")
 
     def _densenet(self, tiny):
-        shape = (TINY_BLOCKS, TINY_GROWTH) if tiny else ()
+        blocks = TINY_BLOCKS if tiny else densenet.BLOCKS_121
+        growth = TINY_GROWTH if tiny else densenet.GROWTH_121
         return densenet.DenseNet(
-            self.outputs, *shape, axis_name=self.axis_name, name="body"
+            self.outputs, blocks, growth, self.axis_name, name="body"
         )
 
     def _efficientnet(self, x):
