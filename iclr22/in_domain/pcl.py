@@ -70,7 +70,7 @@ def init(config: Config, key: jax.Array, batch) -> State:
 def apply(config: Config, params, inputs, *, key: jax.Array | None = None):
     """Codes `[n, latents]` of images `[n, h, w, c]` from 0 to 1."""
     del key
-    return _encoder(config).apply({"params": params["encoder"]}, inputs)
+    return jnp.asarray(_encoder(config).apply({"params": params["encoder"]}, inputs))
 
 
 def encode(config: Config, params, images) -> np.ndarray:

@@ -13,7 +13,7 @@ A batch (`pairs`) has images, of pairs the second with names that end in 2, row 
 int32, the number of an example, from which its noise comes, and weight [batch].
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -83,9 +83,8 @@ def init(config: Config, key: jax.Array, batch) -> State:
 
 def check(config: Config) -> None:
     """Raises errors.InputError where the kind is none of the three."""
-    kinds = Kind.__args__
-    if config.kind not in kinds:
-        raise errors.nearest(config.kind, kinds, "kind of autoencoder")
+    if config.kind not in get_args(Kind):
+        raise errors.nearest(config.kind, get_args(Kind), "kind of autoencoder")
 
 
 def apply(config: Config, params, inputs, *, key: jax.Array | None = None):
@@ -96,7 +95,7 @@ def apply(config: Config, params, inputs, *, key: jax.Array | None = None):
 
 def posterior(config: Config, params, inputs):
     """`(means, logarithms of variances)`, `[n, latents]` each, of images `[n, h, w, c]`."""
-    found = _encoder(config).apply({"params": params["encoder"]}, inputs)
+    found = jnp.asarray(_encoder(config).apply({"params": params["encoder"]}, inputs))
     return found[:, : config.latents], found[:, config.latents :]
 
 
@@ -131,10 +130,8 @@ def loss(config: Config, params, batch, *, key=None):
     parts = [jnp.split(x, len(images)) for x in found]
     posteriors = list(zip(*parts, strict=True))  # (means, logarithms) of each image
     if config.kind == "ada_gvae":
-        posteriors = shared(*posteriors)
-    z = [
-        _drawn(one, batch["row"], key, index) for index, one in enumerate(posteriors)
-    ]
+        posteriors = shared(posteriors[0], posteriors[1])
+    z = [_drawn(one, batch["row"], key, index) for index, one in enumerate(posteriors)]
     logits = decode(config, params, jnp.concatenate(z), images[0].shape[1:])
     pixels = optax.sigmoid_binary_cross_entropy(logits, jnp.concatenate(images))
     reconstruction = _per_example(pixels, len(images))
@@ -142,7 +139,7 @@ def loss(config: Config, params, batch, *, key=None):
     values = reconstruction + config.beta * divergence
     if config.kind == "slow_vae":
         first = from_normal(*posteriors[0])  # the later one has the transition instead
-        step = from_transition(*posteriors, config.rate)
+        step = from_transition(posteriors[0], posteriors[1], config.rate)
         values = reconstruction + config.beta * first + config.gamma * step
     total = weight @ values
     sums = {

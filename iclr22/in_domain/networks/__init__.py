@@ -87,7 +87,7 @@ def _backbone(config, axis_name):
 def _soft_argmax(config, axis_name):
     from iclr22.in_domain.networks.soft_argmax import SoftArgmax
 
-    return SoftArgmax(config.outputs, config.positions)
+    return SoftArgmax(config.outputs, config.positions, config.hues)
 
 
 BUILDERS: dict[str, Callable] = {
