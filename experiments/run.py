@@ -67,6 +67,7 @@ class Run:
         self.facts: dict[str, object] = {}
         self.files: list[str] = []
         self.summary = ""
+        self.refused = ""  # why the run ends with an error, after all is written
         self.trained: dict[str, Any] = {}  # configurations by name of what they train
         self._told: set[str] = set()  # cells whose rows are in the results
         self._origin = {"device": device(), "commit": commit()}
@@ -246,6 +247,8 @@ def launch(experiment: option_lib.Experiment) -> None:
         line = run.finish(time.monotonic() - began)
     if line:
         print(line)
+    if run.refused:
+        raise errors.InputError(run.refused)
 
 
 def from_flags(experiment: option_lib.Experiment) -> Run:

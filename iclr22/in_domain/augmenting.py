@@ -36,7 +36,7 @@ def augmented(config, images, target, row, key: jax.Array):
         return _shifted(config, images, target, keys)
     levels = jnp.rint(images * 255).astype(jnp.uint8)
     changed = policy.augment(baselines.rand_augment(), levels, keys)
-    return changed.astype(jnp.float32) / 255, target
+    return jnp.asarray(changed, jnp.float32) / 255, target
 
 
 def _corrupted(image, key):

@@ -20,7 +20,7 @@ from iclr22.in_domain import augmenting, drawing, networks
 class Config(NamedTuple):
     """Hyper-parameters of a network and its training."""
 
-    RESOLVED = ("network", "outputs", "renderer", "side", "positions")
+    RESOLVED = ("network", "outputs", "renderer", "side", "positions", "hues")
 
     network: networks.Name = "cnn"  # which architecture
     scale: Literal["tiny", "small", "full"] = "tiny"  # size of residual and dense ones
@@ -30,6 +30,7 @@ class Config(NamedTuple):
     # numbers of the outputs that say where something is, from left to right and from top
     # to bottom, in turn
     positions: tuple[int, ...] = ()
+    hues: tuple[int, ...] = ()  # numbers of the outputs that are hues
     batch: int = 64  # images per update over all devices
     steps: int = 800  # updates
     learning_rate: float = 1e-3  # peak

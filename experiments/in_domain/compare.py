@@ -1,0 +1,198 @@
+"""Every model on every split: how well it reads factors, and where it can be trusted."""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from experiments import run as runner
+from experiments.in_domain import outputs, problem
+from iclr22 import errors, progress
+from iclr22.data.factors import FactorImages, renderers
+from iclr22.in_domain import (
+    analyses,
+    artifact,
+    certificate,
+    evaluating,
+    metrics,
+    pipeline,
+    shift_scores,
+    splits,
+)
+
+ORACLES = ("clamp_oracle", "train_mean")
+SEEN = 2000  # training images whose features the score of a shift is compared with
+
+
+def compare(run: runner.Run) -> None:
+    """All seeds, splits and models; figures and the certificate at the end."""
+    images = problem.load(run)
+    seeds, names = run.seeds, run.options.split
+    parts = {
+        (split, seed): Part(run, images, split, seed)
+        for split in names
+        for seed in seeds
+    }
+    tell(run, parts)
+    for seed in progress.track(run.seeds, "seeds"):
+        for split in names:
+            part = parts[split, seed]
+            run.cell(f"oracles-{split}-{seed}", part.oracles)
+            for model in run.options.model:
+                run.cell(
+                    f"{model}-{split}-{seed}", functools.partial(part.model, model)
+                )
+    outputs.write(run, images)
+
+
+def tell(run: runner.Run, parts) -> None:
+    """What is trained, before anything is; and that all splits are possible."""
+    first = next(iter(parts.values()))
+    for model in run.options.model:
+        found = pipeline.planned(model, first.images, run.options.models)
+        run.trains({f"{model}.{stage}": config for stage, config in found.items()})
+    sizes = {x.split: f"{len(x.train)} + {len(x.test)}" for x in parts.values()}
+    run.facts["images (train + test)"] = ", ".join(f"{k} {v}" for k, v in sizes.items())
+
+
+class Part:
+    """Images of one split and seed."""
+
+    def __init__(self, run: runner.Run, images: FactorImages, split: str, seed: int):
+        self.run, self.images, self.split, self.seed = run, images, split, seed
+        self.train, self.test = splits.make_split(images, split, seed=seed)
+        options, random = run.options, np.random.default_rng((seed, 11))
+        self.apart = np.empty(0, np.int64)  # training points that nothing is trained on
+        if not images.renderer:
+            count = round(options.hold * len(self.train))
+            chosen = random.permutation(len(self.train))
+            self.apart = np.sort(self.train[chosen[:count]])
+            self.train = np.sort(self.train[chosen[count:]])
+        if options.test_size and options.test_size < len(self.test):
+            self.test = np.sort(random.permutation(self.test)[: options.test_size])
+        self.held = splits.held_out(images, self.train)
+
+    @functools.cached_property
+    def shown(self) -> np.ndarray:
+        """Test images, float32."""
+        return self.images.images(evaluating.rows_of(self.images, self.test))
+
+    @functools.cached_property
+    def audited(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`(images, numbers [n, f], inside [n])` that the certificate is found on: drawn
+        between the points of the grid, or images that are held out and those of the test."""
+        grid = self.images.grid
+        if self.images.renderer:
+            count = self.run.options.audit
+            numbers, inside = certificate.audit(grid, self.train, count, seed=self.seed)
+            return self._drawn(numbers), numbers, inside
+        points = np.concatenate([self.apart, self.test])
+        x = self.images.images(evaluating.rows_of(self.images, points))
+        return x, grid.numbers(points), np.arange(len(points)) < len(self.apart)
+
+    def _drawn(self, numbers):
+        return renderers.draw(self.images.renderer, self.images.side, numbers)
+
+    def oracles(self) -> dict:
+        """Rows of answers that know the truth, clipped to what training has, and its mean."""
+        nothing = np.full(
+            (len(self.test), len(self.images.grid.names)), 0.5, np.float32
+        )
+        report = self._report(nothing)
+        rows = []
+        for name, values in zip(
+            ORACLES, (report.clamp, report.train_mean), strict=True
+        ):
+            rows += self._scores(name, "test/r_squared", values)
+        return {"rows": rows, "histogram": report.histogram}
+
+    def _report(self, predictions):
+        return evaluating.analysed(
+            predictions, self.images.grid, self.train, self.test, split=self.split
+        )
+
+    def model(self, name: str) -> dict:
+        """Train a model; rows, predictions of test images, and its certificate."""
+        fitted = self._trained(name)
+        predictions = fitted.predict(self.shown)
+        report = self._report(predictions)
+        rows = self._scores(name, "test/r_squared", report.r_squared)
+        for metric, values in (
+            ("id", report.modularity.id),
+            ("ood", report.modularity.ood),
+        ):
+            if np.isfinite(values).any():
+                rows += self._scores(name, f"{metric}/r_squared", values)
+        bias = [x.bias for x in report.curves if np.isfinite(x.bias)]
+        if bias:
+            rows.append(self._row(name, "ood/bias", np.mean(bias)))
+        found: dict[str, Any] = {"predictions": predictions, "index": self.test}
+        rows += self._certified(name, fitted)
+        rows += self._between(name, fitted)
+        return found | {"rows": rows}
+
+    def _trained(self, name: str) -> pipeline.Fitted:
+        run = self.run
+        fitted = pipeline.train(
+            name,
+            self.images,
+            self.train,
+            run.options.models,
+            directory=run.path("training") / f"{name}-{self.split}-{self.seed}",
+            seed=self.seed,
+            mode=run.mode,
+            weights=run.options.weights,
+        )
+        kept = run.path("models") / f"{name}-{self.split}-{self.seed}.npz"
+        artifact.save(kept, artifact.of(fitted, self.images))
+        return fitted
+
+    def _certified(self, name: str, fitted: pipeline.Fitted) -> list:
+        """Rows of the certificate and of a score that tells what is out of range."""
+        x, numbers, inside = self.audited
+        grid = self.images.grid
+        codes = certificate.parts(inside, seed=self.seed)
+        found = certificate.certify(fitted.predict(x), numbers, grid, codes, self.held)
+        place = self.run.path("certificates") / f"{name}-{self.split}-{self.seed}.json"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        found.write(place)
+        covered = [x.coverage for x in found.bands if x.trusted]
+        rows = [self._row(name, "bands/trusted", len(covered) / len(found.bands))]
+        if covered:
+            rows.append(self._row(name, "bands/coverage", 100 * np.mean(covered)))
+        out = analyses.outside(numbers, grid, self.held).any(axis=1)
+        if out.any() and (~out).any():
+            random = np.random.default_rng((self.seed, 5))
+            seen = random.permutation(self.train)[:SEEN]
+            known = self.images.images(evaluating.rows_of(self.images, seen))
+            score = shift_scores.mahalanobis(fitted.features(x), fitted.features(known))
+            rows.append(self._row(name, "ood/auroc", shift_scores.auroc(score, out)))
+        return rows
+
+    def _between(self, name: str, fitted: pipeline.Fitted) -> list:
+        """R2 at values that no grid has: a true interpolation."""
+        options = self.run.options
+        if not self.images.renderer or not options.between:
+            return []
+        numbers = splits.between(self.images, self.split, options.between, self.seed)
+        predictions = fitted.predict(self._drawn(numbers))
+        grid = self.images.grid
+        found = metrics.r_squared(predictions, grid.targets(numbers), grid.sizes)
+        return self._scores(name, "between/r_squared", found)
+
+    def _scores(self, variant: str, metric: str, values) -> list:
+        rows = [self._row(variant, metric, np.nanmean(values))]
+        for factor, value in zip(self.images.grid.names, values, strict=True):
+            if np.isfinite(value):
+                rows.append(self._row(variant, f"{metric}_{factor}", value))
+        return rows
+
+    def _row(self, variant: str, metric: str, value):
+        return variant, self.split, self.seed, metric, float(value), ""
+
+
+def check(options) -> None:
+    """Refuse splits that are not known."""
+    for name in options.split:
+        if name not in splits.KINDS:
+            raise errors.nearest(name, splits.KINDS, "split")
