@@ -11,6 +11,7 @@ from iclr22 import errors
 from iclr22.data.factors import Factor, Grid
 from iclr22.in_domain import (
     certificate,
+    certificate_figures,
     evaluating,
     figures,
     generalisation,
@@ -101,6 +102,9 @@ def test_figures_of_models_are_drawn_whatever_is_missing(tmp_path):
         "cnn": {"random": [0.99, 0.98], "any_low": [-3.0, -0.2]},
         "soft_argmax": {"random": [0.999999]},
     }
+    path = tmp_path / "certificate.png"
+    certificate_figures.picture(path, certified(), GRID)
+    assert path.stat().st_size > 20_000
     for draw in (figures.heat_map, figures.main_plot, figures.ranks):
         path = tmp_path / f"{draw.__name__}.png"
         draw(path, table)
