@@ -158,7 +158,7 @@ def unlabelled(images, side: int, channels: int) -> tuple[list[str], np.ndarray]
     Raises:
       errors.InputError: no such file or folder, no images, or such as cannot be read.
     """
-    place = checks.existing(images)
+    place = pathlib.Path(images).expanduser()
     if place.is_dir():
         paths = [
             x
@@ -172,7 +172,7 @@ def unlabelled(images, side: int, channels: int) -> tuple[list[str], np.ndarray]
         names = [x.relative_to(place).as_posix() for x in paths]
         x = decode(paths, side)
     else:
-        found = checks.read_npz(place)
+        found = checks.read_npz(checks.existing(place, "a folder or file of images"))
         count = len(found.get("x", ()))
         x = of_array(images, found, side, count, images)
         names = [str(i) for i in range(count)]
