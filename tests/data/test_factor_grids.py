@@ -39,3 +39,19 @@ def test_images_are_drawn_as_they_would_be_stored():
         np.testing.assert_array_equal(
             drawn.targets(rows), grid.targets(grid.numbers(index[rows]))
         )
+
+
+def test_smaller_images_are_means_of_blocks():
+    x = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    wanted = [
+        [
+            [
+                x[i, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2].mean(axis=(0, 1))
+                for c in range(4)
+            ]
+            for r in range(4)
+        ]
+        for i in range(3)
+    ]
+    np.testing.assert_array_equal(renderers.blocks(x, 4), np.float32(wanted))
+    np.testing.assert_array_equal(renderers.blocks(x, 8), x)
