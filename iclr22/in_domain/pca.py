@@ -117,9 +117,9 @@ def _closed(count, images, rows, mean):
 def _iterated(count, images, rows, mean):
     """The same from a subspace that is multiplied by the covariance again and again."""
     width = min(count + MORE, len(mean))
-    basis = np.random.default_rng(0).normal(size=(len(mean), width))
+    image = np.random.default_rng(0).normal(size=(len(mean), width))
     for _ in range(PASSES):
-        basis = np.linalg.qr(basis)[0].astype(np.float32)
+        basis = np.linalg.qr(image)[0].astype(np.float32)
         image = np.zeros((len(mean), width))
         for room in _centred(images, rows, mean):
             image += np.asarray(_product(room, room @ basis))

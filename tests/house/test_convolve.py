@@ -47,6 +47,33 @@ def test_value_slope_and_gradients_equal_lax(stride, size):
     assert_trees_close(all_of(convolve), all_of(theirs), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"),
+    [(4, 2, 1), (2, 1, 0), (4, 1, 3), (3, 2, 0), (4, 3, 2)],
+)
+def test_other_paddings_and_even_kernels(size, stride, padding):
+    x, kernel = problem(size)
+    axes = ("NHWC", "HWIO", "NHWC")
+    around, strides = [(padding, padding)] * 2, (stride, stride)
+
+    def theirs(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x, kernel, strides, around, dimension_numbers=axes
+        )
+
+    def ours(x, kernel):
+        return convolve(x, kernel, stride, padding)
+
+    def both(conv):
+        def total(x, kernel):
+            return jnp.sum(jnp.sin(conv(x, kernel)))
+
+        run = jax.jit(lambda *given: (conv(*given), jax.grad(total, (0, 1))(*given)))
+        return run(x, kernel)
+
+    assert_trees_close(both(ours), both(theirs), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("places", [(0, None), (None, 0), (0, 0), (2, 3)])
 def test_many_images_or_many_kernels_under_vmap(places):
     x, kernel = problem()
