@@ -256,5 +256,13 @@ def test_arrays_that_are_refused(tmp_path, other, message):
     refused(tmp_path / "images.npz", message)
 
 
-def test_sides_below_one(folder):
-    refused(folder, "side of 1 or more, found 0", side=0)
+def test_sides_may_be_their_own(folder, tmp_path):
+    found = data.load_own_factors(folder, side=0)
+    assert found.x is not None
+    np.testing.assert_array_equal(found.x, data.load_own_factors(folder, side=8).x)
+    np.savez(tmp_path / "images.npz", **arrays())
+    assert data.load_own_factors(tmp_path / "images.npz", side=0).side == 8
+    refused(folder, "side of 0 or more, found -1", side=-1)
+    for name, colour, angle in rows():
+        image.fromarray(pixels(colour, angle)[:, :6]).save(folder / name)
+    refused(folder, "expected square images; found 6 x 8 pixels", side=0)

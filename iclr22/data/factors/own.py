@@ -49,7 +49,7 @@ def load_own(
         `image` with the names of its files; a row for each image, for an `.npz` in its
         order. By default `factors.csv` in the folder.
       side: pixels that images get. Those of a folder are resized, means of areas; those of
-        an `.npz` have that side or a multiple of it.
+        an `.npz` have that side or a multiple of it. 0: what they have; they are square.
       categorical: names of factors without an order, although they are numbers.
       cyclic: names of factors whose last value comes before the first.
       split: names of the factors that splits hold values of out; by default all with an
@@ -63,8 +63,8 @@ def load_own(
       errors.InputError: what is missing or wrong, and where.
     """
     path = pathlib.Path(images).expanduser()
-    if side < 1:
-        raise errors.InputError(f"expected side of 1 or more, found {side}")
+    if side < 0:
+        raise errors.InputError(f"expected side of 0 or more, found {side}")
     if path.is_dir():
         table = checks.existing(factors or path / TABLE, "a table of factors")
         names, columns = _read_table(table, image=True)

@@ -59,6 +59,9 @@ def matched(folder, table, names, lines) -> list[pathlib.Path]:
 def decode(paths, side: int) -> np.ndarray:
     """Images uint8 `[n, side, side, c]` of files: one channel where all are grey.
 
+    Args:
+      side: pixels that they get; 0: what they have.
+
     Raises:
       errors.InputError: files that are no images, or of different sizes.
     """
@@ -68,7 +71,7 @@ def decode(paths, side: int) -> np.ndarray:
         try:
             found = read_image(path)
             size, grey = found.rgb.size, found.grey
-            small = found.rgb.resize((side, side), area)
+            small = found.rgb.resize((side, side), area) if side else found.rgb
             return np.asarray(small), size, grey, found.opaque
         except Exception as error:  # whatever a broken file makes a decoder raise
             return f"{path} ({checks.short(error)})"
@@ -100,7 +103,12 @@ def _check_sizes(paths, sizes, side):
             f"pixels as most have; found {width} x {height}, {len(other):,} images in all. "
             "Crop or scale them alike."
         )
-    if common != (side, side):
+    if not side and common[0] != common[1]:
+        raise errors.InputError(
+            f"{paths[0]}: expected square images; found {common[0]} x {common[1]} pixels. "
+            "Crop them, or choose the side that they get."
+        )
+    if side and common != (side, side):
         logging.warning("images of %d x %d pixels become %d x %d", *common, side, side)
 
 
@@ -124,6 +132,7 @@ def of_array(path, found: dict, side: int, count: int, table) -> np.ndarray:
     elif x.ndim == 4 and x.shape[-1] not in (1, 3) and x.shape[1] in (1, 3):
         x = np.moveaxis(x, 1, -1)
     square = x.ndim == 4 and x.shape[-1] in (1, 3) and x.shape[1] == x.shape[2]
+    side = side or (x.shape[1] if x.ndim == 4 else 0)
     if not square or not x.size or x.shape[1] % side:
         raise errors.InputError(
             f"{path}: expected x of square images [n, h, w], [n, h, w, c] or [n, c, h, w] "
