@@ -86,7 +86,7 @@ def load_own(
         x = own_images.of_array(path, found, side, len(index), table)
     ordered = [f.name for f in grid.factors if f.kind == "ordinal" and f.size > 2]
     chosen = tuple(f for f in grid.names if f in (split or ordered))
-    return FactorImages(grid, index, x, "", side, x.shape[-1], chosen)
+    return FactorImages(grid, index, x, "", x.shape[1], x.shape[-1], chosen)
 
 
 def _read_table(path, *, image=False):

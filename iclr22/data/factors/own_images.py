@@ -133,7 +133,7 @@ def of_array(path, found: dict, side: int, count: int, table) -> np.ndarray:
         x = np.moveaxis(x, 1, -1)
     square = x.ndim == 4 and x.shape[-1] in (1, 3) and x.shape[1] == x.shape[2]
     side = side or (x.shape[1] if x.ndim == 4 else 0)
-    if not square or not x.size or x.shape[1] % side:
+    if not square or not x.size or x.shape[1] % max(side, 1):
         raise errors.InputError(
             f"{path}: expected x of square images [n, h, w], [n, h, w, c] or [n, c, h, w] "
             f"with 1 or 3 channels, {side} pixels a side or a multiple; found shape "
