@@ -143,6 +143,17 @@ def test_images_of_a_step_do_not_depend_on_how_it_is_compiled(name):
     np.testing.assert_array_equal(np.asarray(scanned).reshape(alone.shape), alone)
 
 
+@pytest.mark.parametrize("name", ["shapes3d_like", "dsprites"])
+def test_images_are_the_same_where_x64_is_on(name):
+    sizes = renderers.RENDERERS[name].grid.sizes
+    numbers = np.random.default_rng(0).integers(0, sizes, (9, len(sizes)))
+    narrow = renderers.draw(name, 64, numbers)
+    with jax.enable_x64(True):
+        wide = renderers.draw(name, 64, numbers)
+    assert wide.dtype == np.float32
+    np.testing.assert_array_equal(wide, narrow)
+
+
 def test_shapes_between_shapes_are_refused():
     with pytest.raises(errors.InputError, match="whole numbers from 0 to 3 for shape"):
         renderers.render_shapes3d([[0, 0, 0, 0, 1.5, 0]])

@@ -28,7 +28,8 @@ def draw(numbers) -> jax.Array:
       numbers: grid numbers `[n, 5]` of shape (square, ellipse, heart), scale, orientation,
         x and y (downwards); all but the shape may lie between whole numbers.
     """
-    shape, scale, turn, x, y = (a[:, None, None] for a in jnp.asarray(numbers).T)
+    numbers = jnp.asarray(numbers, jnp.float32)  # also where x64 would make it wider
+    shape, scale, turn, x, y = (a[:, None, None] for a in numbers.T)
     cos, sin = _direction(turn)
     middle = np.arange(SIDE, dtype=np.float32) + 0.5
     dx = middle[None, None, :] - (16 + 32 / 31 * x)

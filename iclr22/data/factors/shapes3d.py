@@ -10,6 +10,7 @@ no part in the shades, so the 480 combinations of size, shape and azimuth are ca
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ POINTS = 2 * SIDE  # rays of a side of an image
 ROOM = 4.97  # half a side of the floor
 WALL = 2.83  # height
 DISTANCE, EYE = 3.48, 1.04  # of the camera from the middle, and above the floor
-FOCAL = SIDE / 2 / np.tan(np.radians(25))  # pixels; 50 degrees from top to bottom
+FOCAL = SIDE / 2 / math.tan(math.radians(25))  # pixels; 50 degrees from top to bottom
 SKY = (155 / 255, 226 / 255, 250 / 255)
 LIGHT = np.array((-0.45, -0.75, 1.0)) / np.linalg.norm(
     (-0.45, -0.75, 1.0)
@@ -59,7 +60,7 @@ def blend(layers, numbers) -> jax.Array:
 
 def _mixed(shade, numbers):
     """Shades `[n, 4, side, side]` times the colours of floor, wall, object and sky."""
-    hues = colours(numbers[:, :3] / 10)
+    hues = colours(jnp.asarray(numbers[:, :3], jnp.float32) / 10)
     sky = jnp.broadcast_to(jnp.array(SKY, jnp.float32), (len(numbers), 1, 3))
     colour = jnp.concatenate([hues, sky], axis=1)[:, :, None, None, :]
     # A product of matrices so small takes half as long again.
@@ -70,7 +71,9 @@ def _mixed(shade, numbers):
 def colours(hue) -> jax.Array:
     """Bright, saturated colours `[..., 3]` of hues from 0 to 1."""
     sixth = 6 * jnp.asarray(hue, jnp.float32)[..., None]
-    return jnp.clip(jnp.abs((sixth + jnp.array((0.0, 4, 2))) % 6 - 3) - 1, 0, 1)
+    return jnp.clip(
+        jnp.abs((sixth + jnp.array((0, 4, 2), jnp.float32)) % 6 - 3) - 1, 0, 1
+    )
 
 
 def shades(numbers) -> jax.Array:
@@ -116,7 +119,7 @@ def _floor(shape, size, eye, ray):
     down = ray[2][POINTS // 2 :]
     near = -eye[2] / down
     x, y = (eye[i] + near * ray[i] for i in range(2))
-    light = tuple(jnp.float32(a) for a in LIGHT)
+    light = tuple(map(jnp.float32, LIGHT))
     hit, _ = jax.lax.switch(shape, OBJECTS, size, (x, y, jnp.zeros_like(x)), light)
     bright = jnp.clip(1.12 - 0.035 * jnp.hypot(x - LAMP[0], y - LAMP[1]), 0.5, 1)
     bright = jnp.where(hit < FAR, SHADOW * bright, bright)
