@@ -150,6 +150,7 @@ def test_images_are_the_same_where_x64_is_on(name):
     narrow = renderers.draw(name, 64, numbers)
     with jax.enable_x64(True):
         wide = renderers.draw(name, 64, numbers)
+        assert jax.eval_shape(shapes3d.shades, np.zeros((2, 3))).dtype == np.float32
     assert wide.dtype == np.float32
     np.testing.assert_array_equal(wide, narrow)
 

@@ -23,9 +23,7 @@ WALL = 2.83  # height
 DISTANCE, EYE = 3.48, 1.04  # of the camera from the middle, and above the floor
 FOCAL = SIDE / 2 / math.tan(math.radians(25))  # pixels; 50 degrees from top to bottom
 SKY = (155 / 255, 226 / 255, 250 / 255)
-LIGHT = np.array((-0.45, -0.75, 1.0)) / np.linalg.norm(
-    (-0.45, -0.75, 1.0)
-)  # towards it
+LIGHT = tuple(x / math.hypot(0.45, 0.75, 1) for x in (-0.45, -0.75, 1.0))  # to it
 LAMP = (-2.0, -4.0)  # where the floor is brightest
 SHADOW = 0.33
 SIZES = (0.75, 0.5 / 7)  # the first, and from one to the next
