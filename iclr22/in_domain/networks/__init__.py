@@ -26,6 +26,8 @@ Name = Literal[
     "densenet121",
     "resnet50_in1k",
     "resnet101_in1k",
+    "resnet50_in21k",
+    "resnet101_in21k",
     "efficientnet_in1k",
     "soft_argmax",
     "readout",

@@ -3,15 +3,15 @@
 At scale `tiny` they are relatives that a CPU trains on 32 pixels: ResNet-18 and ResNet-34 of
 basic blocks with 16 channels in the stem, and a dense network of blocks of 2, 4, 6 and 4
 layers that add 8 channels. Others have the layouts of ImageNet. Those that begin at weights
-of ImageNet-1k (`transfer.pretrained`) have them at every scale, and see images as they saw
-them there: three channels, less ImageNet's mean, over its deviation.
+of ImageNet (`transfer.pretrained`) have them at every scale, and see images as they saw
+them there: three channels, on the scale that those weights were trained with.
 """
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from iclr22.nn import densenet, efficientnet, resnet
+from iclr22.nn import densenet, efficientnet, resnet, resnet_v2
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 TINY_WIDTH = 16
@@ -25,25 +25,28 @@ class Backbone(nn.Module):
 
     Attributes:
       outputs: numbers per image.
-      name_of: `resnet50`, `resnet101`, `densenet121`, or with `_in1k` after it the first
-        two and `efficientnet_in1k`.
+      network: `resnet50`, `resnet101`, `densenet121`, with `_in1k` or `_in21k` after it
+        the first two, or `efficientnet_in1k`.
       scale: `tiny`, or any other.
       axis_name: of the devices that a batch is divided over, under pmap.
     """
 
     outputs: int
-    name_of: str
+    network: str
     scale: str = "tiny"
     axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x, weight=None):
         """`(outputs [n, outputs], features [n, d])` of images `[n, h, w, c]`, 0 to 1."""
-        kind, _, source = self.name_of.partition("_")
+        kind, _, source = self.network.partition("_")
         if source:
             x = jnp.broadcast_to(x, (*x.shape[:3], 3))
         if kind == "efficientnet":
             return self._efficientnet(x)
+        if source == "in21k":
+            body = resnet_v2.ResNetV2(self.outputs, DEPTHS[kind], name="body")
+            return body(2 * x - 1, with_features=True)
         if source:
             x = ((x - jnp.array(MEAN)) / jnp.array(STD)).astype(x.dtype)
         tiny = self.scale == "tiny" and not source

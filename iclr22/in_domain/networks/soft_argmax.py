@@ -48,12 +48,12 @@ class SoftArgmax(nn.Module):
         seen = jnp.concatenate([shade, edges(x)], axis=-1) if coloured else x
         maps = Trunk(name="trunk")(seen)
         moving = Trunk(wide=True, name="moving")(shade) if coloured else maps
-        places = expected_places(Conv(MAPS, name="where")(moving))
+        places = expected_places(Conv(MAPS, use_bias=False, name="where")(moving))
         found = nn.Dense(self.outputs, name="places")(places)
         sizes = roots(Conv(MAPS, name="amount")(maps))
         lengths = sizes
         if coloured:
-            extents = expected_places(Conv(MAPS, name="extent")(maps))
+            extents = expected_places(Conv(MAPS, use_bias=False, name="extent")(maps))
             lengths = jnp.concatenate([sizes, extents], axis=-1)
         other = Experts(self.outputs, name="experts")(sizes, lengths)
         found = jnp.where(_chosen(self.outputs, self.positions), found, other)
@@ -103,7 +103,9 @@ class Hues(nn.Module):
             jnp.linspace(-1, 1, h), jnp.linspace(-1, 1, w), indexing="ij"
         )
         grid = jnp.broadcast_to(jnp.stack([down, across], -1), (n, h, w, 2))
-        look = Conv(self.count, name="look")(jnp.concatenate([maps, grid], axis=-1))
+        look = Conv(self.count, use_bias=False, name="look")(
+            jnp.concatenate([maps, grid], axis=-1)
+        )
         share = jax.nn.softmax(look.reshape(n, h * w, self.count), axis=1)
         pixels = hue(x[:, ::2, ::2]).reshape(n, h * w)
         seen = jnp.einsum("npk,np->nk", share, pixels)
