@@ -30,7 +30,7 @@ def of_shapes3d(*, count: int = 4096, repeat: int = 5) -> Rates:
     factors = _some("shapes3d_like", count)
     between = factors[: max(count // 8, 1)] + np.array([0.5, 0.5, 0.5, 0.5, 0, 0.5])
     between = np.minimum(between, [9, 9, 9, 7, 3, 14])
-    few = factors[:40]
+    few = factors[: min(40, count)]
     return _in_turn(
         repeat,
         ours=(count, lambda: renderers.render_shapes3d(factors)),
