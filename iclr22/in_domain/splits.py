@@ -88,7 +88,7 @@ def kept_values(
     """
     kind = checked_kind(kind)
     names, sizes, chosen = _about(dataset)
-    known = _reference(dataset, names, sizes)
+    known = _reference(dataset, names, sizes, chosen)
     size = dict(zip(names, sizes, strict=True))
     if known and fraction == FRACTION:
         sets = known.kept[kind]
@@ -169,12 +169,15 @@ def _about(dataset) -> tuple[tuple[str, ...], tuple[int, ...], tuple[str, ...]]:
     return dataset.names, dataset.sizes, ordered
 
 
-def _reference(dataset, names, sizes) -> Reference | None:
-    """The known grid that this is, by name or by its factors' names and sizes."""
+def _reference(dataset, names, sizes, chosen) -> Reference | None:
+    """The known grid that this is, by name, or by its factors and those that are split."""
     if isinstance(dataset, str):
         return REFERENCE[dataset]
-    same = (x for x in REFERENCE.values() if x.names == names and x.sizes == sizes)
-    return next(same, None)
+    same = (x for x in REFERENCE.values() if (x.names, x.sizes) == (names, sizes))
+    known = next(same, None)
+    if known and isinstance(dataset, FactorImages):
+        return known if set(chosen) == set(known.kept["extrapolation"]) else None
+    return known
 
 
 def _grid(name) -> Grid:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from iclr22 import errors
-from iclr22.data.factors import Factor, FactorImages, Grid, renderers
+from iclr22.data.factors import Factor, FactorImages, Grid, published, renderers
 from iclr22.in_domain import kept_values, splits
 
 COUNTS = {  # images for training
@@ -111,6 +111,17 @@ def test_another_name_of_composition_and_images_of_known_grids():
     )
     train, _ = splits.make_split(grid, "interpolation", fraction=0.5)
     assert len(train) / grid.count == pytest.approx(0.5, abs=0.02)
+
+
+def test_images_of_a_known_grid_may_have_other_split_factors():
+    images = published.rendered("mini_dsprites")
+    assert splits.kept_values(images, "extrapolation").keys() == {"scale", "x", "y"}
+    other = images._replace(split=("x",))
+    assert splits.kept_values(other, "extrapolation").keys() == {"x"}
+    train, test = splits.make_split(other, "extrapolation")
+    held = splits.held_out(other, train)
+    assert [x.any() for x in held] == [False, False, True, False]
+    assert len(train) + len(test) == 18432
 
 
 def test_random_splits_repeat_by_seed():
