@@ -51,8 +51,9 @@ def test_value_slope_and_gradients_equal_lax(stride, size):
     ("size", "stride", "padding"),
     [(4, 2, 1), (2, 1, 0), (4, 1, 3), (3, 2, 0), (4, 3, 2)],
 )
-def test_other_paddings_and_even_kernels(size, stride, padding):
-    x, kernel = problem(size)
+@pytest.mark.parametrize("shape", [(2, 7, 6, 4), (2, 3, 3, 4)])  # and a small image
+def test_other_paddings_and_even_kernels(size, stride, padding, shape):
+    x, kernel = problem(size, shape=shape)
     axes = ("NHWC", "HWIO", "NHWC")
     around, strides = [(padding, padding)] * 2, (stride, stride)
 
