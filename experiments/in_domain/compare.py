@@ -1,6 +1,7 @@
 """Every model on every split: how well it reads factors, and where it can be trusted."""
 
 import functools
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from iclr22.in_domain import (
     analyses,
     artifact,
     certificate,
+    disentanglement,
     evaluating,
     metrics,
+    models,
     pipeline,
     shift_scores,
     splits,
@@ -126,6 +129,8 @@ class Part:
         found: dict[str, Any] = {"predictions": predictions, "index": self.test}
         rows += self._certified(name, fitted)
         rows += self._between(name, fitted)
+        if fitted.coder:
+            rows += self._disentangled(name, fitted)
         return found | {"rows": rows}
 
     def _trained(self, name: str) -> pipeline.Fitted:
@@ -177,6 +182,27 @@ class Part:
         found = metrics.r_squared(predictions, grid.targets(numbers), grid.sizes)
         return self._scores(name, "between/r_squared", found)
 
+    def _disentangled(self, name: str, fitted: pipeline.Fitted) -> list:
+        """Rows of how far each code of test images is about one factor."""
+        codes = fitted.codes(self.shown)
+        numbers = self.images.grid.numbers(self.test)
+        factors = self.images.grid.factors
+        named = [j for j, x in enumerate(factors) if x.kind == "categorical"]
+        found = {
+            "mig": disentanglement.mig(codes, numbers),
+            "mir": disentanglement.mir(codes, numbers),
+            "sap": disentanglement.sap(codes, numbers, categorical=named),
+            "factor_vae": disentanglement.factor_vae(codes, numbers, seed=self.seed),
+        }
+        if importlib.util.find_spec("sklearn"):
+            parts = disentanglement.dci(codes, numbers, categorical=named)
+            found["dci"] = parts.disentanglement
+        return [
+            self._row(name, f"codes/{metric}", value)
+            for metric, value in found.items()
+            if np.isfinite(value)
+        ]
+
     def _scores(self, variant: str, metric: str, values) -> list:
         rows = [self._row(variant, metric, np.nanmean(values))]
         for factor, value in zip(self.images.grid.names, values, strict=True):
@@ -185,6 +211,9 @@ class Part:
         return rows
 
     def _row(self, variant: str, metric: str, value):
+        change = self.run.options.models.regressor.augmentation
+        if change != "none" and variant in models.MODELS:
+            variant = f"{variant}, {change}"
         return variant, self.split, self.seed, metric, float(value), ""
 
 

@@ -61,25 +61,30 @@ def published(dataset: str, variant: str, split: str) -> float | str:
 
 
 def _headlines() -> Iterator[Headline]:
+    key = ("mini_dsprites", "extrapolation", "cnn", TEST)
+    of = ("--model=cnn", "--split=extrapolation", "--seeds=3")
+    yield Headline("CNN, extrapolation, R2", key, arguments=of)
     for data, (factors, arguments) in SETS.items():
         for split, told in SPLITS.items():
             for model, name in MODELS.items():
+                if (data, split, model, TEST) == key:
+                    continue
                 usual = model if model in (*OURS, *TRAINABLE) else "cnn"
                 of = (*arguments, f"--model={usual}", f"--split={split}", "--seeds=3")
-                key = (data, split, model, TEST)
-                yield Headline(f"{name}, {told}, R2", key, arguments=of)
+                measured = (data, split, model, TEST)
+                yield Headline(f"{name}, {told}, R2", measured, arguments=of)
         for model in ("soft_argmax", "cnn"):
             of = (*arguments, f"--model={model}", "--split=extrapolation", "--seeds=3")
             for factor in factors:
-                key = (data, "extrapolation", model, f"ood/r_squared_{factor}")
+                found = (data, "extrapolation", model, f"ood/r_squared_{factor}")
                 told = f"{MODELS[model]}, {factor} beyond training alone, R2"
-                yield Headline(told, key, arguments=of)
+                yield Headline(told, found, arguments=of)
             for metric, what in (
                 (COVERED, "images in bands, trusted range [%]"),
                 ("ood/auroc", "AUROC of a score of images out of range"),
             ):
-                key = (data, "extrapolation", model, metric)
-                yield Headline(f"{MODELS[model]}, {what}", key, arguments=of)
+                found = (data, "extrapolation", model, metric)
+                yield Headline(f"{MODELS[model]}, {what}", found, arguments=of)
 
 
 def _claims() -> Iterator[Claim]:

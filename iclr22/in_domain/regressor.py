@@ -33,7 +33,7 @@ class Config(NamedTuple):
     hues: tuple[int, ...] = ()  # numbers of the outputs that are hues
     batch: int = 64  # images per update over all devices
     steps: int = 800  # updates
-    learning_rate: float = 1e-3  # peak
+    learning_rate: float = 1e-3  # at its peak; soft_argmax has twice that
     # how the rate falls to 0: along a line over the last 40 %, or along a cosine
     schedule: Literal["line", "cosine"] = "line"
     optimizer: Literal["adam", "sgd"] = "adam"  # sgd: momentum 0.9, 5 % warm-up

@@ -29,6 +29,14 @@ def test_expected_places_move_along_with_a_map_by_equal_steps():
     np.testing.assert_allclose(np.diff(across), 2 / 15, atol=1e-5)
 
 
+def test_spreads_are_deviations_of_places():
+    x = np.zeros((1, 16, 16, 1), np.float32)
+    x[0, 8, [2, 12]] = 60
+    across, down = soft_argmax.spreads(x)[0]
+    np.testing.assert_allclose(across, 10 / 15, rtol=1e-3)
+    np.testing.assert_allclose(down, 0.01, rtol=1e-2)
+
+
 def test_roots_of_masses_are_lengths():
     x = np.zeros((2, 32, 32, 1), np.float32)
     x[0, 8:12, 8:12] = x[1, 8:16, 8:16] = 1
@@ -91,4 +99,4 @@ def test_the_stage_has_so_many_parameters():
     batch = {"x": np.zeros((1, 32, 32, 1), np.uint8)}
     params = regressor.init(config, jax.random.key(0), batch).params
     count = sum(x.size for x in jax.tree.leaves(params["weights"]))
-    assert count == 8872
+    assert count == 8856

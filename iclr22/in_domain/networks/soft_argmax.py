@@ -32,7 +32,7 @@ class SoftArgmax(nn.Module):
       outputs: factors.
       positions: the outputs that are linear in places.
       hues: the outputs that are hues; images have colours then. All others are read from
-        masses, in colour images also from places.
+        masses, in colour images also from places and spreads.
     """
 
     outputs: int
@@ -53,8 +53,10 @@ class SoftArgmax(nn.Module):
         sizes = roots(Conv(MAPS, name="amount")(maps))
         lengths = sizes
         if coloured:
-            extents = expected_places(Conv(MAPS, use_bias=False, name="extent")(maps))
-            lengths = jnp.concatenate([sizes, extents], axis=-1)
+            extent = Conv(MAPS, use_bias=False, name="extent")(maps)
+            lengths = jnp.concatenate(
+                [sizes, expected_places(extent), spreads(extent)], axis=-1
+            )
         other = Experts(self.outputs, name="experts")(sizes, lengths)
         found = jnp.where(_chosen(self.outputs, self.positions), found, other)
         features = [places, lengths]
@@ -141,10 +143,20 @@ def expected_places(maps):
     Args:
       maps: `[n, h, w, c]`.
     """
+    return _moments(maps, 1)
+
+
+def spreads(maps):
+    """Deviation of the place around what is expected, `[n, 2 c]`: across, down."""
+    squares = _moments(maps, 2) - expected_places(maps) ** 2
+    return jnp.sqrt(jnp.maximum(squares, 0) + SMALLEST)
+
+
+def _moments(maps, power):
     n, h, w, c = maps.shape
     share = jax.nn.softmax(maps.reshape(n, h * w, c), axis=1).reshape(maps.shape)
-    across = jnp.einsum("nhwc,w->nc", share, jnp.linspace(-1, 1, w))
-    down = jnp.einsum("nhwc,h->nc", share, jnp.linspace(-1, 1, h))
+    across = jnp.einsum("nhwc,w->nc", share, jnp.linspace(-1, 1, w) ** power)
+    down = jnp.einsum("nhwc,h->nc", share, jnp.linspace(-1, 1, h) ** power)
     return jnp.concatenate([across, down], axis=-1)
 
 
