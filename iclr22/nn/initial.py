@@ -42,7 +42,9 @@ def uniform(weights, key: jax.Array):
         shape = shapes.get((*layer, "kernel"), ())
         drawn = bool(shape) and name in ("kernel", "bias")
         inputs.append(max(1, np.prod(shape[:-1])) if drawn else 0)
-    sizes = [x.size if count else 0 for count, (_, x) in zip(inputs, leaves, strict=True)]
+    sizes = [
+        x.size if count else 0 for count, (_, x) in zip(inputs, leaves, strict=True)
+    ]
     numbers = jax.random.uniform(key, (sum(sizes),), minval=-1, maxval=1)
     parts = jnp.split(numbers, np.cumsum(sizes)[:-1])
     found = [
