@@ -37,6 +37,7 @@ class Config(NamedTuple):
     # how the rate falls to 0: along a line over the last 40 %, or along a cosine
     schedule: Literal["line", "cosine"] = "line"
     optimizer: Literal["adam", "sgd"] = "adam"  # sgd: momentum 0.9, 5 % warm-up
+    weight_decay: float = 0.0  # of Adam (AdamW)
     # of training images: corrupt (noise, blur or a hole, no factor changes), shift (the
     # positions change with it), rand_augment (factors change, targets do not)
     augmentation: augmenting.Name = "none"
@@ -58,7 +59,11 @@ def optimizer(config: Config) -> optax.GradientTransformation:
         rate = optax.warmup_cosine_decay_schedule(
             peak if not warm_up else 0.0, peak, warm_up, steps
         )
-    return optax.adam(rate) if config.optimizer == "adam" else optax.sgd(rate, 0.9)
+    if config.optimizer == "sgd":
+        return optax.sgd(rate, 0.9)
+    if config.weight_decay:
+        return optax.adamw(rate, weight_decay=config.weight_decay)
+    return optax.adam(rate)
 
 
 def init(config: Config, key: jax.Array, batch) -> State:
