@@ -43,6 +43,11 @@ SPLITS = {
     "extrapolation": "extrapolation",
 }
 SHIFTED = tuple(SPLITS)[1:]
+CHANGES = {  # of training images: in words
+    "corrupt": "noise, blur, holes",
+    "shift": "shifts, targets with them",
+    "rand_augment": "RandAugment, targets as they were",
+}
 TEST, COVERED = "test/r_squared", "bands/coverage"
 SETS = {  # data set: (its split factors whose ends are beyond training, arguments)
     "mini_dsprites": (("scale", "x", "y"), ()),
@@ -94,6 +99,16 @@ def _headlines() -> Iterator[Headline]:
                 yield Headline(f"{MODELS[model]}, {what}", found, arguments=of)
 
 
+def _changes() -> Iterator[Headline]:
+    """The study of augmentations."""
+    for change, told in CHANGES.items():
+        for split in ("random", "extrapolation"):
+            key = ("mini_dsprites", split, f"cnn, {change}", TEST)
+            of = ("--model=cnn", f"--augmentation={change}", f"--split={split}")
+            what = f"CNN with {told}, {split}, R2"
+            yield Headline(what, key, arguments=(*of, "--seeds=3"))
+
+
 def _claims() -> Iterator[Claim]:
     for data, (factors, _) in SETS.items():
         for model in TRAINABLE:
@@ -124,6 +139,23 @@ def _claims() -> Iterator[Claim]:
 
 def _ours(data, factors) -> Iterator[Claim]:
     """What the paper has not."""
+    if data == "mini_dsprites":
+        yield Claim(
+            f"{data}: changes of images that change factors spoil even the random split",
+            (data, "random", "cnn", TEST),
+            "above",
+            (data, "random", "cnn, rand_augment", TEST),
+            ours=True,
+        )
+        for factor in ("x", "y"):
+            key = (data, "extrapolation", "cnn, shift", f"{TEST}_{factor}")
+            yield Claim(
+                f"{data}: shifts with their targets help {factor} beyond training",
+                key,
+                "above",
+                (data, "extrapolation", "cnn", key[3]),
+                ours=True,
+            )
     own = (data, "extrapolation", "soft_argmax")
     if data == "mini_dsprites":
         yield Claim(
@@ -162,7 +194,7 @@ def _ours(data, factors) -> Iterator[Claim]:
                 )
 
 
-HEADLINES = tuple(_headlines())
+HEADLINES = (*_headlines(), *_changes())
 CLAIMS = tuple(_claims())
 FIGURES = ("headline", "splits", "curves", "certificate")
 JOBS = {
