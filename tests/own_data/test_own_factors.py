@@ -102,7 +102,7 @@ def test_missing_combinations_are_told_or_refused(folder, caplog):
     kept = rows()[1:]
     (folder / rows()[0][0]).unlink()
     write_table(folder, kept)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         found = data.load_own_factors(folder, side=8)
     assert "5 of 6 combinations of factors are there" in caplog.text
     assert len(found.index) == 5 and found.grid.count == 6
