@@ -199,9 +199,9 @@ CLAIMS = tuple(_claims())
 FIGURES = ("headline", "splits", "curves", "certificate")
 JOBS = {
     "quick": (Job("sprites", ("--quick",), 1, ("headline",)),),
-    "small": (Job("sprites", (), 5, FIGURES),),
+    "small": (Job("sprites", (), 8, FIGURES),),
     "paper": (
-        Job("sprites", (), 5, FIGURES),
+        Job("sprites", (), 8, FIGURES),
         Job("scenes", ("--dataset=shapes3d_like",), 15, FIGURES),
     ),
 }
