@@ -17,7 +17,7 @@ import time
 import numpy as np
 from absl import app, flags
 
-from experiments import origin, updates
+from experiments import updates
 from experiments.benchmarks import message_passing, numbers
 from experiments.in_domain import speed
 from iclr22.data.factors import published, renderers
@@ -98,7 +98,8 @@ def of_learners(quick: bool, repeat: int) -> list[numbers.Number]:
     """One update of each representation learner, of pairs of images."""
     size, found = 8 if quick else 64, []
     given = batch_of(32, 1, size)
-    given |= {"x2": given["x"][::-1].copy()}
+    label = (np.arange(size) % 2).astype(np.float32)  # whether the second follows
+    given |= {"x2": given["x"][::-1].copy(), "label": label}
     kinds = {
         f"{kind}": (vae, vae.Config(kind=kind)) for kind in ("beta_vae", "slow_vae")
     }
@@ -176,11 +177,8 @@ def of_scales(quick: bool) -> list[numbers.Number]:
 def main(argv) -> None:
     """Print a table."""
     del argv
-    if FLAGS.one_core:
-        numbers.on_one_core()
-    if FLAGS.child:
-        return print(json.dumps(scale(FLAGS.child)))
-    print(f"{origin.device()}{', one used' * FLAGS.one_core}; processor time")
+    if not numbers.began(scale):
+        return
     numbers.write(of_renderers(FLAGS.quick, FLAGS.repeat))
     numbers.write(of_updates(FLAGS.peers, FLAGS.quick, FLAGS.repeat))
     if FLAGS.scales:
@@ -188,11 +186,7 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_bool("quick", False, "small sizes, to see that it works")
     flags.DEFINE_integer("repeat", 5, "timed repetitions", lower_bound=1)
     flags.DEFINE_string("peers", "", "interpreter that has torch")
-    flags.DEFINE_bool("one_core", True, "use one core alone")
-    flags.DEFINE_bool("scales", True, "also at 1x, 4x, 16x images")
-    flags.DEFINE_integer("child", 0, "internal: factor")
-    numbers.define_flags()
+    numbers.define_scaled_flags("images")
     app.run(main)
