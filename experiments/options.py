@@ -81,6 +81,22 @@ def resolve(
     return options
 
 
+def check_least(found: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse numbers below their bound.
+
+    Args:
+      found: `(number, smallest)` by flag.
+
+    Raises:
+      errors.InputError: one is smaller, or not a number.
+    """
+    for name, (value, least) in found.items():
+        if not value >= least:
+            raise errors.InputError(
+                f"expected --{name} of {least} or more; found {value}"
+            )
+
+
 def _apply(options, presets, chosen):
     for preset in _fitting(presets, chosen):
         options = config_flags.replace(options, preset)

@@ -14,13 +14,14 @@ import forks
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from absl import flags
 from absl.testing import flagsaver
 
 from experiments import options as option_lib
 from experiments import paper
 from experiments import run as runner
-from iclr22 import loop, sparse
+from iclr22 import errors, loop, sparse
 
 
 def assert_trees_close(a, b, **tolerance):
@@ -256,6 +257,18 @@ def what_trains(experiment, folder, monkeypatch, *arguments, steps=1):
     monkeypatch.setattr(loop, "fit", short)
     launch(experiment, f"--workdir={folder}", *arguments)
     return json.loads((folder / "config.json").read_text()), found
+
+
+def refused(experiment, monkeypatch, *arguments) -> str:
+    """The error of a command that has to be refused before anything is trained."""
+
+    def trains(*args, **options):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(loop, "fit", trains)
+    with pytest.raises((errors.InputError, SystemExit)) as caught:
+        launch(experiment, *arguments)
+    return str(caught.value)
 
 
 def assert_trains_as_recorded(about, found):

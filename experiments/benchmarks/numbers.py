@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,32 @@ class Number(NamedTuple):
 def define_flags() -> None:
     """The flag that names the file."""
     flags.DEFINE_string("numbers", "", "also append the numbers to this file, as JSON")
+
+
+def define_scaled_flags(of: str, child: str = "factor") -> None:
+    """Flags of a benchmark that is made on one core, and again at several sizes.
+
+    Args:
+      of: what there is more of.
+      child: what a process of its own is told.
+    """
+    flags.DEFINE_bool("quick", False, "small sizes, to see that it works")
+    flags.DEFINE_bool("one_core", True, "use one core alone")
+    flags.DEFINE_bool("scales", True, f"also at 1x, 4x, 16x {of}")
+    flags.DEFINE_integer("child", 0, f"internal: {child}")
+    define_flags()
+
+
+def began(scale: Callable[[int], Mapping[str, float]]) -> bool:
+    """Whether a benchmark is to go on; a process of its own has printed what `scale` of its
+    number is, and is at its end."""
+    if FLAGS.one_core:
+        on_one_core()
+    if FLAGS.child:
+        print(json.dumps(scale(FLAGS.child)))
+        return False
+    print(f"{origin.device()}{', one used' * FLAGS.one_core}; processor time")
+    return True
 
 
 def write(found: Iterable[Number]) -> None:

@@ -13,14 +13,13 @@ exponents of growth.
 """
 
 import contextlib
-import json
 import time
 
 import jax
 import numpy as np
 from absl import app, flags
 
-from experiments import origin, updates
+from experiments import updates
 from experiments.benchmarks import message_passing, numbers
 from experiments.deep_autoaugment import speed
 from iclr22.deep_autoaugment import baselines, classifier, matching, policy, space
@@ -168,11 +167,8 @@ def of_scales(quick: bool) -> list[numbers.Number]:
 def main(argv) -> None:
     """Print a table."""
     del argv
-    if FLAGS.one_core:
-        numbers.on_one_core()
-    if FLAGS.child:
-        return print(json.dumps(scale(FLAGS.child)))
-    print(f"{origin.device()}{', one used' * FLAGS.one_core}; processor time")
+    if not numbers.began(scale):
+        return
     numbers.write(of_operations(FLAGS.quick, FLAGS.repeat))
     peers = speed.asking(FLAGS.peers) if FLAGS.peers else contextlib.nullcontext()
     with peers as ask:
@@ -184,11 +180,7 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_bool("quick", False, "small sizes, to see that it works")
     flags.DEFINE_integer("repeat", 5, "timed repetitions", lower_bound=1)
     flags.DEFINE_string("peers", "", "interpreter that has torch and torchvision")
-    flags.DEFINE_bool("one_core", True, "use one core alone")
-    flags.DEFINE_bool("scales", True, "also at 1x, 4x, 16x images")
-    flags.DEFINE_integer("child", 0, "internal: factor")
-    numbers.define_flags()
+    numbers.define_scaled_flags("images")
     app.run(main)

@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 from experiments import run as runner
 from experiments.deep_autoaugment import augment, kept, learn
-from experiments.options import Experiment, Use
+from experiments.options import Experiment, Use, check_least
 from iclr22 import errors, gradients
 from iclr22.data import checks
 from iclr22.deep_autoaugment import pipeline, presets
@@ -76,11 +76,7 @@ def _check_numbers(options: Options) -> None:
             found[f"{stage}.{name}"] = getattr(config, name), 1
     found |= {"levels": (options.models.search.levels, 2)}
     found |= {name: (getattr(options, name), 0) for name in ("train_size", "test_size")}
-    for name, (value, least) in found.items():
-        if not value >= least:
-            raise errors.InputError(
-                f"expected --{name} of {least} or more; found {value}"
-            )
+    check_least(found)
 
 
 _SEARCH: dict[str, tuple] = {"task": ("search",)}

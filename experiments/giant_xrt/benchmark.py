@@ -24,7 +24,7 @@ import numpy as np
 from absl import app, flags
 from scipy import sparse
 
-from experiments import origin, updates
+from experiments import updates
 from experiments.benchmarks import message_passing, numbers
 from experiments.giant_xrt import peer as pecos
 from iclr22 import graph
@@ -226,14 +226,11 @@ def of_scales() -> list[numbers.Number]:
 def main(argv) -> None:
     """Print a table."""
     del argv
-    if FLAGS.one_core:
-        numbers.on_one_core()
-    if FLAGS.child:
-        return print(json.dumps(scale(FLAGS.child)))
+    if not numbers.began(scale):
+        return
     torch = None
     if FLAGS.peer:
         torch = importlib.import_module("experiments.torch_bert")
-    print(f"{origin.device()}{', one used' * FLAGS.one_core}; processor time")
     numbers.write(of_engine())
     numbers.write(of_updates(torch))
     if FLAGS.scales:
@@ -242,12 +239,8 @@ def main(argv) -> None:
 
 if __name__ == "__main__":
     there = importlib.util.find_spec("torch") is not None
-    flags.DEFINE_bool("quick", False, "small sizes, to see that it works")
     flags.DEFINE_integer("repeat", 5, "timed updates", lower_bound=1)
     flags.DEFINE_bool("peer", there, "beside it PyTorch, one thread")
     flags.DEFINE_string("pecos", "", "interpreter that has libpecos, to be beside it")
-    flags.DEFINE_bool("one_core", True, "use one core alone")
-    flags.DEFINE_bool("scales", True, "also at 1x, 4x, 16x nodes")
-    flags.DEFINE_integer("child", 0, "internal: nodes")
-    numbers.define_flags()
+    numbers.define_scaled_flags("nodes", "nodes")
     app.run(main)

@@ -16,7 +16,6 @@ from iclr22.in_domain import (
     certificate,
     disentanglement,
     evaluating,
-    metrics,
     models,
     pipeline,
     shift_scores,
@@ -177,9 +176,9 @@ class Part:
         if not self.images.renderer or not options.between:
             return []
         numbers = splits.between(self.images, self.split, options.between, self.seed)
-        predictions = fitted.predict(self._drawn(numbers))
-        grid = self.images.grid
-        found = metrics.r_squared(predictions, grid.targets(numbers), grid.sizes)
+        found = analyses.between_r_squared(
+            fitted.predict, self.images.renderer, self.images.side, numbers
+        )
         return self._scores(name, "between/r_squared", found)
 
     def _disentangled(self, name: str, fitted: pipeline.Fitted) -> list:

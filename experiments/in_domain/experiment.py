@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 from experiments import run as runner
 from experiments.in_domain import compare, predicting
-from experiments.options import Experiment, Use
+from experiments.options import Experiment, Use, check_least
 from iclr22 import errors, gradients
 from iclr22.data import checks
 from iclr22.in_domain import models, pipeline, presets
@@ -89,11 +89,7 @@ def _check_numbers(options: Options) -> None:
         x: (getattr(options, x), 0) for x in ("test_size", "between", "image_size")
     }
     found |= {"audit": (options.audit, 1000)}
-    for name, (value, least) in found.items():
-        if not value >= least:
-            raise errors.InputError(
-                f"expected --{name} of {least} or more; found {value}"
-            )
+    check_least(found)
     if not 0 < options.hold < 1:
         raise errors.InputError(
             f"expected --hold between 0 and 1, a share of training images; found "

@@ -42,7 +42,9 @@ def write(run: runner.Run, images: FactorImages) -> None:
     model, seed = run.options.model[0], run.seeds[0]
     found = _certificate(run, images, model, run.options.split[-1], seed)
     _of_one(run, images, model, seed, found)
-    run.summary = "\n".join([*_told(models), *(x.verdict for x in found.bands)])
+    run.summary = "\n".join(
+        [*_told(models, run.options.split), *(x.verdict for x in found.bands)]
+    )
     run.refused = _refused(run, found)
 
 
@@ -118,10 +120,10 @@ def _certificate(run: runner.Run, images: FactorImages, model, split, seed):
     return found
 
 
-def _told(table) -> list[str]:
+def _told(table, splits_) -> list[str]:
     """The best models of each split in words."""
     lines = []
-    for split in figures._columns(table):
+    for split in splits_:
         order = figures.rank_of(table, split)
         told = ", ".join(f"{name} {np.mean(table[name][split]):.3f}" for name in order)
         lines.append(f"R2, {split}: {told}.")

@@ -4,7 +4,7 @@ import math
 from typing import Any, Literal, NamedTuple
 
 from experiments import run as runner
-from experiments.options import Experiment, Use
+from experiments.options import Experiment, Use, check_least
 from experiments.psa_gan import paper, problem
 from experiments.psa_gan.compare import compare
 from experiments.psa_gan.fill import fill
@@ -128,11 +128,7 @@ def _check_numbers(options) -> None:
     found["steps"] = options.models.gan.steps, depths  # each depth has one
     if options.task == "encoders":
         found["encoders"] = options.encoders, 2  # spreads are over them
-    for name, (value, least) in found.items():
-        if value < least:
-            raise errors.InputError(
-                f"expected --{name} of {least} or more; found {value}"
-            )
+    check_least(found)
     for name, shares in (("holdout", (options.holdout,)), ("shares", options.shares)):
         if not all(0 <= x < 1 for x in shares):
             raise errors.InputError(

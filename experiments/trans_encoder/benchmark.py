@@ -14,14 +14,13 @@ of each sentence among all. Where PyTorch is installed, the same updates in it, 
 import functools
 import importlib
 import importlib.util
-import json
 import time
 
 import jax
 import numpy as np
 from absl import app, flags
 
-from experiments import origin, updates
+from experiments import updates
 from experiments.benchmarks import message_passing, numbers
 from iclr22 import neighbours
 from iclr22.nn import bert, tokens
@@ -151,14 +150,11 @@ def of_scales() -> list[numbers.Number]:
 def main(argv) -> None:
     """Print a table."""
     del argv
-    if FLAGS.one_core:
-        numbers.on_one_core()
-    if FLAGS.child:
-        return print(json.dumps(scale(FLAGS.child)))
+    if not numbers.began(scale):
+        return
     peer = None
     if FLAGS.peer:
         peer = importlib.import_module("experiments.torch_bert")
-    print(f"{origin.device()}{', one used' * FLAGS.one_core}; processor time")
     numbers.write(of_updates(peer, FLAGS.repeat))
     if FLAGS.scales:
         numbers.write(of_scales())
@@ -166,12 +162,8 @@ def main(argv) -> None:
 
 if __name__ == "__main__":
     there = importlib.util.find_spec("torch") is not None
-    flags.DEFINE_bool("quick", False, "small sizes, to see that it works")
     flags.DEFINE_integer("layers", 6, "of the encoder", lower_bound=1)
     flags.DEFINE_integer("repeat", 5, "timed updates", lower_bound=1)
     flags.DEFINE_bool("peer", there, "beside it PyTorch, one thread")
-    flags.DEFINE_bool("one_core", True, "use one core alone")
-    flags.DEFINE_bool("scales", True, "also at 1x, 4x, 16x sentences")
-    flags.DEFINE_integer("child", 0, "internal: sentences")
-    numbers.define_flags()
+    numbers.define_scaled_flags("sentences", "sentences")
     app.run(main)

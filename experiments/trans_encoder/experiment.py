@@ -4,7 +4,7 @@ import pathlib
 from typing import Any, Literal, NamedTuple
 
 from experiments import run as runner
-from experiments.options import Experiment, Use
+from experiments.options import Experiment, Use, check_least
 from experiments.trans_encoder import uses
 from experiments.trans_encoder.distil import TRAINED, distil
 from iclr22 import errors, gradients
@@ -111,11 +111,7 @@ def _check_numbers(options: Options) -> None:
     for name in ("most", "near", "far"):
         found[name] = getattr(options, name), 0
     found["noise"] = models.noise, 0
-    for name, (value, least) in found.items():
-        if not value >= least:
-            raise errors.InputError(
-                f"expected --{name} of {least} or more; found {value}"
-            )
+    check_least(found)
     for name in ("width", "second_width"):
         value = getattr(options, name)
         if value < fresh.HEAD or value % fresh.HEAD:

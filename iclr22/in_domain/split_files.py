@@ -10,6 +10,7 @@ from iclr22 import checkpoint, errors, numeric, record
 from iclr22.data import checks
 from iclr22.data.factors import FactorImages
 from iclr22.in_domain import splits
+from iclr22.in_domain.evaluating import rows_of
 
 BLOCK = 4096  # images that are compared at a time
 
@@ -157,12 +158,6 @@ def _hashed(data, points):
         x = data.x[part] if data.x is not None else np.rint(255 * data.images(part))
         x = x.astype(np.uint8, copy=False)
         yield points[start : start + BLOCK].tolist(), [hash(i.tobytes()) for i in x]
-
-
-def rows_of(data: FactorImages, points) -> np.ndarray:
-    """Rows `[n]` of `data` that hold these points, which are all there."""
-    order = np.argsort(data.index, kind="stable")
-    return order[np.searchsorted(data.index, points, sorter=order)]
 
 
 def write_split(

@@ -6,7 +6,7 @@ import pytest
 
 from iclr22 import data, errors
 from iclr22.data.factors import Factor, FactorImages, Grid, published
-from iclr22.in_domain import split_files, splits
+from iclr22.in_domain import evaluating, split_files, splits
 
 
 def some_images(index=None, seed=0):
@@ -48,13 +48,13 @@ def test_clean_splits_pass_and_rows_hold_their_points():
     train, test = splits.make_split(images, "extrapolation")
     found = split_files.check_split(images, train, test[:-2])
     assert found[:3] == (len(train), len(test) - 2, 2) and found.twins.shape == (0, 2)
-    np.testing.assert_array_equal(images.index[split_files.rows_of(images, test)], test)
+    np.testing.assert_array_equal(images.index[evaluating.rows_of(images, test)], test)
 
 
 def test_images_that_are_in_both_parts_are_found():
     images = some_images()
     assert images.x is not None
-    rows = split_files.rows_of(images, [3, 20, 21])
+    rows = evaluating.rows_of(images, [3, 20, 21])
     images.x[rows[1]] = images.x[rows[2]] = images.x[rows[0]]
     train, test = np.array([1, 2, 3]), np.array([20, 21, 22])
     found = split_files.check_split(images, train, test)

@@ -33,11 +33,7 @@ def matched(folder, table, names, lines) -> list[pathlib.Path]:
             f"{checks.shown(names[again])} in line {lines[names.index(names[again])]} "
             "already. Remove one of the rows."
         )
-    there = {
-        path.relative_to(folder).as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES and path.name[0] != "."
-    }
+    there = {path.relative_to(folder).as_posix(): path for path in _listed(folder)}
     lost = [i for i, name in enumerate(names) if name not in there]
     if lost:
         raise errors.InputError(
@@ -54,6 +50,15 @@ def matched(folder, table, names, lines) -> list[pathlib.Path]:
             f"{checks.few(extra)}. Add rows or remove the images."
         )
     return [there[name] for name in names]
+
+
+def _listed(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Images in a folder and below it, without hidden ones."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES and path.name[0] != "."
+    ]
 
 
 def decode(paths, side: int) -> np.ndarray:
@@ -169,11 +174,7 @@ def unlabelled(images, side: int, channels: int) -> tuple[list[str], np.ndarray]
     """
     place = pathlib.Path(images).expanduser()
     if place.is_dir():
-        paths = [
-            x
-            for x in sorted(place.rglob("*"))
-            if x.suffix.lower() in SUFFIXES and x.name[0] != "."
-        ]
+        paths = _listed(place)
         if not paths:
             raise errors.InputError(
                 f"{images}: expected images ({' '.join(SUFFIXES)}); found none"
