@@ -31,20 +31,6 @@ def define_flags() -> None:
     flags.DEFINE_string("numbers", "", "also append the numbers to this file, as JSON")
 
 
-def define_scaled_flags(of: str, child: str = "factor") -> None:
-    """Flags of a benchmark that is made on one core, and again at several sizes.
-
-    Args:
-      of: what there is more of.
-      child: what a process of its own is told.
-    """
-    flags.DEFINE_bool("quick", False, "small sizes, to see that it works")
-    flags.DEFINE_bool("one_core", True, "use one core alone")
-    flags.DEFINE_bool("scales", True, f"also at 1x, 4x, 16x {of}")
-    flags.DEFINE_integer("child", 0, f"internal: {child}")
-    define_flags()
-
-
 def began(scale: Callable[[int], Mapping[str, float]]) -> bool:
     """Whether a benchmark is to go on; a process of its own has printed what `scale` of its
     number is, and is at its end."""

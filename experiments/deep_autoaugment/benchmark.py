@@ -180,7 +180,11 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
+    flags.DEFINE_bool("quick", False, "small sizes, to see that it works")
     flags.DEFINE_integer("repeat", 5, "timed repetitions", lower_bound=1)
     flags.DEFINE_string("peers", "", "interpreter that has torch and torchvision")
-    numbers.define_scaled_flags("images")
+    flags.DEFINE_bool("one_core", True, "use one core alone")
+    flags.DEFINE_bool("scales", True, "also at 1x, 4x, 16x images")
+    flags.DEFINE_integer("child", 0, "internal: factor")
+    numbers.define_flags()
     app.run(main)

@@ -162,8 +162,12 @@ def main(argv) -> None:
 
 if __name__ == "__main__":
     there = importlib.util.find_spec("torch") is not None
+    flags.DEFINE_bool("quick", False, "small sizes, to see that it works")
     flags.DEFINE_integer("layers", 6, "of the encoder", lower_bound=1)
     flags.DEFINE_integer("repeat", 5, "timed updates", lower_bound=1)
     flags.DEFINE_bool("peer", there, "beside it PyTorch, one thread")
-    numbers.define_scaled_flags("sentences", "sentences")
+    flags.DEFINE_bool("one_core", True, "use one core alone")
+    flags.DEFINE_bool("scales", True, "also at 1x, 4x, 16x sentences")
+    flags.DEFINE_integer("child", 0, "internal: sentences")
+    numbers.define_flags()
     app.run(main)
