@@ -1,4 +1,5 @@
-"""Eight CPU devices for every test; no accelerator unless ICLR22_TEST_PLATFORM asks."""
+"""Eight CPU devices, one of them used unless a file says so; no accelerator unless
+ICLR22_TEST_PLATFORM asks."""
 
 import gc
 import importlib.metadata
@@ -37,6 +38,22 @@ jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 if PLATFORM == "cpu":
     jax.config.update("jax_num_cpu_devices", 8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def devices(request):
+    """One, as a user's machine has: a fifth of the time. All eight in files that are marked
+    so: what is about devices, and one that trains of each method."""
+    if request.node.get_closest_marker("eight_devices"):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("devices", "local_devices"):
+            every = getattr(jax, name)
+            patch.setattr(jax, name, lambda *a, every=every, **k: every(*a, **k)[:1])
+        for name in ("device_count", "local_device_count"):
+            patch.setattr(jax, name, lambda *a, **k: 1)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

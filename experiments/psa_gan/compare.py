@@ -56,7 +56,8 @@ def _measure(run, found: Problem, of: Sample, variant: str, seed: int) -> dict:
         *pipeline.VARIANTS,
         *scores.BOOTSTRAPS,
     )  # controls: other places
-    values = scores.qualities(found, of, made, seed, matched=matched) | more
+    judge = run.options.judge
+    values = scores.qualities(found, of, made, seed, judge, matched=matched) | more
     return {"rows": scores.rows_of(run, variant, seed, values), "windows": made}
 
 

@@ -17,6 +17,7 @@ from iclr22.data import checks
 from iclr22.data.series import calendar, writing
 from iclr22.psa_gan import networks, pipeline
 from iclr22.psa_gan.anchoring import Options as Filling
+from iclr22.psa_gan.discriminative import Config as Judge
 
 
 class Options(NamedTuple):
@@ -26,6 +27,7 @@ class Options(NamedTuple):
 
     models: pipeline.Options = pipeline.Options()
     filling: Filling = Filling()
+    judge: Judge = Judge()  # that tells synthetic windows from real ones
     # what is done; not given, generate for your own series, compare for others
     task: Literal[
         "compare", "generate", "fill", "forecast", "cold_start", "score", "encoders"
@@ -120,7 +122,8 @@ SIZES = ("batch", "steps", "width")  # of what trains
 
 def _check_numbers(options) -> None:
     found = {name: (getattr(options, name), least) for name, least in LEAST.items()}
-    for name, config in options.models._asdict().items():
+    trained = options.models._asdict() | {"judge": options.judge}
+    for name, config in trained.items():
         first = "" if name == options.models.MAIN else f"{name}."
         sizes = {x: getattr(config, x, 1) for x in SIZES}
         found |= {f"{first}{x}": (value, 1) for x, value in sizes.items()}
@@ -163,6 +166,8 @@ USES = (
         ("encoder.*", "contrast.*", "encoders", "windows"),
         {"task": ("compare", "score", "encoders")},
     ),
+    Use(("judge.*",), {"task": ("compare", "score")}),
+    Use(("judge.*",), {"task": ("generate",), "model": _TRAINED}),
     Use(
         ("encoder.*", "contrast.*", "encoders", "windows", "holdout"),
         {"task": ("generate",), "model": _TRAINED},
@@ -213,6 +218,7 @@ _QUICK: dict[str, Any] = {
     "contrast.out": 8,
     "contrast.longest": 32,
     "contrast.steps": 20,
+    "judge.steps": 40,
     "encoders": 2,
     "windows": 64,
     "forecaster.context": 24,

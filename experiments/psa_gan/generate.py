@@ -75,7 +75,8 @@ def score_all(run, found, of, made: dict, seed: int, *, matched: bool = True) ->
 
     def measure(name):
         same = matched and name in made  # controls are of other places
-        values = scores.qualities(found, of, each[name], seed, matched=same)
+        judge = run.options.judge
+        values = scores.qualities(found, of, each[name], seed, judge, matched=same)
         return {"rows": scores.rows_of(run, name, seed, values)}
 
     for name in each:

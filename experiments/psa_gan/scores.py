@@ -170,7 +170,13 @@ def rows_of(run: runner.Run, variant: str, seed: int, values: Mapping) -> list[t
 
 
 def qualities(
-    problem: Problem, of: Sample, synthetic, seed: int, *, matched: bool = True
+    problem: Problem,
+    of: Sample,
+    synthetic,
+    seed: int,
+    judge: discriminative.Config,
+    *,
+    matched: bool = True,
 ) -> dict[str, float]:
     """Other numbers of a generator by metric.
 
@@ -179,7 +185,7 @@ def qualities(
     """
     found = {
         "discriminative": discriminative.discriminative_score(
-            of.other, synthetic, seed=seed
+            of.other, synthetic, seed=seed, config=judge
         ),
         "tstr/nrmse": quality.synthetic_for_real(synthetic, of.other),
         "autocorrelation": quality.autocorrelation_distance(of.real, synthetic),

@@ -8,6 +8,8 @@ import pytest
 from iclr22 import errors
 from iclr22.cold_brew import discovery
 
+pytestmark = pytest.mark.eight_devices
+
 
 def table(q=30, n=50, e=8, seed=0):
     rng = np.random.default_rng(seed)

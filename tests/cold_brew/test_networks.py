@@ -18,6 +18,8 @@ from helpers import (
 from iclr22 import graph, parallel
 from iclr22.cold_brew import graph_mlp, losses, networks, teacher, training
 
+pytestmark = pytest.mark.eight_devices
+
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 same = np.testing.assert_array_equal
 PLAIN = teacher.Config(classes=3, hidden=4, dropout=0.0, embedding_std=1.0)

@@ -8,6 +8,8 @@ import pytest
 from iclr22 import errors
 from iclr22.data import batching
 
+pytestmark = pytest.mark.eight_devices
+
 
 def arrays(n):
     """Examples that know their own number."""

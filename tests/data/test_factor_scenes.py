@@ -9,6 +9,8 @@ from experiments.in_domain import numpy_renderers
 from iclr22 import errors, parallel
 from iclr22.data.factors import renderers, shapes3d
 
+pytestmark = pytest.mark.eight_devices
+
 SIZES = (10, 10, 10, 8, 4, 15)
 MIDDLE = 7  # number of the azimuth that looks straight at a wall
 FOCAL = 68.62

@@ -13,6 +13,8 @@ import toy_method
 from iclr22 import errors, loop, parallel
 from iclr22.data import batching, streaming
 
+pytestmark = pytest.mark.eight_devices
+
 
 def threads():
     return [x for x in threading.enumerate() if x.name == "batches"]

@@ -9,6 +9,8 @@ from helpers import assert_trees_close
 from iclr22 import errors
 from iclr22.deep_autoaugment import classifier, training
 
+pytestmark = pytest.mark.eight_devices
+
 
 def test_what_the_data_decide_is_filled_in_where_it_is_open():
     rng = np.random.default_rng(0)

@@ -16,6 +16,8 @@ from iclr22.deep_autoaugment import (
     tables,
 )
 
+pytestmark = pytest.mark.eight_devices
+
 
 @pytest.fixture(scope="module")
 def problem():

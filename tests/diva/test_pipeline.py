@@ -7,6 +7,8 @@ import pytest
 from iclr22 import diva, errors
 from iclr22.diva import artifact, maps, pipeline
 
+pytestmark = pytest.mark.eight_devices
+
 SMALL = diva.Options(diva.Config(width=4, steps=30, batch_size=20))
 
 

@@ -20,6 +20,8 @@ from iclr22.giant_xrt import (
 )
 from iclr22.giant_xrt.tree import Tree
 
+pytestmark = pytest.mark.eight_devices
+
 TEXTS, EDGES, TOPIC = giant_helpers.topics()
 TREE = fitting.Options(leaf=6, splits=2, least=4)
 CONFIG = matcher.Config(learning_rate=2e-2, batch=32, dropout=0.0)

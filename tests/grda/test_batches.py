@@ -8,6 +8,8 @@ from iclr22 import errors
 from iclr22.data.domains import climate, published
 from iclr22.grda import batches
 
+pytestmark = pytest.mark.eight_devices
+
 DG15 = published.load_dg15()
 TPT48 = climate.load_tpt48("tpt48_east_west")
 

@@ -23,6 +23,8 @@ from iclr22.grda import (
     selection,
 )
 
+pytestmark = pytest.mark.eight_devices
+
 DG15 = published.load_dg15()
 TPT48 = climate.load_tpt48("tpt48_east_west")
 KNOWN = {10.397208: DG15, 33.271065: TPT48, 41.588831: simulated.load_dg60_drawn()}

@@ -11,6 +11,8 @@ import pytest
 
 from iclr22 import checkpoint
 
+pytestmark = pytest.mark.eight_devices
+
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())

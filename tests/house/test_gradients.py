@@ -11,6 +11,8 @@ from helpers import assert_trees_close
 
 from iclr22 import errors, gradients, parallel
 
+pytestmark = pytest.mark.eight_devices
+
 ROWS = 64  # eight on each device
 FLAT = {
     "none": np.zeros(ROWS),

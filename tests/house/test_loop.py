@@ -26,6 +26,8 @@ from toy_method import (
 from iclr22 import errors, loop, parallel, record, states
 from iclr22.data import batching
 
+pytestmark = pytest.mark.eight_devices
+
 
 def poisoned(step):
     """Batches whose number 12, the thirteenth update, is broken."""

@@ -12,6 +12,8 @@ from toy_method import BATCHES, TOY, Config, apply, data, fit
 
 from iclr22 import errors, gradients, loop, parallel, plateau, record, states
 
+pytestmark = pytest.mark.eight_devices
+
 GIVEN = {"weights": np.array([[1.0, -1.0, 2.0]]), "bias": np.array(0.5)}  # float64
 
 

@@ -15,6 +15,8 @@ from experiments import flags as config_flags
 from iclr22 import gradients, loop, parallel, types
 from iclr22.data import batching
 
+pytestmark = pytest.mark.eight_devices
+
 STAGES = {
     name: stage
     for method in iclr22.available()

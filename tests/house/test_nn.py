@@ -10,6 +10,8 @@ from iclr22 import parallel
 from iclr22.nn.conv import Conv3x3
 from iclr22.nn.norm import BatchNorm
 
+pytestmark = pytest.mark.eight_devices
+
 COUNT = len(jax.devices())
 
 

@@ -8,6 +8,8 @@ from helpers import assert_trees_close
 
 from iclr22 import errors, parallel
 
+pytestmark = pytest.mark.eight_devices
+
 COUNT = len(jax.devices())
 AXES = {
     "all divided": 0,

@@ -16,6 +16,8 @@ from processes import finish, run, start
 import iclr22
 from iclr22 import checkpoint, parallel, record
 
+pytestmark = pytest.mark.eight_devices
+
 TRAIN = '''
 """Train stages: `train.py FOLDER MODE STAGES [PROCESS THAT WILL BE KILLED]`."""
 

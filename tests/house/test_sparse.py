@@ -12,6 +12,8 @@ from jax.test_util import check_grads
 
 from iclr22 import graph, parallel, sparse
 
+pytestmark = pytest.mark.eight_devices
+
 COUNT = len(jax.devices())
 
 

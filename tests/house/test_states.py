@@ -10,6 +10,8 @@ import pytest
 
 from iclr22 import errors, states
 
+pytestmark = pytest.mark.eight_devices
+
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())

@@ -8,6 +8,8 @@ from iclr22 import errors
 from iclr22.data.factors import published, simulated
 from iclr22.in_domain import artifact, drawing, models, pipeline, regressor, splits
 
+pytestmark = pytest.mark.eight_devices
+
 
 def options(**stages):
     """Few updates of everything."""

@@ -14,6 +14,8 @@ from iclr22.recurrent_intensity import (
     sequence,
 )
 
+pytestmark = pytest.mark.eight_devices
+
 DAY = 86400.0
 TINY = sequence.Config(width=16, layers=1, length=16, chunk=16, epochs=3, batch=16)
 

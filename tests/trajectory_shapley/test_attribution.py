@@ -21,6 +21,8 @@ from iclr22.trajectory_shapley.metrics import Mixture
 from iclr22.trajectory_shapley.predictor import Foreign, Predictor
 from iclr22.trajectory_shapley.random_agents import with_random_agent
 
+pytestmark = pytest.mark.eight_devices
+
 DRAWS = 4
 
 PARAMS = {

@@ -21,6 +21,8 @@ from iclr22.trajectory_shapley.windows import (
     to_batch,
 )
 
+pytestmark = pytest.mark.eight_devices
+
 TINY = trajectron.Config(
     modes=2, decoder=8, hidden=8, attention=4, samples=3, horizon=3, batch=32, steps=4
 )

@@ -13,6 +13,8 @@ from iclr22.trans_encoder import contrastive, fresh, labels, pipeline, use
 from iclr22.trans_encoder.artifact import Model
 from iclr22.trans_encoder.pipeline import Data, Options
 
+pytestmark = pytest.mark.eight_devices
+
 OPTIONS = Options(
     distillation=tiny.OPTIONS._replace(
         cycles=1,
