@@ -23,6 +23,7 @@ from jax.scipy.linalg import cho_solve, solve_triangular
 from iclr22.diva.losses import Loss
 
 BLOCK = 256  # symmetric products stop halving below this width
+ROWS = 1000  # of a chunk that products of many rows go by: it stays in the cache
 GUARD = 1e-10  # smallest 1 - leverage that is divided by
 ILL_CONDITIONED = 1e12  # above this bound an eigendecomposition replaces Cholesky
 
@@ -90,29 +91,80 @@ def inverse(covariance, l2):
 
     def by_eigenvectors(a):
         values, vectors = jnp.linalg.eigh(a)
-        floor = jnp.finfo(a.dtype).eps * m * values[-1]
-        return (vectors / (jnp.maximum(values, 0) + jnp.maximum(l2, floor))) @ vectors.T
+        return (vectors / _raised(values, l2)) @ vectors.T
 
     bad = ~(condition_bound(covariance, l2) < ILL_CONDITIONED)
     return jax.lax.cond(bad, by_eigenvectors, by_cholesky, covariance)
 
 
+def whitened(features, covariance, l2):
+    """`W [n, m]` with `W W' = Z (covariance + l2 I)^-1 Z'` for features Z `[n, m]`; by
+    eigenvectors where Cholesky would fail."""
+    m = covariance.shape[0]
+
+    def by_cholesky(a):
+        factor = jnp.linalg.cholesky(a + l2 * jnp.eye(m, dtype=a.dtype))
+        return _by_rows(lambda z: solve_triangular(factor, z.T, lower=True).T, features)
+
+    def by_eigenvectors(a):
+        values, vectors = jnp.linalg.eigh(a)
+        return features @ (vectors / jnp.sqrt(_raised(values, l2)))
+
+    bad = ~(condition_bound(covariance, l2) < ILL_CONDITIONED)
+    return jax.lax.cond(bad, by_eigenvectors, by_cholesky, covariance)
+
+
+def _raised(values, l2):
+    """Eigenvalues of the covariance plus the penalty, all above zero."""
+    floor = jnp.finfo(values.dtype).eps * len(values) * values[-1]
+    return jnp.maximum(values, 0) + jnp.maximum(l2, floor)
+
+
 def primal(features, weights, l2) -> Smoother:
-    """Smoother from features `[n, m]`; four products of n m^2 flops, no n x n array."""
-    c = inverse(symmetric_product(features, weights), l2)
-    diagonal = quadratic_form(features, c)
+    """Smoother from features `[n, m]`; four products of at most n m^2 multiplications,
+    half of them for most, no n x n array."""
+    white = whitened(features, _covariance(features, weights), l2)
+    diagonal = jnp.sum(white**2, axis=1)
 
     def matmul(x):
-        return features @ (c @ (features.T @ x))
+        return white @ (white.T @ x)
 
     def squared_matmul(x):
-        return quadratic_form(features, c @ symmetric_product(features, x) @ c)
+        curvature = _covariance(white, x)
+        return _by_rows(lambda w: quadratic_form(w, curvature), white)
 
     def residuals(targets):
         return targets - matmul(weights[:, None] * targets)
 
     slack = 1 - weights * diagonal
     return Smoother(diagonal, slack, residuals, matmul, squared_matmul)
+
+
+def _covariance(x, weights):
+    """`symmetric_product`, a sum over chunks of rows that stay in the cache."""
+    if len(x) < 2 * ROWS:
+        return symmetric_product(x, weights)
+
+    def add(total, rows):
+        return total + symmetric_product(*rows), None
+
+    zeros = jnp.zeros((x.shape[1], x.shape[1]), x.dtype)
+    return jax.lax.scan(add, zeros, (_chunks(x), _chunks(weights)))[0]
+
+
+def _by_rows(function, x):
+    """A function of rows `[n, m]`, for chunks of them, one after the other."""
+    if len(x) < 2 * ROWS:
+        return function(x)
+    found = jax.lax.map(function, _chunks(x))
+    return found.reshape(-1, *found.shape[2:])[: len(x)]
+
+
+def _chunks(x):
+    """`[chunks, ROWS, ...]` of an array `[n, ...]`, zeros at the end."""
+    extra = -len(x) % ROWS
+    x = jnp.pad(x, ((0, extra), *((0, 0),) * (x.ndim - 1)))
+    return x.reshape(-1, ROWS, *x.shape[1:])
 
 
 def dual(gram, weights, l2) -> Smoother:

@@ -407,3 +407,20 @@ def test_ill_conditioned_problem_warns_and_is_reported():
     np.testing.assert_allclose(report.condition, values[-1] / values[0], rtol=1e-6)
     assert report.rank == 12 and report.max_leverage > 1 - 1e-6
     assert diva.conditioning(features[:, [0, 0]], np.ones(12), 0.0).condition == np.inf
+
+
+@pytest.mark.parametrize("rows", [16, 17, 40])
+@pytest.mark.parametrize("l2", [0.3, 0.0])  # without a penalty: by eigenvectors
+def test_rows_in_chunks_give_the_same_smoother(rows, l2, monkeypatch):
+    rng = np.random.default_rng(rows)
+    z, x = rng.normal(size=(rows, 5)), rng.normal(size=rows)
+    weights = rng.uniform(0.5, 2, rows)
+    monkeypatch.setattr(ridge, "ROWS", 8)
+    with jax.enable_x64(True):
+        smoother = ridge.primal(jnp.asarray(z), jnp.asarray(weights), l2)
+        found = smoother.squared_matmul(jnp.asarray(x))
+        fitted = smoother.matmul(jnp.asarray(x))
+    full = z @ np.linalg.solve(z.T @ (weights[:, None] * z) + l2 * np.eye(5), z.T)
+    np.testing.assert_allclose(smoother.diagonal, np.diagonal(full), rtol=1e-9)
+    np.testing.assert_allclose(found, full**2 @ x, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(fitted, full @ x, rtol=1e-9, atol=1e-12)
