@@ -52,6 +52,27 @@ def tell(run: runner.Run, parts) -> None:
         run.trains({f"{model}.{stage}": config for stage, config in found.items()})
     sizes = {x.split: f"{len(x.train)} + {len(x.test)}" for x in parts}
     run.facts["images (train + test)"] = ", ".join(f"{k} {v}" for k, v in sizes.items())
+    held = {x.split: len(x.apart) for x in parts if len(x.apart)}
+    if held:
+        run.facts["held out of training, for bands"] = ", ".join(
+            f"{k} {v}" for k, v in held.items()
+        )
+
+
+def _held(share: float, images: int, split: str) -> int:
+    """How many training images of a user are held out: this share of them, and enough for
+    a certificate.
+
+    Raises:
+      errors.InputError: that would be more than half of them.
+    """
+    if images < 2 * certificate.HELD:
+        raise errors.InputError(
+            f"--split={split}: expected {2 * certificate.HELD} training images or more, "
+            f"half of which show where bands hold; found {images}. Bring more images, or "
+            "leave this split out of --split"
+        )
+    return max(round(share * images), certificate.HELD)
 
 
 class Part:
@@ -63,7 +84,7 @@ class Part:
         options, random = run.options, np.random.default_rng((seed, 11))
         self.apart = np.empty(0, np.int64)  # training points that nothing is trained on
         if not images.renderer:
-            count = round(options.hold * len(self.train))
+            count = _held(options.hold, len(self.train), split)
             chosen = random.permutation(len(self.train))
             self.apart = np.sort(self.train[chosen[:count]])
             self.train = np.sort(self.train[chosen[count:]])

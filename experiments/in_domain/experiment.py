@@ -40,7 +40,8 @@ class Options(NamedTuple):
         8000  # images between the points of the grid that a certificate is found on
     )
     between: int = 2000  # images between them that are tested on
-    hold: float = 0.2  # share of your training images that no model is trained on
+    # share of your training images that no model is trained on, 100 of them at least
+    hold: float = 0.2
     weights: str = ""  # file that models of kind transfer begin at
     # ranges that must be trusted, "x=0:0.6"; a run that cannot grant them ends with an error
     require: tuple[str, ...] = ()

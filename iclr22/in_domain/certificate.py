@@ -35,6 +35,7 @@ __all__ = [
 
 CALIBRATE, SEARCH, VERIFY = 0, 1, 2
 FEWEST = 50  # images that calibrate, and that verify
+HELD = 2 * FEWEST  # images like those of training from which `parts` takes enough
 
 
 def parts(inside, *, verify: float = 0.5, seed: int = 0) -> np.ndarray:

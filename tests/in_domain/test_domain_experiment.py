@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import readme_commands
 
-from experiments.in_domain import outputs
+from experiments.in_domain import compare, outputs
 from experiments.in_domain.experiment import EXPERIMENT
 from iclr22 import errors, record
 from iclr22.in_domain import artifact, certificate_files
@@ -39,7 +39,7 @@ def compared(folder):
     """A run on the user's images."""
     run = folder / "run"
     words = (f"--images={folder / 'folder'}", f"--factors={folder / 'factors.csv'}")
-    more = ("--model=cnn,pca", "--split=random,extrapolation", "--hold=0.4")
+    more = ("--model=cnn,pca", "--split=random,extrapolation")
     brief = [x for x in SHORT if not x.startswith("--vae")]
     helpers.launch(EXPERIMENT, f"--workdir={run}", *words, *more, *brief)
     return run
@@ -166,3 +166,15 @@ def test_bad_input_is_told_before_anything_is_trained(
     monkeypatch.chdir(folder)
     given = ("--quick", *words.split(), f"--workdir={tmp_path}")
     assert CASES[words] in helpers.refused(EXPERIMENT, monkeypatch, *given)
+
+
+def test_enough_is_held_out_for_bands_or_the_split_is_refused():
+    assert [compare._held(0.2, n, "random") for n in (1000, 499, 200)] == [
+        200,
+        100,
+        100,
+    ]
+    with pytest.raises(
+        errors.InputError, match="--split=random: expected 200.*found 199"
+    ):
+        compare._held(0.2, 199, "random")
