@@ -50,6 +50,8 @@ def tell(run: runner.Run, parts) -> None:
     for model in run.options.model:
         found = pipeline.planned(model, images, run.options.models)
         run.trains({f"{model}.{stage}": config for stage, config in found.items()})
+    for part in parts:
+        part.check()
     sizes = {x.split: f"{len(x.train)} + {len(x.test)}" for x in parts}
     run.facts["images (train + test)"] = ", ".join(f"{k} {v}" for k, v in sizes.items())
     held = {x.split: len(x.apart) for x in parts if len(x.apart)}
@@ -91,6 +93,19 @@ class Part:
         if options.test_size and options.test_size < len(self.test):
             self.test = np.sort(random.permutation(self.test)[: options.test_size])
         self.held = splits.held_out(images, self.train)
+
+    def check(self) -> None:
+        """Refuse what a certificate would refuse after the training."""
+        if self.images.renderer:
+            count = self.run.options.audit
+            inside = certificate.audit(
+                self.images.grid, self.train, count, seed=self.seed
+            )[1]
+            if inside.sum() < certificate.HELD:
+                raise errors.InputError(
+                    f"--audit={count}: expected {certificate.HELD} images or more like "
+                    f"those of training; {self.split} finds {inside.sum()}. Ask for more"
+                )
 
     @functools.cached_property
     def shown(self) -> np.ndarray:

@@ -153,7 +153,7 @@ EXPERIMENT = Experiment(
             "split": ("random", "extrapolation"),
             "image_size": 16,
             "test_size": 200,
-            "audit": 2000,
+            "audit": 3000,
             "between": 200,
             "steps": 60,
             "vae.steps": 40,

@@ -178,3 +178,11 @@ def test_enough_is_held_out_for_bands_or_the_split_is_refused():
         errors.InputError, match="--split=random: expected 200.*found 199"
     ):
         compare._held(0.2, 199, "random")
+
+
+def test_an_audit_too_small_for_a_split_is_refused_before_training(
+    tmp_path, monkeypatch
+):
+    words = ("--quick", "--model=cnn", "--split=interpolation", "--audit=1000")
+    error = helpers.refused(EXPERIMENT, monkeypatch, *words, f"--workdir={tmp_path}")
+    assert "--audit=1000: expected 100 images" in error and "interpolation" in error
