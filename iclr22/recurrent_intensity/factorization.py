@@ -16,6 +16,8 @@ from iclr22.recurrent_intensity import ragged
 from iclr22.recurrent_intensity.counts import check_counts, known_bias
 from iclr22.recurrent_intensity.scores import Scores
 
+PIECES = 64, 128  # entries of a piece, pieces of a chunk: products stay in the cache
+
 
 class Factors(NamedTuple):
     """S(u, y) = link(users[u] . items[y] + user_bias[u] + item_bias[y]); host arrays."""
@@ -105,8 +107,8 @@ def fit_als(counts, config: ALS, *, seed: int = 0) -> Factors:
     counts = check_counts(counts)
     check_factors(config)
     users, items = _als(
-        ragged.tabulate(counts),
-        ragged.tabulate(counts.T.tocsr()),
+        ragged.tabulate(counts, *PIECES),
+        ragged.tabulate(counts.T.tocsr(), *PIECES),
         jax.random.key(seed),
         config,
     )
