@@ -140,9 +140,8 @@ def _csr(values, rows, columns, offsets, dense):
 
         del rows
         width = dense.shape[1]
-        if (
-            width < WIDE and width % LANES
-        ):  # a third to a tenth of the time, the same bits
+        # A third to a tenth of the time, the same bits.
+        if width < WIDE and width % LANES:
             dense = jnp.pad(dense, ((0, 0), (0, -width % LANES)))
         found = sparse.BCSR((values, columns, offsets), shape=shape) @ dense
         return found[:, :width]

@@ -42,8 +42,8 @@ if PLATFORM == "cpu":
 
 @pytest.fixture(scope="module", autouse=True)
 def devices(request):
-    """One, as a user's machine has: a fifth of the time. All eight in files that are marked
-    so: what is about devices, and one that trains of each method."""
+    """One, as a user's machine has: a fifth less where networks train. All eight in files
+    that are marked so: what is about devices, and one or two of each method."""
     if request.node.get_closest_marker("eight_devices"):
         yield
         return

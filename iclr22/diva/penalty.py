@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors, numeric, precision
-from iclr22.diva import checks, ridge
+from iclr22.diva import checks, products, ridge
 
 L2_GRID = tuple(np.logspace(-6, 3, 28).tolist())  # times mean squared feature norm
 
@@ -100,7 +100,7 @@ def inner_products(features):
 @precision.double
 @functools.partial(jax.jit, static_argnames="loss")
 def _l2_path(features, targets, weights, grid, validation_weights, *, loss):
-    values, vectors = jnp.linalg.eigh(ridge.symmetric_product(features, weights))
+    values, vectors = jnp.linalg.eigh(products.symmetric_product(features, weights))
     values = jnp.maximum(values, 0)
     rotated = features @ vectors
     moment = rotated.T @ (weights[:, None] * targets)

@@ -20,10 +20,9 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve, solve_triangular
 
+from iclr22.diva import products
 from iclr22.diva.losses import Loss
 
-BLOCK = 256  # symmetric products stop halving below this width
-ROWS = 1000  # of a chunk that products of many rows go by: it stays in the cache
 GUARD = 1e-10  # smallest 1 - leverage that is divided by
 ILL_CONDITIONED = 1e12  # above this bound an eigendecomposition replaces Cholesky
 
@@ -44,36 +43,6 @@ class Smoother(NamedTuple):
     residuals: Callable[[jax.Array], jax.Array]
     matmul: Callable[[jax.Array], jax.Array]
     squared_matmul: Callable[[jax.Array], jax.Array]
-
-
-def symmetric_product(x, weights):
-    """`x' diag(weights) x` for x `[n, m]`, computing each mirrored block once."""
-    m = x.shape[1]
-    if m <= BLOCK:
-        return x.T @ (weights[:, None] * x)
-    left, right = x[:, : m // 2], x[:, m // 2 :]
-    cross = left.T @ (weights[:, None] * right)
-    return jnp.block(
-        [
-            [symmetric_product(left, weights), cross],
-            [cross.T, symmetric_product(right, weights)],
-        ]
-    )
-
-
-def quadratic_form(x, matrix):
-    """`x_i' matrix x_i` for every row of x `[n, m]`, matrix symmetric; result `[n]`."""
-    m = x.shape[1]
-    if m <= BLOCK:
-        return jnp.sum((x @ matrix) * x, axis=1)
-    h = m // 2
-    left, right = x[:, :h], x[:, h:]
-    cross = jnp.sum((left @ matrix[:h, h:]) * right, axis=1)
-    return (
-        quadratic_form(left, matrix[:h, :h])
-        + quadratic_form(right, matrix[h:, h:])
-        + 2 * cross
-    )
 
 
 def condition_bound(covariance, l2):
@@ -104,7 +73,11 @@ def whitened(features, covariance, l2):
 
     def by_cholesky(a):
         factor = jnp.linalg.cholesky(a + l2 * jnp.eye(m, dtype=a.dtype))
-        return _by_rows(lambda z: solve_triangular(factor, z.T, lower=True).T, features)
+
+        def solve(z):
+            return solve_triangular(factor, z.T, lower=True).T
+
+        return products.by_rows(solve, features)
 
     def by_eigenvectors(a):
         values, vectors = jnp.linalg.eigh(a)
@@ -121,50 +94,27 @@ def _raised(values, l2):
 
 
 def primal(features, weights, l2) -> Smoother:
-    """Smoother from features `[n, m]`; four products of at most n m^2 multiplications,
-    half of them for most, no n x n array."""
-    white = whitened(features, _covariance(features, weights), l2)
+    """Smoother from features `[n, m]`: a product, a triangular solution, and two products
+    for `squared_matmul`, each about n m^2 / 2 multiplications; no n x n array."""
+    white = whitened(features, products.in_chunks(features, weights), l2)
     diagonal = jnp.sum(white**2, axis=1)
 
     def matmul(x):
         return white @ (white.T @ x)
 
     def squared_matmul(x):
-        curvature = _covariance(white, x)
-        return _by_rows(lambda w: quadratic_form(w, curvature), white)
+        curvature = products.in_chunks(white, x)
+
+        def form(w):
+            return products.quadratic_form(w, curvature)
+
+        return products.by_rows(form, white)
 
     def residuals(targets):
         return targets - matmul(weights[:, None] * targets)
 
     slack = 1 - weights * diagonal
     return Smoother(diagonal, slack, residuals, matmul, squared_matmul)
-
-
-def _covariance(x, weights):
-    """`symmetric_product`, a sum over chunks of rows that stay in the cache."""
-    if len(x) < 2 * ROWS:
-        return symmetric_product(x, weights)
-
-    def add(total, rows):
-        return total + symmetric_product(*rows), None
-
-    zeros = jnp.zeros((x.shape[1], x.shape[1]), x.dtype)
-    return jax.lax.scan(add, zeros, (_chunks(x), _chunks(weights)))[0]
-
-
-def _by_rows(function, x):
-    """A function of rows `[n, m]`, for chunks of them, one after the other."""
-    if len(x) < 2 * ROWS:
-        return function(x)
-    found = jax.lax.map(function, _chunks(x))
-    return found.reshape(-1, *found.shape[2:])[: len(x)]
-
-
-def _chunks(x):
-    """`[chunks, ROWS, ...]` of an array `[n, ...]`, zeros at the end."""
-    extra = -len(x) % ROWS
-    x = jnp.pad(x, ((0, extra), *((0, 0),) * (x.ndim - 1)))
-    return x.reshape(-1, ROWS, *x.shape[1:])
 
 
 def dual(gram, weights, l2) -> Smoother:
@@ -228,7 +178,7 @@ def spd_inverse(matrix):
     on every device and shards over several.
     """
     n = matrix.shape[0]
-    if n <= 2 * BLOCK:
+    if n <= 2 * products.BLOCK:
         identity = jnp.eye(n, dtype=matrix.dtype)
         return cho_solve((jnp.linalg.cholesky(matrix), True), identity)
     h = n // 2
@@ -301,7 +251,7 @@ def holdout_derivative(
     Proposition 2 of the paper with its transposes corrected. It equals the influence
     function of Koh and Liang (2017) for the weighted ridge objective.
     """
-    c = inverse(symmetric_product(features, weights), l2)
+    c = inverse(products.symmetric_product(features, weights), l2)
     coefficients = c @ (features.T @ (weights[:, None] * targets))
     gradient = jax.vmap(jax.grad(loss))(valid_features @ coefficients, valid_targets)
     pulled = c @ (valid_features.T @ (valid_weights[:, None] * gradient))

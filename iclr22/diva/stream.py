@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from iclr22 import errors, numeric, precision
-from iclr22.diva import checks, ridge
+from iclr22.diva import checks, products, ridge
 from iclr22.diva.losses import get_loss
 
 
@@ -113,7 +113,7 @@ def _inverse_root(matrix):
 @jax.jit
 def _covariance(rows: Rows):
     weighted = rows.weights[:, None] * rows.targets
-    return ridge.symmetric_product(rows.features, rows.weights), (
+    return products.symmetric_product(rows.features, rows.weights), (
         rows.features.T @ weighted
     )
 
@@ -127,7 +127,7 @@ def _solve(covariance, moment, l2):
 
 def _left_out(rows: Rows, inverse, coefficients, loss):
     """`(residuals, P, q, diagonal)` of one chunk; names as in `ridge`."""
-    diagonal = ridge.quadratic_form(rows.features, inverse)
+    diagonal = products.quadratic_form(rows.features, inverse)
     residuals = rows.targets - rows.features @ coefficients
     slack = 1 - rows.weights * diagonal
     p, q = ridge.sensitivities(
@@ -140,7 +140,7 @@ def _left_out(rows: Rows, inverse, coefficients, loss):
 @functools.partial(jax.jit, static_argnames="loss")
 def _pull(rows: Rows, inverse, coefficients, *, loss):
     _, p, q, _ = _left_out(rows, inverse, coefficients, loss)
-    curvature = ridge.symmetric_product(rows.features, rows.weights * q)
+    curvature = products.symmetric_product(rows.features, rows.weights * q)
     return rows.features.T @ p, curvature
 
 
@@ -155,7 +155,7 @@ def _sandwich(inverse, pulled, curvature):
 def _gradient(rows: Rows, inverse, coefficients, pulled, curvature, *, loss):
     residuals, _, q, diagonal = _left_out(rows, inverse, coefficients, loss)
     direct = jnp.sum(residuals * (rows.features @ pulled), axis=1)
-    return direct + ridge.quadratic_form(rows.features, curvature) - diagonal * q
+    return direct + products.quadratic_form(rows.features, curvature) - diagonal * q
 
 
 def _numbers(rows: Rows) -> Rows:

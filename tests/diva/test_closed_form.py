@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from iclr22 import diva, errors, parallel
-from iclr22.diva import losses, ridge, stream
+from iclr22.diva import losses, products, ridge, stream
 
 TOY = (
     np.array([[1, 0], [1, 1], [1, 2], [1, 4.0]]),
@@ -415,7 +415,7 @@ def test_rows_in_chunks_give_the_same_smoother(rows, l2, monkeypatch):
     rng = np.random.default_rng(rows)
     z, x = rng.normal(size=(rows, 5)), rng.normal(size=rows)
     weights = rng.uniform(0.5, 2, rows)
-    monkeypatch.setattr(ridge, "ROWS", 8)
+    monkeypatch.setattr(products, "ROWS", 8)
     with jax.enable_x64(True):
         smoother = ridge.primal(jnp.asarray(z), jnp.asarray(weights), l2)
         found = smoother.squared_matmul(jnp.asarray(x))
