@@ -18,8 +18,6 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 PLATFORM = os.environ.get("ICLR22_TEST_PLATFORM", "cpu")
 # Compile time is what the suite consists of; its loops are tiny.
 QUICK = ["--xla_backend_optimization_level=0"]
-# Eight devices of two busy cores may wait long for each other; a worker that gives up aborts.
-QUICK.append("--xla_cpu_collective_call_terminate_timeout_seconds=300")
 if importlib.metadata.version("jaxlib").startswith("0.10."):
     # Half of the time; a version that does not know them does not start.
     QUICK += [
