@@ -15,6 +15,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 # Tracing makes millions of objects that live; to look through them takes a tenth of the time.
 gc.set_threshold(100_000, 50, 100)
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Threads of XLA's pool. As many as cores are too few for eight devices: independent sums of
+# one program block a thread each, on some devices one first, on others the other, for ever.
+os.environ.setdefault("NPROC", "32")
 PLATFORM = os.environ.get("ICLR22_TEST_PLATFORM", "cpu")
 # Compile time is what the suite consists of; its loops are tiny.
 QUICK = ["--xla_backend_optimization_level=0"]

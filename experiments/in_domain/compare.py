@@ -29,7 +29,7 @@ SEEN = 2000  # training images whose features the score of a shift is compared w
 def compare(run: runner.Run) -> None:
     """All seeds, splits and models; figures and the certificate at the end."""
     images = problem.load(run)
-    tell(run, [Part(run, images, x, run.seeds[0]) for x in run.options.split])
+    tell(run, [Part(run, images, x, s) for x in run.options.split for s in run.seeds])
     for seed in progress.track(run.seeds, "seeds"):
         for split in run.options.split:
             part = Part(run, images, split, seed)
@@ -97,15 +97,18 @@ class Part:
     def check(self) -> None:
         """Refuse what a certificate would refuse after the training."""
         if self.images.renderer:
-            count = self.run.options.audit
-            inside = certificate.audit(
-                self.images.grid, self.train, count, seed=self.seed
-            )[1]
-            if inside.sum() < certificate.HELD:
+            like = self._points()[1].sum()
+            if like < certificate.HELD:
                 raise errors.InputError(
-                    f"--audit={count}: expected {certificate.HELD} images or more like "
-                    f"those of training; {self.split} finds {inside.sum()}. Ask for more"
+                    f"--audit={self.run.options.audit}: expected {certificate.HELD} images "
+                    f"or more like those of training; {self.split} finds {like}. Ask for "
+                    "more"
                 )
+
+    def _points(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where a certificate looks between the points of the grid: numbers, inside."""
+        count = self.run.options.audit
+        return certificate.audit(self.images.grid, self.train, count, seed=self.seed)
 
     @functools.cached_property
     def shown(self) -> np.ndarray:
@@ -118,8 +121,7 @@ class Part:
         between the points of the grid, or images that are held out and those of the test."""
         grid = self.images.grid
         if self.images.renderer:
-            count = self.run.options.audit
-            numbers, inside = certificate.audit(grid, self.train, count, seed=self.seed)
+            numbers, inside = self._points()
             return self._drawn(numbers), numbers, inside
         points = np.concatenate([self.apart, self.test])
         x = self.images.images(evaluating.rows_of(self.images, points))

@@ -50,7 +50,7 @@ class Stage:
         """A fresh state on all devices."""
         on = parallel.devices("jit", self.axes)
         init = loop._compiled(parallel.compile_init, on, self.method.init, self.config)
-        return jax.block_until_ready(init(jax.random.key(0), self.batch))
+        return init(jax.random.key(0), self.batch)
 
     def call(self, state, batch, mode="jit"):
         """Two updates on a batch."""
@@ -60,8 +60,7 @@ class Stage:
             parallel.compile_step, on, self.method.train_step, self.config, **options
         )
         given = loop._stack([batch] * SCAN) if self.rows else batch
-        placed = parallel.shard(on, given, stacked=self.rows)
-        done = step(state, jax.block_until_ready(placed))
+        done = step(state, parallel.shard(on, given, stacked=self.rows))
         return jax.block_until_ready(done)  # eight devices, one call at a time
 
     def uneven_calls(self, mode):
